@@ -1,1 +1,7 @@
-//! Being built.
+//! Devices that carry IP packets.
+
+mod device;
+mod packet;
+
+pub use device::{Capabilities, Device};
+pub use packet::{Outgoing, Packet, Slices};

@@ -1,0 +1,46 @@
+//! The `Device` trait: all that the layers above know of what carries their packets.
+
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::BorrowedFd;
+
+use sockeye_wire::Instant;
+
+use crate::{Outgoing, Packet};
+
+/// What a device can do; fixed for its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Capabilities {
+    /// The largest IP packet that goes out in one piece, in octets: 68 to 65,535.
+    pub mtu: u16,
+    /// True if the device fills in the transport checksum of what it sends: the stack then leaves the sum of the
+    /// pseudo-header there.
+    pub checksum: bool,
+    /// The largest packet, in octets, that the device cuts into segments of [`Outgoing::segment_size`]; 0 if it cuts
+    /// none.
+    pub segmentation: u32,
+}
+
+/// Something that carries IP packets. Both calls take `&self`: one thread may receive while another transmits.
+pub trait Device: Send + Sync {
+    /// What the device can do.
+    fn capabilities(&self) -> Capabilities;
+
+    /// Appends up to `max` packets that have arrived to `batch`, each stamped with `now`, and says how many; 0 if there
+    /// is none. Never blocks.
+    ///
+    /// # Errors
+    /// What the operating system says when the device is gone or broken; never `WouldBlock`.
+    fn receive(&self, now: Instant, batch: &mut Vec<Packet>, max: usize) -> io::Result<usize>;
+
+    /// Sends packets from the front of `batch`, removing each, and says how many went. Those that stay found the
+    /// device's queue full and are the caller's to send again or drop. Never blocks. A packet that the device refuses
+    /// for good (too long, link down) is removed and lost, as on any wire, and counted by the device.
+    ///
+    /// # Errors
+    /// What the operating system says when the device is gone or broken; never `WouldBlock`.
+    fn transmit(&self, batch: &mut VecDeque<Outgoing>) -> io::Result<usize>;
+
+    /// What to wait on until [`Self::receive`] has something: readable then. `None` if the device can't be waited for.
+    fn as_fd(&self) -> Option<BorrowedFd<'_>>;
+}

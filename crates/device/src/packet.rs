@@ -1,0 +1,82 @@
+//! What a device hands up and what it is handed: IP packets, shared rather than copied.
+
+use bytes::Bytes;
+use smallvec::SmallVec;
+use sockeye_wire::Instant;
+
+/// Payload in order, as pieces shared with whoever keeps them for retransmission.
+pub type Slices = SmallVec<[Bytes; 4]>;
+
+/// A received IP packet, from its version nibble on; up to 64 KiB where the device merges segments.
+#[derive(Clone, Debug)]
+pub struct Packet {
+    /// The packet, a reference-counted slice of the buffer that it was read into.
+    pub bytes: Bytes,
+    /// When its batch was read.
+    pub arrived_at: Instant,
+    /// True if the device vouches for the transport checksum, so that nobody need sum the payload.
+    pub checksum_verified: bool,
+    /// Octets of payload in each segment that was merged into this packet (the last may be shorter); 0 if it is one
+    /// segment as sent.
+    pub segment_size: u16,
+}
+
+impl Packet {
+    /// A packet as it came from a wire: checksums not looked at, nothing merged.
+    pub const fn new(bytes: Bytes, arrived_at: Instant) -> Self {
+        Self { bytes, arrived_at, checksum_verified: false, segment_size: 0 }
+    }
+}
+
+/// A packet to send: headers in place, payload as shared slices.
+#[derive(Clone, Debug)]
+pub struct Outgoing {
+    head: [u8; Self::HEAD],
+    head_length: u8,
+    /// What follows the headers.
+    pub payload: Slices,
+    /// Octets of payload for each segment that this packet is to be cut into; 0 if it goes out as it is. Only a device
+    /// whose [`crate::Capabilities::segmentation`] is above 0 gets one that isn't 0.
+    pub segment_size: u16,
+}
+
+impl Outgoing {
+    /// Room for the headers: IPv6 (40) and TCP with all its options (60), and some to spare for ICMP errors.
+    pub const HEAD: usize = 128;
+
+    /// A packet whose headers `write` puts at the start of a zeroed buffer of [`Self::HEAD`] octets, returning how many
+    /// it wrote.
+    pub fn build(payload: Slices, write: impl FnOnce(&mut [u8; Self::HEAD]) -> usize) -> Self {
+        let mut head = [0; Self::HEAD];
+        let length = write(&mut head).min(Self::HEAD);
+        Self { head, head_length: u8::try_from(length).unwrap_or(u8::MAX), payload, segment_size: 0 }
+    }
+
+    /// The headers.
+    pub fn head(&self) -> &[u8] {
+        self.head.get(..usize::from(self.head_length)).unwrap_or_default()
+    }
+
+    /// The headers, to be edited in place.
+    pub fn head_mut(&mut self) -> &mut [u8] {
+        self.head.get_mut(..usize::from(self.head_length)).unwrap_or_default()
+    }
+
+    /// Octets in all.
+    pub fn len(&self) -> usize {
+        self.head().len() + self.payload.iter().map(Bytes::len).sum::<usize>()
+    }
+
+    /// True if there is not one octet.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The packet in one piece.
+    pub fn to_bytes(&self) -> Bytes {
+        let mut whole = Vec::with_capacity(self.len());
+        whole.extend_from_slice(self.head());
+        self.payload.iter().for_each(|slice| whole.extend_from_slice(slice));
+        whole.into()
+    }
+}
