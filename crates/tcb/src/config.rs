@@ -1,0 +1,115 @@
+//! What the application may choose, with units, ranges and defaults.
+
+use core::time::Duration;
+
+/// The settings of a connection, shared by all that were opened with the same ones.
+///
+/// ```
+/// # use sockeye_tcb::Config;
+/// let config = Config { nodelay: true, ..Config::default() };
+/// assert!(config.keep_alive.is_none()); // off unless asked for
+/// ```
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The MSS that we announce: octets of text that fit into a packet of ours without options, that is MTU - 40 for
+    /// IPv4 and MTU - 60 for IPv6 (RFC 6691). Also the most that we send. Default 1460.
+    pub mss: u16,
+    /// The MSS to assume of a peer whose SYN has no MSS option: 536 for IPv4, 1220 for IPv6. Default 536.
+    //= rfc9293#MUST-15
+    pub default_peer_mss: u16,
+    /// Octets that may wait to be read, which is the largest window offered: up to 2^30. Default 1 MiB.
+    pub receive_buffer: u32,
+    /// Octets that may wait to be sent or acknowledged: up to 2^30. Default 1 MiB.
+    pub send_buffer: u32,
+    /// Send small segments at once: Nagle off (RFC 9293 section 3.7.4). Default false.
+    pub nodelay: bool,
+    /// Hold back everything but full segments for up to 200 ms (`TCP_CORK` of Linux). Default false.
+    pub cork: bool,
+    /// How long an ACK may wait: below 500 ms, zero for never (RFC 9293 section 3.8.6.3). Default 40 ms, as Linux.
+    pub delayed_ack: Duration,
+    /// Probe an idle connection. Off by default.
+    //= rfc9293#MUST-25
+    pub keep_alive: Option<KeepAlive>,
+    /// R2: how long data may stay unacknowledged before the connection is given up; `None` for ever. Default 15
+    /// minutes, which is about what Linux's 15 retransmissions take; RFC 9293 asks for at least 100 s.
+    //= rfc9293#MUST-21
+    //= rfc9293#SHLD-11
+    pub user_timeout: Option<Duration>,
+    /// R2 for the SYN: at least 3 minutes by RFC 9293 section 3.8.3. Default 190 s.
+    //= rfc9293#MUST-23
+    pub handshake_timeout: Duration,
+    /// R1: retransmissions of one segment after which the application is told. Default 3, the least that RFC 9293
+    /// section 3.8.3 allows.
+    //= rfc9293#SHLD-10
+    pub r1: u8,
+    /// Tell the application of soft errors. Default true.
+    //= rfc9293#SHLD-20
+    pub report_soft_errors: bool,
+    /// Offer window scaling (RFC 7323 section 2). Default true.
+    pub window_scaling: bool,
+    /// Offer timestamps (RFC 7323 section 3). Default true.
+    pub timestamps: bool,
+    /// Offer selective acknowledgment (RFC 2018). Default true.
+    pub sack: bool,
+    /// Segments in the initial window (RFC 6928). Default 10.
+    pub initial_window: u8,
+    /// The least that the RTO stands above the smoothed RTT. Default 200 ms, as Linux; RFC 6298 floors the RTO at 1 s.
+    pub min_rto: Duration,
+    /// The most that the RTO backs off to: at least 60 s (RFC 6298 section 2.5). Default 120 s.
+    pub max_rto: Duration,
+    /// G: the tick of the clock that `now` is read from (RFC 6298 section 2). Default 1 ms.
+    pub granularity: Duration,
+    /// How long TIME-WAIT lasts: 2 * MSL. Default 60 s: an MSL of 30 s, which is what today's stacks assume, not the 2
+    /// minutes of RFC 9293 section 3.4.2.
+    pub time_wait: Duration,
+    /// How long FIN-WAIT-2 lasts if the application has closed both directions and the peer none. Default 60 s.
+    pub orphan_timeout: Duration,
+}
+
+/// When to probe an idle connection (RFC 9293 section 3.8.4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeepAlive {
+    /// Silence before the first probe. Default 2 hours.
+    //= rfc9293#MUST-27
+    //= rfc9293#MUST-28
+    pub idle: Duration,
+    /// Time between probes. Default 75 s.
+    pub interval: Duration,
+    /// Probes that may go unanswered before the connection is given up: at least 2. Default 9.
+    //= rfc9293#MUST-29
+    pub count: u8,
+}
+
+impl Default for KeepAlive {
+    fn default() -> Self {
+        Self { idle: Duration::from_secs(7_200), interval: Duration::from_secs(75), count: 9 }
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            mss: 1460,
+            default_peer_mss: 536,
+            receive_buffer: 1 << 20,
+            send_buffer: 1 << 20,
+            nodelay: false,
+            cork: false,
+            delayed_ack: Duration::from_millis(40),
+            keep_alive: None,
+            user_timeout: Some(Duration::from_mins(15)),
+            handshake_timeout: Duration::from_secs(190),
+            r1: 3,
+            report_soft_errors: true,
+            window_scaling: true,
+            timestamps: true,
+            sack: true,
+            initial_window: 10,
+            min_rto: Duration::from_millis(200),
+            max_rto: Duration::from_mins(2),
+            granularity: Duration::from_millis(1),
+            time_wait: Duration::from_mins(1),
+            orphan_timeout: Duration::from_mins(1),
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! What a connection tells about itself.
+
+use core::time::Duration;
+
+use crate::State;
+
+/// A snapshot of a connection, in the spirit of Linux's `tcp_info`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TcpInfo {
+    /// The state.
+    pub state: State,
+    /// Octets of text that one segment carries at most, options subtracted: Eff.snd.MSS.
+    pub snd_mss: u16,
+    /// The smoothed round-trip time; `None` before the first sample.
+    pub srtt: Option<Duration>,
+    /// Its mean deviation.
+    pub rttvar: Duration,
+    /// The retransmission timeout, back-off included.
+    pub rto: Duration,
+    /// From our SYN to ESTABLISHED; zero until then.
+    pub handshake: Duration,
+    /// The congestion window, in octets.
+    pub cwnd: u32,
+    /// The slow start threshold, in octets.
+    pub ssthresh: u32,
+    /// The window that the peer offers, in octets.
+    pub snd_wnd: u32,
+    /// The window that we offer, in octets.
+    pub rcv_wnd: u32,
+    /// Octets sent and not acknowledged, less those held lost.
+    pub in_flight: u32,
+    /// Octets of text that wait: sent and unacknowledged, or not sent yet.
+    pub send_queued: u32,
+    /// Octets of text in order that wait to be read.
+    pub recv_queued: u32,
+    /// Octets of text sent, each time counted.
+    pub bytes_sent: u64,
+    /// Octets of text that the peer acknowledged.
+    pub bytes_acked: u64,
+    /// Octets of text received in order.
+    pub bytes_received: u64,
+    /// Segments received.
+    pub segments_in: u64,
+    /// Segments sent.
+    pub segments_out: u64,
+    /// Segments sent again.
+    pub retransmissions: u64,
+    /// Retransmission timeouts.
+    pub timeouts: u64,
+    /// Times that a loss was repaired without one.
+    pub fast_recoveries: u64,
+}
