@@ -19,6 +19,7 @@ impl Challenge {
     pub(crate) const PERIOD: Duration = Duration::from_secs(5);
 
     //= rfc5961#7-1
+    //= rfc5961#7-2
     /// Asks for permission to answer; counts it if given.
     pub(crate) fn allow(&mut self, now: Instant) -> bool {
         #[expect(clippy::cast_possible_truncation, reason = "meant to wrap")]

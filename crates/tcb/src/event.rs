@@ -79,3 +79,35 @@ impl ClosedBecause {
         matches!(self, Self::Finished)
     }
 }
+
+/// What [`crate::Tcb::poll_event`] has yet to tell.
+#[derive(Debug, Default)]
+pub(crate) struct Notices {
+    pub(crate) established: bool,
+    pub(crate) readable: bool,
+    pub(crate) writable: bool,
+    pub(crate) urgent: bool,
+    pub(crate) soft_error: Option<SoftError>,
+    pub(crate) closed: bool,
+}
+
+impl Notices {
+    /// The next event, in the order in which an application expects them.
+    pub(crate) fn take(&mut self, because: Option<ClosedBecause>) -> Option<Event> {
+        let flags = [
+            (&mut self.established, Event::Established),
+            (&mut self.urgent, Event::Urgent),
+            (&mut self.readable, Event::Readable),
+            (&mut self.writable, Event::Writable),
+        ];
+        for (flag, event) in flags {
+            if core::mem::take(flag) {
+                return Some(event);
+            }
+        }
+        if let Some(soft_error) = self.soft_error.take() {
+            return Some(Event::SoftError(soft_error));
+        }
+        core::mem::take(&mut self.closed).then_some(because).flatten().map(Event::Closed)
+    }
+}

@@ -1,25 +1,34 @@
-//! One TCP connection.
+//! One TCP connection: RFC 9293 without sockets, clock, randomness or addresses.
 #![no_std]
 #![forbid(unsafe_code)]
 
 extern crate alloc;
 
 mod challenge;
+mod chunks;
 mod config;
+pub mod congestion;
 mod event;
+mod icmp;
 mod info;
 mod negotiated;
+mod recovery;
+mod recv;
+mod rtt;
 mod segment;
 mod segment_arrives;
+mod send;
 mod state;
 mod stop;
 mod tcb;
+mod timeouts;
 mod transmit;
 mod user_calls;
 
 pub use config::{Config, KeepAlive};
 pub use event::{ClosedBecause, Event, SoftError, Unreachable};
 pub use info::TcpInfo;
+pub use rtt::Rtt;
 pub use segment::Segment;
 pub use segment_arrives::half_open::{HalfOpen, Origin};
 pub use segment_arrives::time_wait::TimeWait;

@@ -32,6 +32,10 @@ pub(crate) struct Negotiated {
 }
 
 impl Negotiated {
+    /// What holds before the SYNs have told more.
+    pub(crate) const NOTHING: Self =
+        Self { peer_mss: MIN_MSS, scaling: false, snd_shift: 0, rcv_shift: 0, sack: false, timestamps: false };
+
     /// What our `config` and the options of the peer's SYN have in common.
     pub(crate) fn from_syn(config: &Config, options: &Options) -> Self {
         //= rfc7323#2.2-3

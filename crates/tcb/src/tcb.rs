@@ -1,106 +1,266 @@
 //! The transmission control block: one connection, all of it (RFC 9293 section 3.3.1).
+//!
+//! Three doors lead in: the application's calls (`user_calls`), arriving segments (`segment_arrives`), the clock
+//! (`timeouts`). What comes out is asked for: [`Tcb::poll_transmit`], [`Tcb::next_timeout`], [`Tcb::poll_event`].
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
+use core::time::Duration;
 
-use bytes::Bytes;
 use sockeye_wire::{Instant, SeqNumber};
 
-use crate::user_calls::CallError;
-use crate::{Config, Event, HalfOpen, Segment, State, Stop, TcpInfo, TimeWait, Transmit, Unreachable};
+use crate::challenge::Challenge;
+use crate::congestion::{CongestionControl, NewReno};
+use crate::event::Notices;
+use crate::negotiated::Negotiated;
+use crate::recovery::Recovery;
+use crate::recv::RecvSide;
+use crate::rtt::Rtt;
+use crate::segment_arrives::half_open::HalfOpen;
+use crate::segment_arrives::time_wait::TimeWait;
+use crate::send::SendSide;
+use crate::state::Cause;
+use crate::timeouts::{Deadlines, Timer};
+use crate::{ClosedBecause, Config, Event, Header, State, TcpInfo};
 
-/// A connection.
+/// One connection: state machine, both directions, timers, recovery. Sans-IO: segments, time and the application's calls
+/// come in as arguments, what is to be sent is asked for.
+///
+/// After every call that may change something, ask [`Self::poll_transmit`] until `None`, then [`Self::next_timeout`].
 #[derive(Debug)]
 pub struct Tcb {
-    _later: (),
+    pub(crate) state: State,
+    pub(crate) config: Arc<Config>,
+    pub(crate) agreed: Negotiated,
+    /// Octets of text that a packet on this path carries without options.
+    pub(crate) path_mss: u16,
+    pub(crate) timestamp_offset: u32,
+    pub(crate) send: SendSide,
+    pub(crate) recv: RecvSide,
+    pub(crate) recovery: Recovery,
+    pub(crate) congestion: Box<dyn CongestionControl>,
+    pub(crate) rtt: Rtt,
+    pub(crate) deadlines: Deadlines,
+    pub(crate) challenge: Challenge,
+    pub(crate) pending: Pending,
+    pub(crate) notices: Notices,
+    /// In SYN-RECEIVED: what is known of the connection so far.
+    pub(crate) half_open: Option<Box<HalfOpen>>,
+    /// In TIME-WAIT: what is left of it.
+    pub(crate) time_wait: Option<Box<TimeWait>>,
+    pub(crate) times: Times,
+    pub(crate) counts: Counts,
+    pub(crate) closed_because: Option<ClosedBecause>,
+    /// Keep-alive or window probes sent since the peer was last heard.
+    pub(crate) unanswered_probes: u8,
+    /// How often the interval between window probes was doubled.
+    pub(crate) persist_backoff: u8,
+    /// The application has let go of both directions: nobody will read.
+    pub(crate) orphaned: bool,
+    /// `send` took less than it was offered: tell when there is room.
+    pub(crate) writer_waits: bool,
+    /// The congestion window was full since the last ACK, so that its growth is earned.
+    pub(crate) filled_window: bool,
+}
+
+/// What is to leave at the next opportunity, apart from text and ACKs.
+#[derive(Debug, Default)]
+pub(crate) struct Pending {
+    /// A segment that answers one that wasn't acceptable, complete.
+    pub(crate) reply: Option<Box<Header>>,
+    /// Our SYN, or SYN-ACK.
+    pub(crate) syn: bool,
+    /// A RST: the connection was aborted.
+    pub(crate) reset: bool,
+    /// A probe of the peer's closed window.
+    pub(crate) window_probe: bool,
+    /// A probe of whether the peer is there.
+    pub(crate) keep_alive: bool,
+    /// Text that was held back may leave: a timer expired.
+    pub(crate) overdue: bool,
+}
+
+/// Points in time that rules refer to.
+#[derive(Debug)]
+pub(crate) struct Times {
+    pub(crate) opened_at: Instant,
+    /// Zero until ESTABLISHED.
+    pub(crate) handshake: Duration,
+    /// When an acceptable segment last arrived.
+    pub(crate) heard_at: Instant,
+    /// When text, FIN or a retransmission last left.
+    pub(crate) sent_at: Instant,
+    /// Since when the peer has owed us an acknowledgment.
+    pub(crate) waiting_since: Instant,
+}
+
+/// Figures for [`TcpInfo`].
+#[derive(Debug, Default)]
+pub(crate) struct Counts {
+    pub(crate) bytes_sent: u64,
+    pub(crate) segments_in: u64,
+    pub(crate) segments_out: u64,
 }
 
 impl Tcb {
-    /// Active OPEN: SYN-SENT; the SYN is what [`Self::poll_transmit`] gives first. `iss` by RFC 6528, `timestamp_offset` by RFC 7323 5.4.
-    pub fn connect(_config: Arc<Config>, _iss: SeqNumber, _timestamp_offset: u32, _now: Instant) -> Self {
-        todo!()
+    /// A connection in CLOSED, from which the two OPEN calls start.
+    pub(crate) fn new(config: Arc<Config>, iss: SeqNumber, timestamp_offset: u32, now: Instant) -> Self {
+        let agreed = Negotiated::NOTHING;
+        let window = u16::try_from(config.receive_buffer).unwrap_or(u16::MAX);
+        Self {
+            state: State::Closed,
+            agreed,
+            path_mss: config.mss,
+            timestamp_offset,
+            send: SendSide::new(iss),
+            recv: RecvSide::new(SeqNumber::default(), agreed, window, config.receive_buffer, 0, now),
+            recovery: Recovery::new(iss),
+            congestion: Box::new(NewReno::new(config.initial_window)),
+            rtt: Rtt::new(&config),
+            deadlines: Deadlines::NONE,
+            challenge: Challenge::default(),
+            pending: Pending::default(),
+            notices: Notices::default(),
+            half_open: None,
+            time_wait: None,
+            times: Times { opened_at: now, handshake: Duration::ZERO, heard_at: now, sent_at: now, waiting_since: now },
+            counts: Counts::default(),
+            closed_because: None,
+            unanswered_probes: 0,
+            persist_backoff: 0,
+            orphaned: false,
+            writer_waits: false,
+            filled_window: false,
+            config,
+        }
     }
-    /// Passive OPEN of a bare Tcb: LISTEN, for one peer. (The stack doesn't use it: its listeners call `listen::arrives`.)
-    pub fn listen(_config: Arc<Config>, _iss: SeqNumber, _timestamp_offset: u32) -> Self {
-        todo!()
+
+    /// ESTABLISHED, our SYN-ACK's ACK having arrived ([`crate::half_open::Verdict::Established`]): hand the segment that
+    /// brought it to [`Self::on_segment`] next.
+    pub fn from_half_open(config: Arc<Config>, half_open: &HalfOpen, now: Instant) -> Self {
+        let mut tcb = Self::new(config, half_open.iss, half_open.timestamp_offset, half_open.opened_at);
+        tcb.state = State::SynReceived;
+        tcb.establish(half_open, now);
+        tcb
     }
-    /// The ACK of our SYN-ACK has arrived (`half_open::Verdict::Established`): ESTABLISHED. Give the same segment to `on_segment` next.
-    pub fn from_half_open(_config: Arc<Config>, _half_open: &HalfOpen, _now: Instant) -> Self {
-        todo!()
+
+    /// SYN-RECEIVED becomes ESTABLISHED.
+    pub(crate) fn establish(&mut self, half_open: &HalfOpen, now: Instant) {
+        self.agree(half_open.negotiated, half_open.irs, half_open.snd_wnd, half_open.ts_recent, now);
+        self.syn_was_resent(half_open.retransmissions);
+        if half_open.retransmissions == 0 {
+            self.rtt.on_sample(now.since(half_open.opened_at));
+        }
+        self.times.handshake = now.since(half_open.opened_at);
+        self.deadlines.stop(Timer::Retransmit);
+        self.go(Cause::OurSynAcked);
+        self.notices.established = true;
+        self.arm_keep_alive(now);
     }
-    /// In TIME-WAIT with nothing left to read or send: the small struct that can stand for the connection.
-    pub fn time_wait(&self) -> Option<TimeWait> {
-        todo!()
+
+    /// The two SYNs are known: both sides take up what they say.
+    pub(crate) fn agree(&mut self, agreed: Negotiated, irs: SeqNumber, snd_wnd: u16, ts_recent: u32, now: Instant) {
+        self.agreed = agreed;
+        self.send.on_syn(irs, snd_wnd, agreed, self.path_mss);
+        let offered = u16::try_from(self.config.receive_buffer).unwrap_or(u16::MAX);
+        self.recv = RecvSide::new(irs, agreed, offered, self.config.receive_buffer, ts_recent, now);
+        self.congestion.set_mss(self.send.mss());
     }
-    /// A segment arrives.
-    pub fn on_segment(&mut self, _now: Instant, _segment: Segment) -> Result<(), Stop> {
-        todo!()
+
+    /// Our SYN or SYN-ACK had to be sent again so many times.
+    pub(crate) fn syn_was_resent(&mut self, retransmissions: u8) {
+        if retransmissions > 0 {
+            self.rtt.syn_was_lost();
+        }
+        //= rfc6928#2-4
+        if retransmissions > 1 {
+            self.congestion.on_lost_handshake();
+        }
     }
-    /// The deadline passed.
-    pub fn on_timeout(&mut self, _now: Instant) {
-        todo!()
+
+    /// Follows the arrow of figure 5 that `cause` is, if there is one from here.
+    pub(crate) fn go(&mut self, cause: Cause) {
+        if let Some(next) = self.state.after(cause) {
+            self.state = next;
+        }
     }
-    /// What to put on the wire now, until None. `limit`: octets of text that one Transmit may carry if it exceeds a segment (0: one segment at a time).
-    pub fn poll_transmit(&mut self, _now: Instant, _limit: u32) -> Option<Transmit> {
-        todo!()
+
+    /// Deletes the connection: nothing is kept but what the application has yet to hear and, unless the stream ended
+    /// as it should, not even unread text.
+    pub(crate) fn delete(&mut self, because: ClosedBecause) {
+        self.go(Cause::Deleted);
+        self.send.clear();
+        self.recovery.clear();
+        if !because.is_clean() {
+            self.recv.clear();
+        }
+        self.deadlines = Deadlines::NONE;
+        self.half_open = None;
+        self.time_wait = None;
+        if self.closed_because.is_none() {
+            self.closed_because = Some(because);
+            self.notices.closed = true;
+        }
     }
-    /// Next deadline.
+
+    /// When [`Self::on_timeout`] is to be called at the latest; `None` if nothing is due, ever.
     pub fn next_timeout(&self) -> Option<Instant> {
-        todo!()
+        self.deadlines.next()
     }
-    /// Next event.
+
+    /// The next thing that the application may want to act on.
     pub fn poll_event(&mut self) -> Option<Event> {
-        todo!()
+        self.notices.take(self.closed_because)
     }
-    /// SEND: takes as much of `chunk` from its front as there is room for (split off), and says how much; `push` is implied.
-    pub fn send(&mut self, _now: Instant, _chunk: &mut Bytes) -> Result<usize, CallError> {
-        todo!()
+
+    /// What is left of a connection in TIME-WAIT that the application has let go of: the caller may keep this small
+    /// struct instead of the whole. `None` in any other case.
+    pub fn time_wait(&self) -> Option<TimeWait> {
+        self.time_wait.as_deref().copied().filter(|_| self.orphaned)
     }
-    /// Octets that `send` would take now.
-    pub fn send_room(&self) -> usize {
-        todo!()
+
+    /// STATUS: the state (RFC 9293 section 3.10.6).
+    pub const fn state(&self) -> State {
+        self.state
     }
-    /// RECEIVE: the next octets in order, shared, at most `max`.
-    pub fn recv(&mut self, _now: Instant, _max: usize) -> Result<Bytes, CallError> {
-        todo!()
+
+    /// Why the connection is gone, once it is.
+    pub const fn closed_because(&self) -> Option<ClosedBecause> {
+        self.closed_because
     }
-    /// Octets that wait to be read.
-    pub fn recv_queued(&self) -> usize {
-        todo!()
-    }
-    /// CLOSE of our direction (half-close): FIN after all that was sent.
-    pub fn shutdown(&mut self, _now: Instant) -> Result<(), CallError> {
-        todo!()
-    }
-    /// The application lets go of both directions: FIN after all that was sent; RST if there is unread data or if more arrives.
-    pub fn close(&mut self, _now: Instant) {
-        todo!()
-    }
-    /// ABORT: RST.
-    pub fn abort(&mut self, _now: Instant) {
-        todo!()
-    }
-    /// An ICMP error about a segment of ours; `seq` is the quoted sequence number (checked: RFC 5927).
-    pub fn on_unreachable(&mut self, _now: Instant, _seq: SeqNumber, _what: Unreachable) -> Result<(), Stop> {
-        todo!()
-    }
-    /// The path takes packets with at most `mss` octets of TCP text+options after fixed headers; `seq` as quoted.
-    pub fn on_packet_too_big(&mut self, _now: Instant, _seq: SeqNumber, _mss: u16) -> Result<(), Stop> {
-        todo!()
-    }
-    /// STATUS.
-    pub fn state(&self) -> State {
-        todo!()
-    }
-    /// STATUS, all of it.
-    pub fn info(&self) -> TcpInfo {
-        todo!()
-    }
+
     /// The settings.
     pub fn config(&self) -> &Config {
-        todo!()
+        &self.config
     }
-    /// Changes the settings: nodelay, cork, delayed_ack, keep_alive, user_timeout, r1, report_soft_errors take effect at once; those that the SYN carried don't.
-    pub fn configure(&mut self, _now: Instant, _change: impl FnOnce(&mut Config)) {
-        todo!()
+
+    /// STATUS: all there is to tell (RFC 9293 section 3.10.6).
+    pub fn info(&self) -> TcpInfo {
+        TcpInfo {
+            state: self.state,
+            snd_mss: self.send.mss(),
+            srtt: self.rtt.srtt(),
+            rttvar: self.rtt.rttvar(),
+            rto: self.rtt.rto(),
+            handshake: self.times.handshake,
+            cwnd: self.congestion.cwnd(),
+            ssthresh: self.congestion.ssthresh(),
+            snd_wnd: self.send.snd_wnd(),
+            rcv_wnd: self.recv.rcv_wnd(),
+            in_flight: self.recovery.in_flight(u32::from(self.send.mss())),
+            send_queued: self.send.queued(),
+            recv_queued: self.recv.queued(),
+            bytes_sent: self.counts.bytes_sent,
+            bytes_acked: self.send.acked(),
+            bytes_received: self.recv.received(),
+            segments_in: self.counts.segments_in,
+            segments_out: self.counts.segments_out,
+            retransmissions: self.recovery.retransmissions,
+            timeouts: self.recovery.all_timeouts,
+            fast_recoveries: self.recovery.fast_recoveries,
+        }
     }
 }
+
+/// An idle connection is small: what only a transfer needs is allocated when it comes.
+const _: () = assert!(size_of::<Tcb>() <= 640);

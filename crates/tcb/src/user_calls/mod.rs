@@ -2,6 +2,13 @@
 
 use core::fmt;
 
+mod abort;
+mod close;
+mod configure;
+mod open;
+mod receive;
+mod send;
+
 use crate::ClosedBecause;
 
 /// Why a call did nothing.

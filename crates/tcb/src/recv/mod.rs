@@ -1,0 +1,236 @@
+//! The receive side: RCV.NXT, the window offered, text in and out of order (RFC 9293 section 3.3.1).
+
+mod ack_policy;
+mod reassembly;
+mod sack_blocks;
+mod timestamps;
+mod window;
+
+use alloc::boxed::Box;
+
+use bytes::{Buf, Bytes};
+use sockeye_wire::tcp::SackBlock;
+use sockeye_wire::{Instant, SeqNumber};
+
+use crate::chunks::ChunkQueue;
+use crate::negotiated::Negotiated;
+pub(crate) use ack_policy::{AckPolicy, Owed};
+use reassembly::Reassembly;
+pub(crate) use reassembly::TooManyHoles;
+pub(crate) use timestamps::PeerTimestamps;
+use window::Window;
+
+/// One hole may be kept for so many octets of buffer, within these limits: a wide window has room for many holes, a
+/// hostile peer for few.
+const OCTETS_A_HOLE: u32 = 1024;
+const MIN_HOLES: u32 = 64;
+const MAX_HOLES: u32 = 8192;
+
+/// What was received. Holds: `queue` ends at `rcv_nxt`, or one octet before once the FIN was taken; `reassembly` holds
+/// only text beyond `rcv_nxt`.
+#[derive(Debug)]
+pub(crate) struct RecvSide {
+    pub(crate) irs: SeqNumber,
+    rcv_nxt: SeqNumber,
+    window: Window,
+    queue: ChunkQueue,
+    reassembly: Option<Box<Reassembly>>,
+    /// Where a FIN stands that came out of order.
+    pub(crate) fin_at: Option<SeqNumber>,
+    /// RCV.UP: the octet that follows the urgent text, while that isn't read.
+    rcv_up: Option<SeqNumber>,
+    pub(crate) timestamps: PeerTimestamps,
+    pub(crate) ack: AckPolicy,
+    sack: bool,
+    /// What to report as received twice.
+    duplicate: Option<SackBlock>,
+    /// True once the peer's FIN was taken: RCV.NXT is beyond it.
+    fin_taken: bool,
+}
+
+impl RecvSide {
+    /// The state after the peer's SYN. `offered` is the window that our own SYN or SYN-ACK named.
+    pub(crate) fn new(
+        irs: SeqNumber,
+        agreed: Negotiated,
+        offered: u16,
+        buffer: u32,
+        ts_recent: u32,
+        now: Instant,
+    ) -> Self {
+        let rcv_nxt = irs + 1;
+        Self {
+            irs,
+            rcv_nxt,
+            window: Window::new(rcv_nxt, offered, agreed.rcv_shift, buffer),
+            queue: ChunkQueue::default(),
+            reassembly: None,
+            fin_at: None,
+            rcv_up: None,
+            timestamps: PeerTimestamps::new(ts_recent, now, rcv_nxt),
+            ack: AckPolicy::new(),
+            sack: agreed.sack,
+            duplicate: None,
+            fin_taken: false,
+        }
+    }
+
+    /// RCV.NXT.
+    pub(crate) const fn rcv_nxt(&self) -> SeqNumber {
+        self.rcv_nxt
+    }
+
+    /// RCV.WND as promised: no promise is taken back.
+    pub(crate) const fn rcv_wnd(&self) -> u32 {
+        self.window.offered(self.rcv_nxt)
+    }
+
+    /// Octets that wait to be read.
+    pub(crate) fn queued(&self) -> u32 {
+        self.queue.len()
+    }
+
+    /// Octets of text received in order since the SYN.
+    pub(crate) const fn received(&self) -> u64 {
+        self.queue.end()
+    }
+
+    /// True once all text was received and the FIN taken.
+    pub(crate) const fn is_finished(&self) -> bool {
+        self.fin_taken
+    }
+
+    /// True if something was received that the application has not taken.
+    pub(crate) fn has_unread(&self) -> bool {
+        !self.queue.is_empty() || self.reassembly.is_some()
+    }
+
+    /// The window field of a segment that leaves now.
+    pub(crate) fn advertise(&mut self) -> u16 {
+        self.window.advertise(self.rcv_nxt, self.queue.len(), self.ack.rcv_mss())
+    }
+
+    /// True if the application has read so much that the peer should hear of the window. Rarely more than one update
+    /// for two segments; sooner if the peer is nearly stopped.
+    pub(crate) fn owes_window_update(&self) -> bool {
+        let growth = self.window.could_grow(self.rcv_nxt, self.queue.len());
+        let (buffer, mss) = (self.window.buffer(), self.ack.rcv_mss());
+        let enough = if self.rcv_wnd() < 2 * mss { mss } else { (buffer / 4).max(2 * mss) };
+        growth > 0 && growth >= enough.min(buffer / 2)
+    }
+
+    /// Keeps in-window `text` that starts at `seq`, which is not before RCV.NXT. `segment_size` is that of the segments
+    /// in it. True if RCV.NXT advanced.
+    pub(crate) fn take_text(&mut self, seq: SeqNumber, text: Bytes, segment_size: u32) -> Result<bool, TooManyHoles> {
+        let octets = u32::try_from(text.len()).unwrap_or(u32::MAX);
+        if seq != self.rcv_nxt {
+            self.ack.on_disorder(octets, segment_size);
+            self.keep_for_later(seq, text)?;
+            return Ok(false);
+        }
+        self.rcv_nxt += octets;
+        self.queue.push(text);
+        self.ack.on_text(octets, segment_size);
+        self.join_what_waited();
+        Ok(true)
+    }
+
+    //= rfc9293#SHLD-31
+    fn keep_for_later(&mut self, seq: SeqNumber, text: Bytes) -> Result<(), TooManyHoles> {
+        let place = self.place_of(seq);
+        let holes = (self.window.buffer() / OCTETS_A_HOLE).clamp(MIN_HOLES, MAX_HOLES);
+        let inserted = self.reassembly.get_or_insert_default().insert(place, text, holes as usize)?;
+        if let Some((from, to)) = inserted.duplicate {
+            self.report_duplicate(self.seq_at(from), self.seq_at(to));
+        }
+        Ok(())
+    }
+
+    /// Moves text that had waited for RCV.NXT into the queue.
+    fn join_what_waited(&mut self) {
+        let Some(reassembly) = &mut self.reassembly else {
+            return;
+        };
+        //= rfc5681#3.2-2
+        //= rfc5681#4.2-7
+        self.ack.now();
+        if let Some(range) = reassembly.take_from(self.queue.end()) {
+            self.rcv_nxt += range.len();
+            self.queue.append(range);
+        }
+        if reassembly.is_empty() {
+            self.reassembly = None;
+        }
+    }
+
+    /// Text was received twice, from `left` up to `right`: the next ACK reports it (RFC 2883), and leaves at once.
+    pub(crate) const fn report_duplicate(&mut self, left: SeqNumber, right: SeqNumber) {
+        self.duplicate = Some(SackBlock { left, right });
+        self.ack.now();
+    }
+
+    //= rfc9293#3.10.7.4-21
+    /// Takes the peer's FIN if all text before it is here.
+    pub(crate) fn take_fin(&mut self) -> bool {
+        let due = self.fin_at == Some(self.rcv_nxt) && !self.fin_taken;
+        if due {
+            self.fin_taken = true;
+            self.rcv_nxt += 1;
+            self.ack.now();
+        }
+        due
+    }
+
+    /// The next octets to read, at most `max`.
+    pub(crate) fn read(&mut self, max: usize) -> Option<Bytes> {
+        let text = self.queue.pop(max)?;
+        if self.urgent_left() == Some(0) {
+            self.rcv_up = None;
+        }
+        Some(text)
+    }
+
+    /// Drops all text.
+    pub(crate) fn clear(&mut self) {
+        self.queue.clear();
+        self.reassembly = None;
+    }
+
+    //= rfc9293#3.10.7.4-17
+    /// RCV.UP = max(RCV.UP, SEG.UP). True if the application is to be told.
+    pub(crate) fn urgent_until(&mut self, up: SeqNumber) -> bool {
+        let read_to = self.rcv_nxt - self.queue.len();
+        let advances = self.rcv_up.map_or(up.after(read_to), |pending| up.after(pending));
+        if advances {
+            self.rcv_up = Some(up);
+        }
+        advances
+    }
+
+    //= rfc9293#MUST-33
+    /// Octets to read until the end of urgent text, received or not; `None` if none is pending.
+    pub(crate) fn urgent_left(&self) -> Option<u32> {
+        let read_to = self.rcv_nxt - u32::from(self.fin_taken) - self.queue.len();
+        self.rcv_up.map(|up| up.saturating_since(read_to))
+    }
+
+    /// Where the octet with this sequence number, at or after RCV.NXT minus the window, stands in the stream.
+    fn place_of(&self, seq: SeqNumber) -> u64 {
+        if seq.before(self.rcv_nxt) {
+            self.queue.end().saturating_sub(u64::from(self.rcv_nxt.since(seq)))
+        } else {
+            self.queue.end() + u64::from(seq.since(self.rcv_nxt))
+        }
+    }
+
+    /// The sequence number of the octet at this place, which is beyond what arrived in order.
+    fn seq_at(&self, place: u64) -> SeqNumber {
+        self.rcv_nxt + u32::try_from(place.saturating_sub(self.queue.end())).unwrap_or(u32::MAX)
+    }
+}
+
+/// Cuts `octets` off the front of `text`, and makes it no longer than `max`.
+pub(crate) fn trim(text: &mut Bytes, octets: u32, max: u32) {
+    text.advance((octets as usize).min(text.len()));
+    text.truncate(max as usize);
+}

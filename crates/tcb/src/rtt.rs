@@ -1,0 +1,173 @@
+//! Round-trip time and retransmission timeout (RFC 6298).
+
+use core::time::Duration;
+
+use crate::Config;
+
+/// The estimator. Before the first sample the RTO is 1 s.
+///
+/// ```
+/// # use {core::time::Duration, sockeye_tcb::{Config, Rtt}};
+/// let mut rtt = Rtt::new(&Config::default());
+/// assert_eq!(rtt.rto(), Duration::from_secs(1));
+/// rtt.on_sample(Duration::from_millis(100));
+/// assert_eq!(rtt.rto(), Duration::from_millis(300)); // 100 + max(200, 4 * 50)
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Rtt {
+    /// In nanoseconds; 0 before the first sample.
+    srtt: u64,
+    rttvar: u64,
+    /// The RTO without back-off, in nanoseconds.
+    base: u64,
+    /// The least that the variance term may be: the greater of the clock's granularity and the chosen minimum.
+    floor: u64,
+    max: u64,
+    backoff: u8,
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+impl Rtt {
+    //= rfc6298#2.1-1
+    const INITIAL: u64 = 1_000_000_000;
+    /// For one whose SYN had to be sent again.
+    const AFTER_LOST_SYN: u64 = 3_000_000_000;
+
+    /// No sample yet. Minimum, maximum and granularity are those of `config`.
+    pub fn new(config: &Config) -> Self {
+        Self {
+            srtt: 0,
+            rttvar: 0,
+            base: Self::INITIAL,
+            //= rfc6298#4-1
+            floor: nanos(config.granularity.max(config.min_rto)),
+            //= rfc6298#2.5-1
+            max: nanos(config.max_rto),
+            backoff: 0,
+        }
+    }
+
+    /// A round trip took `sample`. It must not come from a segment sent more than once, unless a timestamp tells which
+    /// transmission was acknowledged (Karn's algorithm).
+    pub fn on_sample(&mut self, sample: Duration) {
+        let sample = nanos(sample).max(1);
+        if self.srtt == 0 {
+            //= rfc6298#2.2-1
+            self.srtt = sample;
+            self.rttvar = sample / 2;
+        } else {
+            //= rfc6298#2.3-1
+            //= rfc6298#2.3-2
+            //= rfc6298#2.3-3
+            self.rttvar = self.rttvar - self.rttvar / 4 + self.srtt.abs_diff(sample) / 4;
+            self.srtt = (self.srtt - self.srtt / 8 + sample / 8).max(1);
+        }
+        // The floor belongs to the variance term, as in Linux: flooring the sum would leave no room for a peer that
+        // delays its ACKs once the RTT itself exceeds the floor.
+        //= rfc6298#2.3-4
+        self.base = self.srtt.saturating_add(self.floor.max(self.rttvar.saturating_mul(4))).min(self.max);
+        //= rfc6298#5-3
+        self.backoff = 0;
+    }
+
+    /// The smoothed round-trip time; `None` before the first sample.
+    pub const fn srtt(&self) -> Option<Duration> {
+        if self.srtt == 0 { None } else { Some(Duration::from_nanos(self.srtt)) }
+    }
+
+    /// The mean deviation.
+    pub const fn rttvar(&self) -> Duration {
+        Duration::from_nanos(self.rttvar)
+    }
+
+    /// The retransmission timeout, back-off included.
+    pub fn rto(&self) -> Duration {
+        Duration::from_nanos(self.base.saturating_mul(1 << u32::from(self.backoff)).min(self.max))
+    }
+
+    //= rfc6298#5.5-1
+    /// The timer expired: doubles the RTO, up to the maximum.
+    pub fn back_off(&mut self) {
+        if self.rto() < Duration::from_nanos(self.max) {
+            self.backoff += 1;
+        }
+    }
+
+    /// Progress was made: the RTO is again what the samples say.
+    pub const fn end_back_off(&mut self) {
+        self.backoff = 0;
+    }
+
+    //= rfc6298#5.7-1
+    /// Our SYN had to be sent again and data transmission begins: without a sample of the path the RTO is 3 s.
+    pub fn syn_was_lost(&mut self) {
+        self.backoff = 0;
+        if self.srtt == 0 {
+            self.base = Self::AFTER_LOST_SYN;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rtt_after(samples: &[u64]) -> Rtt {
+        let mut rtt = Rtt::new(&Config::default());
+        samples.iter().for_each(|&millis| rtt.on_sample(Duration::from_millis(millis)));
+        rtt
+    }
+
+    //= rfc6298#2.1-1
+    #[test]
+    fn the_first_timeout_is_one_second() {
+        assert_eq!(rtt_after(&[]).rto(), Duration::from_secs(1));
+    }
+
+    //= rfc6298#2.2-1
+    //= rfc6298#2.3-1
+    //= rfc6298#2.3-2
+    //= rfc6298#2.3-3
+    //= rfc6298#2.3-4
+    #[test]
+    fn samples_move_the_estimate_by_an_eighth_and_a_quarter() {
+        assert_eq!(rtt_after(&[200]).rto(), Duration::from_millis(200 + 4 * 100));
+        let rtt = rtt_after(&[200, 280]);
+        assert_eq!(rtt.srtt(), Some(Duration::from_millis(210))); // 200 * 7/8 + 280 / 8
+        assert_eq!(rtt.rttvar(), Duration::from_millis(95)); // 100 * 3/4 + 80 / 4, with the old srtt
+        assert_eq!(rtt.rto(), Duration::from_millis(210 + 4 * 95));
+    }
+
+    //= rfc6298#4-1
+    #[test]
+    fn a_steady_path_keeps_the_floor_above_its_rtt() {
+        let rtt = rtt_after(&[180; 200]);
+        assert!(rtt.rto() >= Duration::from_millis(380 - 1), "{:?}", rtt.rto());
+    }
+
+    //= rfc6298#5.5-1
+    //= rfc6298#2.5-1
+    #[test]
+    fn back_off_doubles_up_to_the_maximum_and_a_sample_ends_it() {
+        let mut rtt = rtt_after(&[100]);
+        let before = rtt.rto();
+        rtt.back_off();
+        assert_eq!(rtt.rto(), before * 2);
+        (0..100).for_each(|_| rtt.back_off());
+        assert_eq!(rtt.rto(), Duration::from_mins(2));
+        rtt.on_sample(Duration::from_millis(100));
+        assert!(rtt.rto() <= before);
+    }
+
+    //= rfc6298#5.7-1
+    #[test]
+    fn after_a_lost_syn_the_timeout_is_three_seconds() {
+        let mut rtt = rtt_after(&[]);
+        rtt.back_off();
+        rtt.syn_was_lost();
+        assert_eq!(rtt.rto(), Duration::from_secs(3));
+    }
+}

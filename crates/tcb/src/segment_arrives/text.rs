@@ -1,0 +1,56 @@
+//! Seventh step of SEGMENT ARRIVES: the segment text (RFC 9293 section 3.10.7.4).
+
+use sockeye_wire::Instant;
+
+use crate::recv::Owed;
+use crate::tcb::Tcb;
+use crate::timeouts::Timer;
+use crate::{ClosedBecause, Segment, Stop};
+
+impl Tcb {
+    //= rfc9293#3.10.7.4-18
+    //= rfc9293#3.10.7.4-19
+    pub(super) fn take_text(&mut self, now: Instant, segment: Segment) -> Result<(), Stop> {
+        if segment.flags.fin && self.state.receives_text() {
+            self.recv.fin_at = Some(segment.seq + segment.text_len());
+        }
+        if segment.payload.is_empty() {
+            if segment.flags.fin && segment.seq != self.recv.rcv_nxt() {
+                self.recv.ack.on_disorder(0, 1);
+            }
+            return Ok(());
+        }
+        if !self.state.receives_text() {
+            self.recv.ack.now();
+            return Err(Stop::AfterFin);
+        }
+        if self.orphaned {
+            return Err(self.refuse_text());
+        }
+        let size = if segment.segment_size == 0 { segment.text_len() } else { u32::from(segment.segment_size) };
+        let advanced =
+            self.recv.take_text(segment.seq, segment.payload, size).map_err(|_too_many| Stop::TooManyHoles)?;
+        if advanced {
+            self.notices.readable = true;
+            self.schedule_ack(now);
+        }
+        Ok(())
+    }
+
+    /// Nobody will ever read this: the peer learns it by a RST.
+    //= rfc9293#SHLD-3
+    fn refuse_text(&mut self) -> Stop {
+        self.pending.reset = true;
+        self.delete(ClosedBecause::Aborted);
+        Stop::TextAfterClose
+    }
+
+    /// Starts the timer for an ACK that may wait.
+    //= rfc9293#MUST-40
+    //= rfc5681#4.2-4
+    fn schedule_ack(&mut self, now: Instant) {
+        if self.recv.ack.owed() == Owed::Later && !self.deadlines.is_set(Timer::DelayedAck) {
+            self.deadlines.set(Timer::DelayedAck, now + self.config.delayed_ack);
+        }
+    }
+}

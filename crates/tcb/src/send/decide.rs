@@ -1,0 +1,160 @@
+//! How much new text may leave now: the peer's window, the congestion window, Nagle, silly windows, cork (RFC 9293
+//! sections 3.7.4 and 3.8.6.2.1). Pure.
+
+/// What the decision rests on; all in octets.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Situation {
+    /// D: text queued and not sent.
+    pub(crate) unsent: u32,
+    /// U: what the peer's window still takes.
+    pub(crate) usable: u32,
+    /// What the congestion window still takes.
+    pub(crate) congestion: u32,
+    /// Eff.snd.MSS.
+    pub(crate) mss: u32,
+    /// Max(SND.WND): the largest window that the peer ever offered.
+    pub(crate) max_window: u32,
+    /// Nothing is unacknowledged: SND.NXT = SND.UNA.
+    pub(crate) idle: bool,
+    /// Nagle is off.
+    pub(crate) nodelay: bool,
+    /// Only full segments may leave.
+    pub(crate) corked: bool,
+    /// The FIN follows the last octet: nothing more is to come that a segment could be filled with.
+    pub(crate) closing: bool,
+    /// What was held back has waited long enough.
+    pub(crate) overdue: bool,
+}
+
+/// What may leave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Decision {
+    /// So many octets.
+    Send(u32),
+    /// Nothing, because of this.
+    Hold(Hold),
+}
+
+/// Why nothing leaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Hold {
+    /// There is nothing to send.
+    Nothing,
+    /// The peer's window is closed, or too small to be worth it: the persist timer watches.
+    Window,
+    /// The congestion window is full.
+    Congestion,
+    /// Nagle waits for an ACK.
+    Nagle,
+    /// The application holds text back.
+    Cork,
+}
+
+/// How much new text may leave now; whole segments if it is more than one.
+pub(crate) fn decide(situation: &Situation) -> Decision {
+    let Situation { unsent, usable, congestion, mss, .. } = *situation;
+    if unsent == 0 {
+        return Decision::Hold(Hold::Nothing);
+    }
+    if usable == 0 {
+        return Decision::Hold(Hold::Window);
+    }
+    let offered = unsent.min(usable);
+    //= rfc9293#3.8.6.2.1-1
+    //= rfc9293#SHLD-28
+    if offered >= mss {
+        // A part of a segment isn't worth what congestion control has left: wait for room for a whole one.
+        let whole = offered.min(congestion) / mss * mss;
+        return if whole > 0 { Decision::Send(whole) } else { Decision::Hold(Hold::Congestion) };
+    }
+    match small(situation, offered) {
+        Some(hold) => Decision::Hold(hold),
+        None if congestion < offered => Decision::Hold(Hold::Congestion),
+        None => Decision::Send(offered),
+    }
+}
+
+/// Why `offered`, less than a segment, may not leave; `None` if it may.
+fn small(situation: &Situation, offered: u32) -> Option<Hold> {
+    let all = offered == situation.unsent;
+    //= rfc9293#3.8.6.2.1-4
+    if situation.overdue {
+        return None;
+    }
+    if situation.corked && !(all && situation.closing) {
+        return Some(Hold::Cork);
+    }
+    //= rfc9293#3.8.6.2.1-2
+    //= rfc9293#3.8.6.2.1-3
+    //= rfc9293#MUST-38
+    if !all && offered < situation.max_window / 2 {
+        return Some(Hold::Window);
+    }
+    //= rfc9293#SHLD-7
+    //= rfc9293#MUST-17
+    let nagle = !situation.nodelay && !situation.idle && !(all && situation.closing);
+    nagle.then_some(Hold::Nagle)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OPEN: Situation = Situation {
+        unsent: 5000,
+        usable: 50_000,
+        congestion: 10_000,
+        mss: 1000,
+        max_window: 50_000,
+        idle: true,
+        nodelay: false,
+        corked: false,
+        closing: false,
+        overdue: false,
+    };
+
+    #[test]
+    fn whole_segments_leave_as_far_as_both_windows_allow() {
+        assert_eq!(decide(&OPEN), Decision::Send(5000));
+        assert_eq!(decide(&Situation { congestion: 2999, ..OPEN }), Decision::Send(2000));
+        assert_eq!(decide(&Situation { usable: 3500, ..OPEN }), Decision::Send(3000));
+        assert_eq!(decide(&Situation { congestion: 999, ..OPEN }), Decision::Hold(Hold::Congestion));
+    }
+
+    //= rfc9293#SHLD-7
+    //= rfc9293#MUST-17
+    #[test]
+    fn nagle_holds_a_small_segment_while_anything_is_unacknowledged() {
+        let small = Situation { unsent: 10, idle: false, ..OPEN };
+        assert_eq!(decide(&small), Decision::Hold(Hold::Nagle));
+        assert_eq!(decide(&Situation { idle: true, ..small }), Decision::Send(10));
+        assert_eq!(decide(&Situation { nodelay: true, ..small }), Decision::Send(10));
+        assert_eq!(decide(&Situation { closing: true, ..small }), Decision::Send(10));
+    }
+
+    //= rfc9293#MUST-38
+    //= rfc9293#3.8.6.2.1-1
+    //= rfc9293#3.8.6.2.1-2
+    //= rfc9293#3.8.6.2.1-3
+    #[test]
+    fn a_window_that_opens_a_little_gets_no_small_segment() {
+        let silly = Situation { usable: 200, ..OPEN };
+        assert_eq!(decide(&silly), Decision::Hold(Hold::Window));
+        assert_eq!(decide(&Situation { unsent: 200, ..silly }), Decision::Send(200), "all there is");
+        assert_eq!(decide(&Situation { max_window: 400, ..silly }), Decision::Send(200), "half the largest window");
+    }
+
+    //= rfc9293#3.8.6.2.1-4
+    #[test]
+    fn the_override_timer_lets_a_small_segment_go() {
+        assert_eq!(decide(&Situation { usable: 200, overdue: true, ..OPEN }), Decision::Send(200));
+    }
+
+    #[test]
+    fn a_cork_lets_only_full_segments_go_and_the_last_one() {
+        let corked = Situation { corked: true, nodelay: true, unsent: 2500, ..OPEN };
+        assert_eq!(decide(&corked), Decision::Send(2000));
+        assert_eq!(decide(&Situation { unsent: 500, ..corked }), Decision::Hold(Hold::Cork));
+        assert_eq!(decide(&Situation { unsent: 500, closing: true, ..corked }), Decision::Send(500));
+    }
+}

@@ -1,0 +1,226 @@
+//! What to put on the wire now: small questions in order.
+
+use sockeye_wire::Instant;
+use sockeye_wire::tcp::Flags;
+
+use super::decide::{Decision, Hold, Situation, decide};
+use crate::recv::Owed;
+use crate::segment_arrives::half_open;
+use crate::tcb::Tcb;
+use crate::timeouts::Timer;
+use crate::{Header, State, Transmit};
+
+/// How long a cork holds text back, as Linux.
+const CORKED: core::time::Duration = core::time::Duration::from_millis(200);
+
+impl Tcb {
+    /// What to put on the wire now; to be asked until `None`. `limit` is the octets of text that one [`Transmit`] may
+    /// carry if the device cuts it into segments; 0 if it doesn't.
+    pub fn poll_transmit(&mut self, now: Instant, limit: u32) -> Option<Transmit> {
+        let transmit = self.next_transmit(now, limit)?;
+        let payload = transmit.payload_len();
+        self.counts.segments_out +=
+            payload.checked_div(usize::from(transmit.segment_size)).map_or(1, |segments| segments.max(1)) as u64;
+        self.counts.bytes_sent += payload as u64;
+        Some(transmit)
+    }
+
+    fn next_transmit(&mut self, now: Instant, limit: u32) -> Option<Transmit> {
+        if let Some(reply) = self.pending.reply.take() {
+            return Some(Transmit::from(*reply));
+        }
+        match self.state {
+            State::Closed => self.reset_owed(now),
+            State::Listen | State::TimeWait => None,
+            State::SynSent | State::SynReceived => self.syn_owed(now),
+            State::Established
+            | State::FinWait1
+            | State::FinWait2
+            | State::CloseWait
+            | State::Closing
+            | State::LastAck => self.next_of_connection(now, limit),
+        }
+    }
+
+    fn next_of_connection(&mut self, now: Instant, limit: u32) -> Option<Transmit> {
+        self.disorder_told(now)
+            .or_else(|| self.retransmission(now, limit))
+            .or_else(|| self.window_probe(now))
+            .or_else(|| self.new_text(now, limit))
+            .or_else(|| self.keep_alive_probe(now))
+            .or_else(|| self.ack_owed(now))
+    }
+
+    //= rfc9293#3.10.5-1
+    fn reset_owed(&mut self, now: Instant) -> Option<Transmit> {
+        if !core::mem::take(&mut self.pending.reset) {
+            return None;
+        }
+        let seq = self.send.snd_nxt();
+        let header = self.header(now, seq, Flags::RST_ACK);
+        Some(Transmit::from(Header { window: 0, ..header }))
+    }
+
+    //= rfc9293#3.10.1-1
+    fn syn_owed(&mut self, now: Instant) -> Option<Transmit> {
+        if !core::mem::take(&mut self.pending.syn) {
+            return None;
+        }
+        let header = match &self.half_open {
+            Some(half_open) => half_open.syn_ack(now),
+            None => half_open::syn(&self.config, self.send.iss, self.timestamp_offset, now),
+        };
+        Some(Transmit::from(header))
+    }
+
+    /// One ACK for each segment that came out of order: the peer may count them.
+    //= rfc5681#4.2-8
+    fn disorder_told(&mut self, now: Instant) -> Option<Transmit> {
+        self.recv.ack.take_duplicate().then(|| self.ack_segment(now))
+    }
+
+    fn retransmission(&mut self, now: Instant, limit: u32) -> Option<Transmit> {
+        let mss = u32::from(self.send.mss());
+        let room = self.congestion.cwnd().saturating_sub(self.recovery.in_flight(mss));
+        let (seq, octets) = self.recovery.resend(now, mss, limit.max(mss), room)?;
+        self.times.sent_at = now;
+        if !self.deadlines.is_set(Timer::Retransmit) {
+            self.arm_retransmit(now);
+        }
+        Some(self.text_segment(now, seq, octets))
+    }
+
+    /// One octet, new if there is one: the answer tells the window (RFC 9293 section 3.8.6.1).
+    //= rfc9293#3.8.6.1-1
+    fn window_probe(&mut self, now: Instant) -> Option<Transmit> {
+        if !core::mem::take(&mut self.pending.window_probe) {
+            return None;
+        }
+        if self.send.unsent() == 0 {
+            return self.fin_alone(now);
+        }
+        self.send.probed = true;
+        let seq = self.send.snd_nxt();
+        Some(self.text_segment(now, seq, 1))
+    }
+
+    //= rfc9293#MUST-60
+    fn new_text(&mut self, now: Instant, limit: u32) -> Option<Transmit> {
+        if !self.send.has_unsent() {
+            return None;
+        }
+        if self.recovery.is_idle() {
+            self.restart_after_idleness(now);
+        }
+        match decide(&self.situation()) {
+            Decision::Send(octets) => {
+                let octets = octets.min(limit.max(u32::from(self.send.mss())));
+                Some(self.send_new(now, octets))
+            }
+            Decision::Hold(Hold::Nothing) if self.send.usable() > 0 || self.send.snd_wnd() > 0 => self.fin_alone(now),
+            Decision::Hold(hold) => {
+                self.held_back(now, hold);
+                None
+            }
+        }
+    }
+
+    fn situation(&self) -> Situation {
+        let mss = u32::from(self.send.mss());
+        Situation {
+            unsent: self.send.unsent(),
+            usable: self.send.usable(),
+            congestion: self.congestion.cwnd().saturating_sub(self.recovery.in_flight(mss)),
+            mss,
+            max_window: self.send.max_window(),
+            idle: self.recovery.is_idle(),
+            nodelay: self.config.nodelay,
+            corked: self.config.cork,
+            closing: self.send.fin_is_next(),
+            overdue: self.pending.overdue,
+        }
+    }
+
+    fn held_back(&mut self, now: Instant, hold: Hold) {
+        match hold {
+            Hold::Congestion => self.filled_window = true,
+            Hold::Window | Hold::Nothing => self.arm_persist(now),
+            Hold::Cork if !self.deadlines.is_set(Timer::Cork) => self.deadlines.set(Timer::Cork, now + CORKED),
+            Hold::Cork | Hold::Nagle => {}
+        }
+    }
+
+    //= rfc5681#4.1-2
+    fn restart_after_idleness(&mut self, now: Instant) {
+        self.times.waiting_since = self.times.waiting_since.max(self.times.heard_at);
+        if now.since(self.times.sent_at) > self.rtt.rto() {
+            self.congestion.on_idle(now);
+        }
+    }
+
+    /// New text leaves: whole segments, or one that is smaller.
+    fn send_new(&mut self, now: Instant, octets: u32) -> Transmit {
+        let seq = self.send.snd_nxt();
+        let mss = u32::from(self.send.mss());
+        let octets = if octets > mss { octets / mss * mss } else { octets };
+        let with_fin = octets == self.send.unsent() && self.send.fin_is_next() && octets < self.send.usable();
+        self.note_sent(now, octets, with_fin);
+        self.pending.overdue = false;
+        self.deadlines.stop(Timer::Cork);
+        self.text_segment(now, seq, octets + u32::from(with_fin))
+    }
+
+    fn fin_alone(&mut self, now: Instant) -> Option<Transmit> {
+        if !self.send.fin_is_next() || self.send.unsent() > 0 {
+            return None;
+        }
+        let seq = self.send.snd_nxt();
+        self.note_sent(now, 0, true);
+        Some(self.text_segment(now, seq, 1))
+    }
+
+    /// Books `octets` of new text, and the FIN, as sent.
+    fn note_sent(&mut self, now: Instant, octets: u32, fin: bool) {
+        let seq = self.send.snd_nxt();
+        let was_idle = self.recovery.is_idle();
+        if was_idle {
+            self.times.waiting_since = now;
+        }
+        self.send.advance(octets, fin);
+        // A FIN belongs to the segment whose text it follows.
+        let mss = u32::from(self.send.mss());
+        let size = if octets <= mss { octets + u32::from(fin) } else { mss };
+        self.recovery.on_sent(now, seq, octets + u32::from(fin), size);
+        self.times.sent_at = now;
+        self.deadlines.stop(Timer::Persist);
+        if was_idle || !self.deadlines.is_set(Timer::Retransmit) {
+            self.arm_retransmit(now);
+        }
+    }
+
+    /// The segment, or several in one, with what stands in `octets` of sequence space from `seq` on.
+    fn text_segment(&mut self, now: Instant, seq: sockeye_wire::SeqNumber, octets: u32) -> Transmit {
+        let (payload, fin) = self.send.text_at(seq, octets);
+        let text = octets - u32::from(fin);
+        //= rfc9293#MUST-61
+        //= rfc9293#SHLD-27
+        let psh = text > 0 && (seq + text) == self.send.text_end();
+        let header = self.header(now, seq, Flags { psh, fin, ..Flags::ACK });
+        let mss = self.send.mss();
+        let segment_size = if text > u32::from(mss) { mss } else { 0 };
+        Transmit { header, payload, segment_size }
+    }
+
+    //= rfc9293#SHLD-12
+    fn keep_alive_probe(&mut self, now: Instant) -> Option<Transmit> {
+        let seq = self.send.snd_nxt() - 1;
+        core::mem::take(&mut self.pending.keep_alive).then(|| self.ack_segment_at(now, seq))
+    }
+
+    //= rfc9293#MUST-58
+    //= rfc9293#MUST-59
+    fn ack_owed(&mut self, now: Instant) -> Option<Transmit> {
+        let owed = self.recv.ack.owed() == Owed::Now || self.recv.owes_window_update();
+        owed.then(|| self.ack_segment(now))
+    }
+}
