@@ -82,7 +82,7 @@ pub struct KeepAlive {
 
 impl Default for KeepAlive {
     fn default() -> Self {
-        Self { idle: Duration::from_secs(7_200), interval: Duration::from_secs(75), count: 9 }
+        Self { idle: Duration::from_hours(2), interval: Duration::from_secs(75), count: 9 }
     }
 }
 

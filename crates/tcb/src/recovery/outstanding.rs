@@ -53,7 +53,8 @@ pub(crate) struct Acked {
     pub(crate) octets: u32,
     /// Segments, those acknowledged in part included.
     pub(crate) segments: u32,
-    /// When the newest of them that was sent only once was sent: its round trip is a valid RTT sample.
+    /// When the newest of them was sent, if none was sent more than once: only then the ACK's time tells of the path,
+    /// else it tells how long the repair took.
     pub(crate) sent_once_at: Option<Instant>,
 }
 
@@ -112,6 +113,7 @@ impl Outstanding {
     /// Everything before `ack` has arrived.
     pub(crate) fn on_ack(&mut self, ack: SeqNumber) -> Acked {
         let mut acked = Acked::default();
+        let mut resent = false;
         while let Some(run) = self.runs.front().copied()
             && run.start.before(ack)
         {
@@ -125,9 +127,8 @@ impl Outstanding {
             }
             acked.octets += covered;
             acked.segments += covered.div_ceil(run.size);
-            if !run.resent {
-                acked.sent_once_at = acked.sent_once_at.max(Some(run.sent_at));
-            }
+            resent |= run.resent;
+            acked.sent_once_at = Some(run.sent_at).filter(|_| !resent);
             if run.lost {
                 self.lost -= covered;
             }
@@ -226,13 +227,15 @@ mod tests {
         assert_eq!(outstanding.resend_lost(at(1), 1000, 9000), Some((seq(1500), 500)));
     }
 
+    //= rfc6298#3-1
+    //= rfc9293#MUST-18
     #[test]
-    fn what_was_sent_again_gives_no_sample() {
+    fn an_ack_of_anything_sent_again_gives_no_sample() {
         let mut outstanding = Outstanding::default();
         outstanding.on_sent(T0, seq(0), 3000, 1000);
         outstanding.mark_front_lost();
         assert_eq!(outstanding.resend_lost(at(5), 1000, 1000), Some((seq(0), 1000)));
-        assert_eq!(outstanding.on_ack(seq(1000)).sent_once_at, None);
+        assert_eq!(outstanding.on_ack(seq(2000)).sent_once_at, None);
         assert_eq!(outstanding.on_ack(seq(3000)).sent_once_at, Some(T0));
         assert!(outstanding.is_empty());
     }

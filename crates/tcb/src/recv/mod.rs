@@ -30,7 +30,6 @@ const MAX_HOLES: u32 = 8192;
 /// only text beyond `rcv_nxt`.
 #[derive(Debug)]
 pub(crate) struct RecvSide {
-    pub(crate) irs: SeqNumber,
     rcv_nxt: SeqNumber,
     window: Window,
     queue: ChunkQueue,
@@ -60,7 +59,6 @@ impl RecvSide {
     ) -> Self {
         let rcv_nxt = irs + 1;
         Self {
-            irs,
             rcv_nxt,
             window: Window::new(rcv_nxt, offered, agreed.rcv_shift, buffer),
             queue: ChunkQueue::default(),

@@ -37,7 +37,8 @@ impl Reassembly {
     }
 
     /// Octets held.
-    pub(crate) const fn octets(&self) -> u32 {
+    #[cfg(test)]
+    const fn octets(&self) -> u32 {
         self.octets
     }
 

@@ -8,7 +8,7 @@ use crate::negotiated::older;
 
 /// TS.Recent is void after so long a silence (RFC 7323 section 5.5).
 //= rfc7323#5.5-1
-const OUTDATED: Duration = Duration::from_secs(24 * 86_400);
+const OUTDATED: Duration = Duration::from_hours(576);
 
 /// The peer's timestamps.
 #[derive(Clone, Copy, Debug)]

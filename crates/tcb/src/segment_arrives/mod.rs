@@ -21,8 +21,11 @@ use crate::tcb::Tcb;
 use crate::{Segment, State, Stop};
 
 impl Tcb {
-    /// A segment arrives. `Err` tells at which step its way ended and why; most such segments were answered or ignored as
-    /// the RFC asks, so there is nothing to do about it but count.
+    /// A segment arrives.
+    ///
+    /// # Errors
+    /// At which step its way ended, and why. The segment was answered or ignored as the RFC asks: there is nothing to do
+    /// about it but count.
     pub fn on_segment(&mut self, now: Instant, segment: Segment) -> Result<(), Stop> {
         self.counts.segments_in += 1;
         match self.state {

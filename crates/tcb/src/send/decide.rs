@@ -92,8 +92,8 @@ fn small(situation: &Situation, offered: u32) -> Option<Hold> {
     }
     //= rfc9293#SHLD-7
     //= rfc9293#MUST-17
-    let nagle = !situation.nodelay && !situation.idle && !(all && situation.closing);
-    nagle.then_some(Hold::Nagle)
+    let may_leave = situation.nodelay || situation.idle || (all && situation.closing);
+    (!may_leave).then_some(Hold::Nagle)
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ mod retransmit;
 
 use sockeye_wire::Instant;
 
+use crate::state::Cause;
 use crate::tcb::Tcb;
 use crate::{ClosedBecause, State};
 pub(crate) use deadlines::{Deadlines, Timer};
@@ -29,9 +30,12 @@ impl Tcb {
 
     //= rfc9293#3.10.8-3
     fn on_linger_timer(&mut self) {
-        let because =
-            if self.state == State::TimeWait { ClosedBecause::Finished } else { ClosedBecause::OrphanTimedOut };
-        self.delete(because);
+        if self.state == State::TimeWait {
+            self.go(Cause::TwoMslOver);
+            self.delete(ClosedBecause::Finished);
+        } else {
+            self.delete(ClosedBecause::OrphanTimedOut);
+        }
     }
 
     //= rfc9293#MUST-20

@@ -29,10 +29,8 @@ impl SackBlocks {
     /// What 40 octets of options hold: 2 + 4 * 8.
     pub const MAX: usize = 4;
     /// None at all: the option is absent.
-    pub const NONE: Self = Self {
-        blocks: [SackBlock { left: SeqNumber::new(0), right: SeqNumber::new(0) }; Self::MAX],
-        count: 0,
-    };
+    pub const NONE: Self =
+        Self { blocks: [SackBlock { left: SeqNumber::new(0), right: SeqNumber::new(0) }; Self::MAX], count: 0 };
 
     /// Appends a block; false, and nothing done, if there are four already.
     pub fn push(&mut self, block: SackBlock) -> bool {

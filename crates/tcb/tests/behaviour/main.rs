@@ -1,0 +1,4 @@
+//! How a connection behaves, seen from outside: through its public calls, in virtual time. A file a behaviour.
+
+mod pair;
+mod transfer;
