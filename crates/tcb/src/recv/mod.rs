@@ -45,6 +45,8 @@ pub(crate) struct RecvSide {
     duplicate: Option<SackBlock>,
     /// True once the peer's FIN was taken: RCV.NXT is beyond it.
     fin_taken: bool,
+    /// The application has read since the window was last told.
+    was_read: bool,
 }
 
 impl RecvSide {
@@ -70,6 +72,7 @@ impl RecvSide {
             sack: agreed.sack,
             duplicate: None,
             fin_taken: false,
+            was_read: false,
         }
     }
 
@@ -105,12 +108,16 @@ impl RecvSide {
 
     /// The window field of a segment that leaves now.
     pub(crate) fn advertise(&mut self) -> u16 {
+        self.was_read = false;
         self.window.advertise(self.rcv_nxt, self.queue.len(), self.ack.rcv_mss())
     }
 
     /// True if the application has read so much that the peer should hear of the window. Rarely more than one update
     /// for two segments; sooner if the peer is nearly stopped.
     pub(crate) fn owes_window_update(&self) -> bool {
+        if !self.was_read {
+            return false;
+        }
         let growth = self.window.could_grow(self.rcv_nxt, self.queue.len());
         let (buffer, mss) = (self.window.buffer(), self.ack.rcv_mss());
         let enough = if self.rcv_wnd() < 2 * mss { mss } else { (buffer / 4).max(2 * mss) };
@@ -182,6 +189,7 @@ impl RecvSide {
     /// The next octets to read, at most `max`.
     pub(crate) fn read(&mut self, max: usize) -> Option<Bytes> {
         let text = self.queue.pop(max)?;
+        self.was_read = true;
         if self.urgent_left() == Some(0) {
             self.rcv_up = None;
         }

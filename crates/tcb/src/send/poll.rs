@@ -31,7 +31,8 @@ impl Tcb {
         }
         match self.state {
             State::Closed => self.reset_owed(now),
-            State::Listen | State::TimeWait => None,
+            State::Listen => None,
+            State::TimeWait => self.ack_owed(now),
             State::SynSent | State::SynReceived => self.syn_owed(now),
             State::Established
             | State::FinWait1
@@ -220,7 +221,7 @@ impl Tcb {
     //= rfc9293#MUST-58
     //= rfc9293#MUST-59
     fn ack_owed(&mut self, now: Instant) -> Option<Transmit> {
-        let owed = self.recv.ack.owed() == Owed::Now || self.recv.owes_window_update();
+        let owed = self.recv.ack.owed() == Owed::Now || (self.state.receives_text() && self.recv.owes_window_update());
         owed.then(|| self.ack_segment(now))
     }
 }
