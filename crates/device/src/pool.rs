@@ -24,7 +24,10 @@ impl Pool {
         if self.slab.len() < length {
             let next = self.next_slab(length);
             let used = std::mem::replace(&mut self.slab, next);
-            self.used.push_back(used);
+            // The first of all is replaced by nobody: it has no octets.
+            if used.capacity() > 0 {
+                self.used.push_back(used);
+            }
             if self.used.len() > KEPT {
                 self.used.pop_front();
             }
