@@ -131,16 +131,18 @@ impl<T: Copy> TimerWheel<T> {
         None
     }
 
-    /// The earliest slot that has any timers: level, slot, and the tick at which it begins. Lower levels come first.
+    /// The earliest slot that has any timers: level, slot, and the tick at which it begins. A slot that has begun and is
+    /// not empty yet counts before those below it into which its timers move.
     fn next_slot(&self) -> Option<(usize, usize, u64)> {
-        (0..LEVELS).find_map(|level| {
+        let first_of = |level: usize| {
             let shift = SLOT_BITS * u32::try_from(level).unwrap_or(0);
             let position = (self.elapsed >> shift) & (SLOTS as u64 - 1);
             let ahead = self.occupied[level] >> position << position;
             let slot = u64::from((ahead != 0).then(|| ahead.trailing_zeros())?);
             let base = self.elapsed >> shift >> SLOT_BITS << SLOT_BITS;
             Some((level, usize::try_from(slot).unwrap_or(0), (base | slot) << shift))
-        })
+        };
+        (0..LEVELS).filter_map(first_of).min_by_key(|&(_, _, tick)| tick)
     }
 
     fn link(&mut self, id: u32) {
