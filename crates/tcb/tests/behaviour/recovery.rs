@@ -62,6 +62,9 @@ fn three_losses_in_one_window_take_one_recovery_and_no_timeout() {
 #[test]
 fn the_first_two_duplicate_acks_let_one_new_segment_out_each() {
     let mut pair = Pair::established();
+    pair.send(Side::A, text(1));
+    pair.run_for(Duration::from_millis(100));
+    pair.log.clear();
     // Nine full segments are in flight after the one that is lost: the window is full.
     lose(&mut pair, &[0]);
     pair.send(Side::A, text(100_000));
@@ -170,8 +173,9 @@ fn a_delayed_repair_is_not_taken_for_a_long_path() {
 //= rfc6298#2.3-4
 #[test]
 fn delayed_acks_on_a_long_path_cause_no_timeout() {
-    let mut pair = Pair::established_with(config(), Config { delayed_ack: Duration::from_millis(190), ..config() });
+    let mut pair = Pair::opening(config(), Config { delayed_ack: Duration::from_millis(190), ..config() });
     pair.delay = Duration::from_millis(90);
+    pair.run_for(Duration::from_secs(1));
     for _ in 0..100 {
         pair.send(Side::A, text(100));
         pair.run_for(Duration::from_secs(1));
