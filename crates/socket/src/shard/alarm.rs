@@ -1,4 +1,4 @@
-//! The clock, and what wakes the driver: packets, a deadline, somebody who rings.
+//! What wakes the driver: packets, a deadline, somebody who rings.
 //!
 //! The timer is armed by whoever makes a deadline earlier than the one it is armed for, outside the shard's lock: a
 //! system call, no thread switch. Two threads may so arm it in the wrong order; each looks again afterwards whether what
@@ -12,9 +12,9 @@ use std::time::Duration;
 use rustix::event::{EventfdFlags, epoll, eventfd};
 use rustix::io::Errno;
 use rustix::time::{
-    ClockId, Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, clock_gettime, timerfd_create,
-    timerfd_settime,
+    Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create, timerfd_settime,
 };
+use sockeye_device::Clock;
 use sockeye_wire::Instant;
 
 /// What the driver sleeps on.
@@ -23,6 +23,7 @@ pub(crate) struct Alarm {
     epoll: OwnedFd,
     bell: OwnedFd,
     timer: OwnedFd,
+    clock: Clock,
     /// The deadline that the timer is, or is about to be, armed for, in nanoseconds. Changed under the shard's lock only.
     armed: AtomicU64,
 }
@@ -30,7 +31,7 @@ pub(crate) struct Alarm {
 impl Alarm {
     /// An alarm that also wakes when `device` becomes readable. The device must outlive it or be gone from the set by
     /// being closed.
-    pub(crate) fn new(device: BorrowedFd<'_>) -> io::Result<Self> {
+    pub(crate) fn new(device: BorrowedFd<'_>, clock: Clock) -> io::Result<Self> {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         let bell = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
         let timer =
@@ -41,14 +42,7 @@ impl Alarm {
         let edge = epoll::EventFlags::IN | epoll::EventFlags::ET;
         epoll::add(&epoll, &bell, nothing, edge)?;
         epoll::add(&epoll, &timer, nothing, edge)?;
-        Ok(Self { epoll, bell, timer, armed: AtomicU64::new(Instant::FAR_FUTURE.as_nanos()) })
-    }
-
-    /// The time: nanoseconds of the system's monotonic clock.
-    pub(crate) fn now() -> Instant {
-        let time = clock_gettime(ClockId::Monotonic);
-        let (seconds, nanos) = (u64::try_from(time.tv_sec).unwrap_or(0), u64::try_from(time.tv_nsec).unwrap_or(0));
-        Instant::from_nanos(seconds.saturating_mul(1_000_000_000).saturating_add(nanos))
+        Ok(Self { epoll, bell, timer, clock, armed: AtomicU64::new(Instant::FAR_FUTURE.as_nanos()) })
     }
 
     /// Notes, under the shard's lock, that the driver must be awake at `due`. True if [`Self::arm`] is to be called once
@@ -73,8 +67,10 @@ impl Alarm {
         loop {
             let due = self.armed.load(Ordering::SeqCst);
             if due != Instant::FAR_FUTURE.as_nanos() {
-                let value = Itimerspec { it_interval: timespec(0), it_value: timespec(due.max(1)) };
-                timerfd_settime(&self.timer, TimerfdTimerFlags::ABSTIME, &value)?;
+                // Zero would disarm it.
+                let left = Instant::from_nanos(due).since(self.clock.now()).max(Duration::from_nanos(1));
+                let value = Itimerspec { it_interval: timespec(Duration::ZERO), it_value: timespec(left) };
+                timerfd_settime(&self.timer, TimerfdTimerFlags::empty(), &value)?;
             }
             if self.armed.load(Ordering::SeqCst) == due {
                 return Ok(());
@@ -90,7 +86,7 @@ impl Alarm {
 
     /// Sleeps until there are packets, the timer expires or somebody rings, and at most for `at_most`.
     pub(crate) fn sleep(&self, at_most: Option<Duration>) -> io::Result<()> {
-        let timeout = at_most.map(|time| timespec(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)));
+        let timeout = at_most.map(timespec);
         let mut events = [epoll::Event { flags: epoll::EventFlags::empty(), data: epoll::EventData::new_u64(0) }; 3];
         match epoll::wait(&self.epoll, &mut events, timeout.as_ref()) {
             Ok(_) | Err(Errno::INTR) => Ok(()),
@@ -99,7 +95,6 @@ impl Alarm {
     }
 }
 
-fn timespec(nanos: u64) -> Timespec {
-    let part = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
-    Timespec { tv_sec: part(nanos / 1_000_000_000), tv_nsec: part(nanos % 1_000_000_000) }
+fn timespec(time: Duration) -> Timespec {
+    Timespec { tv_sec: i64::try_from(time.as_secs()).unwrap_or(i64::MAX), tv_nsec: time.subsec_nanos().into() }
 }

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use sockeye_device::Packet;
 
-use super::alarm::Alarm;
 use super::locked::Chores;
 use super::transmit_token::Batch;
 use super::Shard;
@@ -64,7 +63,7 @@ impl Driver {
     /// Reads a batch, tells the stack, wakes whom it concerns, writes a batch.
     fn turn(&mut self) -> Next {
         let shard = Arc::clone(&self.shard);
-        let received = shard.device.receive(Alarm::now(), &mut self.packets, MOST_PACKETS);
+        let received = shard.device.receive(shard.clock.now(), &mut self.packets, MOST_PACKETS);
         let over = self.tell_stack(received.as_ref().err());
         shard.perform(&mut self.chores);
         if over {
@@ -81,7 +80,7 @@ impl Driver {
     fn tell_stack(&mut self, failed: Option<&io::Error>) -> bool {
         let shard = &*self.shard;
         let mut locked = shard.lock();
-        let now = Alarm::now();
+        let now = shard.clock.now();
         shard.alarm.passed(now);
         for packet in self.packets.drain(..) {
             locked.stack.on_packet(now, packet);

@@ -16,7 +16,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use sockeye_device::Device;
+use sockeye_device::{Clock, Device};
 use sockeye_wire::Instant;
 
 use crate::stack::{ConnectionId, Stack};
@@ -32,6 +32,7 @@ pub(crate) struct Shard {
     device: Arc<dyn Device>,
     /// Octets that the device cuts into segments itself.
     limit: u32,
+    clock: Clock,
     alarm: Alarm,
     locked: Mutex<Locked>,
     /// Notified when the last connection has finished after [`Locked::close_all`].
@@ -52,14 +53,14 @@ pub(crate) struct Sleeper<'a> {
 }
 
 impl Shard {
-    fn new(stack: Stack, device: Arc<dyn Device>) -> io::Result<Self> {
+    fn new(stack: Stack, device: Arc<dyn Device>, clock: Clock) -> io::Result<Self> {
         let Some(fd) = device.as_fd() else {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "the device can't be waited for"));
         };
-        let alarm = Alarm::new(fd)?;
+        let alarm = Alarm::new(fd, clock)?;
         let limit = device.capabilities().segmentation;
         let locked = Mutex::new(Locked::new(stack));
-        Ok(Self { device, limit, alarm, locked, finished: Condvar::new() })
+        Ok(Self { device, limit, clock, alarm, locked, finished: Condvar::new() })
     }
 
     fn lock(&self) -> MutexGuard<'_, Locked> {
@@ -70,7 +71,7 @@ impl Shard {
     /// Makes a call under the lock, and afterwards does what follows from it.
     pub(crate) fn call<R>(&self, call: impl FnOnce(&mut Locked, Instant) -> R) -> R {
         let mut locked = self.lock();
-        let now = Alarm::now();
+        let now = self.clock.now();
         let outcome = call(&mut locked, now);
         self.leave(locked, now);
         outcome
@@ -92,7 +93,7 @@ impl Shard {
             if sleeper.until == Until::Writable {
                 locked.check_alive()?;
             }
-            let now = Alarm::now();
+            let now = self.clock.now();
             if let Some(outcome) = call(&mut locked.stack, now) {
                 self.leave(locked, now);
                 return Ok(outcome);
@@ -165,7 +166,7 @@ impl Shard {
             batch.packets.clear();
             locked.die(&error, chores);
         }
-        self.settle(&mut locked, Alarm::now(), chores);
+        self.settle(&mut locked, self.clock.now(), chores);
         chores.ring |= locked.token.hand_back(batch);
     }
 
@@ -197,7 +198,7 @@ impl Shard {
         });
         let mut locked = self.lock();
         loop {
-            let left = until.since(Alarm::now());
+            let left = until.since(self.clock.now());
             if locked.is_finished() || left.is_zero() {
                 return;
             }
@@ -216,8 +217,8 @@ pub(crate) struct Running {
 
 impl Running {
     /// Starts the driver.
-    pub(crate) fn start(stack: Stack, device: Arc<dyn Device>, linger: Duration) -> io::Result<Self> {
-        let shard = Arc::new(Shard::new(stack, device)?);
+    pub(crate) fn start(stack: Stack, device: Arc<dyn Device>, clock: Clock, linger: Duration) -> io::Result<Self> {
+        let shard = Arc::new(Shard::new(stack, device, clock)?);
         let driver = Driver::new(Arc::clone(&shard));
         let driver = thread::Builder::new().name("sockeye".to_owned()).spawn(move || driver.run())?;
         Ok(Self { shard, linger, driver: Some(driver) })
