@@ -114,6 +114,15 @@ impl Connection {
         self.read_by(|stack, now| self.take_some(stack, now, max))
     }
 
+    /// The next octets as they came, in one piece; empty at the end of the stream.
+    pub(super) fn read_chunk(&self, max: usize) -> io::Result<Bytes> {
+        let taken = self.read_by(|stack, now| match stack.recv(now, self.id, max) {
+            Ok(chunk) => Some(Ok(Chunks::from_iter([chunk]))),
+            Err(error) => self.nothing_read(error),
+        });
+        Ok(taken?.pop().unwrap_or_default())
+    }
+
     /// As [`Self::read`], and leaves it there.
     pub(super) fn peek(&self, max: usize) -> io::Result<Chunks> {
         self.read_by(|stack, _now| match stack.peek(self.id, max) {

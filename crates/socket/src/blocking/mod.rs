@@ -1,5 +1,6 @@
 //! Listeners and streams that block, shaped like those of [`std::net`].
 
+mod connection;
 mod listener;
 mod stream;
 
@@ -23,24 +24,36 @@ fn on_any<A: ToSocketAddrs, T>(addresses: A, mut open: impl FnMut(SocketAddr) ->
     Err(failed)
 }
 
-/// How long a call may block, shared by the clones of a handle.
-#[derive(Debug, Default)]
+/// A duration or none, shared by the clones of a handle.
+#[derive(Debug)]
 struct Timeout {
-    /// Nanoseconds; 0 for ever.
+    /// Nanoseconds; [`Self::NONE`] for none.
     nanos: AtomicU64,
 }
 
 impl Timeout {
+    const NONE: u64 = u64::MAX;
+
     fn get(&self) -> Option<Duration> {
-        Some(self.nanos.load(Ordering::Relaxed)).filter(|nanos| *nanos > 0).map(Duration::from_nanos)
+        Some(self.nanos.load(Ordering::Relaxed)).filter(|nanos| *nanos != Self::NONE).map(Duration::from_nanos)
     }
 
-    fn set(&self, timeout: Option<Duration>) -> io::Result<()> {
+    fn set(&self, timeout: Option<Duration>) {
+        let nanos = |timeout: Duration| u64::try_from(timeout.as_nanos()).unwrap_or(Self::NONE);
+        self.nanos.store(timeout.map_or(Self::NONE, nanos), Ordering::Relaxed);
+    }
+
+    fn set_above_zero(&self, timeout: Option<Duration>) -> io::Result<()> {
         if timeout.is_some_and(|timeout| timeout.is_zero()) {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "a timeout of zero: use set_nonblocking"));
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "a timeout of zero: see set_nonblocking"));
         }
-        let nanos = timeout.map_or(0, |timeout| u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX));
-        self.nanos.store(nanos, Ordering::Relaxed);
+        self.set(timeout);
         Ok(())
+    }
+}
+
+impl Default for Timeout {
+    fn default() -> Self {
+        Self { nanos: AtomicU64::new(Self::NONE) }
     }
 }

@@ -2,8 +2,6 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::mem;
-use std::sync::Arc;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
@@ -107,19 +105,23 @@ impl Locked {
         chores.ring = true;
     }
 
-    /// What has happened to the device, if it has failed.
+    /// Why nothing can be begun or waited for any more, if that is so.
     pub(crate) fn check_alive(&self) -> io::Result<()> {
         match &self.death {
             Some(death) => Err(io::Error::new(death.kind, death.text.clone())),
+            None if self.stage != Stage::Open => {
+                Err(io::Error::new(io::ErrorKind::NotConnected, "the host was shut down"))
+            }
             None => Ok(()),
         }
     }
 
-    /// Closes all that is open.
-    pub(super) fn close_all(&mut self, now: Instant) {
+    /// Closes all that is open, and says who is to hear of it.
+    pub(super) fn close_all(&mut self, now: Instant) -> Vec<WakeUp> {
         self.stage = Stage::Closing;
         self.doors.clear();
         self.stack.close_all(now);
+        self.waiters.wake_all().collect()
     }
 
     /// True if nothing that was closed is still being delivered.
@@ -127,10 +129,9 @@ impl Locked {
         self.death.is_some() || (self.stage != Stage::Open && self.stack.is_finished())
     }
 
-    /// Resets what has not finished. The driver ends once the RSTs have left.
+    /// The driver is to end once all that waits has left.
     pub(super) fn end(&mut self, now: Instant) {
         self.stage = Stage::Ending(now + LAST_WORDS);
-        self.stack.abort_all(now);
     }
 
     /// True if the driver is to end.

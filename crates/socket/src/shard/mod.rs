@@ -25,6 +25,7 @@ use driver::Driver;
 use locked::Chores;
 pub(crate) use locked::{Locked, Ticket};
 use transmit_token::Batch;
+use waiters::WakeUp;
 pub(crate) use waiters::{Until, Waiter};
 
 /// A stack, its device and what threads share of them.
@@ -190,12 +191,15 @@ impl Shard {
         self.perform(&mut chores);
     }
 
-    /// Closes all that is open and waits at most `linger` until all of it has finished.
-    pub(crate) fn close(&self, linger: Duration) {
-        let until = self.call(|locked, now| {
-            locked.close_all(now);
-            now + linger
-        });
+    /// Closes all that is open, waits at most `linger` until all of it has finished, and resets what has not.
+    fn close(&self, linger: Duration) {
+        let (until, wake_ups) = self.call(|locked, now| (now + linger, locked.close_all(now)));
+        wake_ups.iter().for_each(WakeUp::notify);
+        self.wait_until_finished(until);
+        self.call(|locked, now| locked.stack.abort_all(now));
+    }
+
+    fn wait_until_finished(&self, until: Instant) {
         let mut locked = self.lock();
         loop {
             let left = until.since(self.clock.now());
@@ -223,11 +227,16 @@ impl Running {
         let driver = thread::Builder::new().name("sockeye".to_owned()).spawn(move || driver.run())?;
         Ok(Self { shard, linger, driver: Some(driver) })
     }
+
+    /// Closes all that is open, gives it the linger time to finish, and resets what has not.
+    pub(crate) fn close(&self) {
+        self.shard.close(self.linger);
+    }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.shard.close(self.linger);
+        self.close();
         self.shard.call(Locked::end);
         self.shard.alarm.ring();
         if let Some(driver) = self.driver.take() {

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::mem;
 use std::sync::{Arc, Condvar};
 
-use sockeye_tcb::{Event, SoftError};
+use sockeye_tcb::{ClosedBecause, Event, SoftError};
 
 use crate::stack::ConnectionId;
 
@@ -63,6 +63,7 @@ struct Entry {
     readers_sleep: bool,
     writers_sleep: bool,
     soft_error: Option<SoftError>,
+    ended: Option<ClosedBecause>,
 }
 
 impl Entry {
@@ -107,7 +108,10 @@ impl Waiters {
         match event {
             Event::Readable | Event::Urgent => entry.wake(true, false),
             Event::Writable | Event::Established => entry.wake(false, true),
-            Event::Closed(_) => entry.wake(true, true),
+            Event::Closed(because) => {
+                entry.ended = Some(because);
+                entry.wake(true, true)
+            }
             Event::SoftError(error) => {
                 entry.soft_error = Some(error);
                 None
@@ -123,6 +127,11 @@ impl Waiters {
     /// All who sleep for any.
     pub(crate) fn wake_all(&mut self) -> impl Iterator<Item = WakeUp> {
         self.entries.values_mut().filter_map(|entry| entry.wake(true, true))
+    }
+
+    /// Why this connection is gone, if it is.
+    pub(crate) fn ended(&self, id: ConnectionId) -> Option<ClosedBecause> {
+        self.entries.get(&id)?.ended
     }
 
     /// The last trouble that this connection was told of; clears it.
