@@ -57,9 +57,10 @@ impl Outgoing {
         self.head.get(..usize::from(self.head_length)).unwrap_or_default()
     }
 
-    /// The headers, to be edited in place.
-    pub fn head_mut(&mut self) -> &mut [u8] {
-        self.head.get_mut(..usize::from(self.head_length)).unwrap_or_default()
+    /// The headers, to be edited in place, and what follows them.
+    pub fn parts_mut(&mut self) -> (&mut [u8], &[Bytes]) {
+        let head = self.head.get_mut(..usize::from(self.head_length)).unwrap_or_default();
+        (head, &self.payload)
     }
 
     /// Octets in all.

@@ -9,6 +9,8 @@ use std::io::{self, ErrorKind};
 
 use sockeye_tcb::{CallError, ClosedBecause, SoftError, Unreachable};
 
+use crate::stack::StackError;
+
 /// What an [`io::Error`] of a stream says about the end of its connection, for those to whom the
 /// [kind](io::Error::kind) isn't enough.
 ///
@@ -113,5 +115,19 @@ pub(crate) fn soft(error: SoftError) -> io::Error {
             io::Error::new(ErrorKind::TimedOut, "the peer hasn't answered for a while")
         }
         SoftError::Unreachable(what) => io::Error::new(unreachable_kind(what), unreachable_text(what)),
+    }
+}
+
+impl From<StackError> for io::Error {
+    /// As the kernel's `bind`, `listen` and `connect` say it.
+    fn from(error: StackError) -> Self {
+        let kind = match error {
+            StackError::InvalidRemote(_) => ErrorKind::InvalidInput,
+            StackError::NotOurs(_) | StackError::NoPort => ErrorKind::AddrNotAvailable,
+            StackError::NoLocalAddress => ErrorKind::NetworkUnreachable,
+            StackError::InUse(_) => ErrorKind::AddrInUse,
+            StackError::NoSuchConnection => ErrorKind::NotConnected,
+        };
+        Self::new(kind, error)
     }
 }

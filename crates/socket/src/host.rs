@@ -2,12 +2,12 @@
 
 use std::fmt;
 use std::io::{self, ErrorKind};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use sockeye_device::{Capabilities, Cidr, Clock, Device, Tun, TunConfig, memory};
-use sockeye_tcb::Config;
+use sockeye_tcb::{Config, TcpInfo};
 
 use crate::shard::Running;
 use crate::stack::{Counters, Stack, StackConfig};
@@ -72,6 +72,14 @@ impl Host {
         self.running.shard.call(|locked, _now| locked.stack.counters().clone())
     }
 
+    /// All connections, those included that nobody has accepted yet and those that finish by themselves.
+    pub fn connections(&self) -> Vec<ConnectionSummary> {
+        self.running.shard.call(|locked, _now| {
+            let all = locked.stack.connections();
+            all.map(|(_id, local, peer, info)| ConnectionSummary { local, peer, info }).collect()
+        })
+    }
+
     /// Closes all listeners and connections, whoever still has a handle of them, as dropping the last handle would. Returns
     /// when all have finished, at the latest after the [linger time](HostBuilder::linger); what has not finished then is
     /// reset when the host is dropped. Blocked calls fail with `NotConnected`.
@@ -84,6 +92,17 @@ impl fmt::Debug for Host {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Host").finish_non_exhaustive()
     }
+}
+
+/// A connection in the list of [`Host::connections`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConnectionSummary {
+    /// Our socket.
+    pub local: SocketAddr,
+    /// The peer's socket.
+    pub peer: SocketAddr,
+    /// State, round-trip time, windows …
+    pub info: TcpInfo,
 }
 
 /// What a [`Host`] is to be; made by [`Host::builder`].
@@ -183,10 +202,11 @@ impl HostBuilder {
             None => getrandom::fill(&mut seed).map_err(|error| io::Error::other(error.to_string()))?,
         }
         let Capabilities { mtu, .. } = device.capabilities();
-        let config = StackConfig { mtu, tcp: Arc::new(self.tcp), ..StackConfig::new(seed) };
+        // Checksums are the shard's: it sums outside the lock what the device doesn't.
+        let config = StackConfig { mtu, checksum_offload: true, tcp: Arc::new(self.tcp), ..StackConfig::new(seed) };
         let mut stack = Stack::new(config, self.clock.now());
         for address in self.addresses {
-            stack.add_address(address.address(), address.prefix_len());
+            stack.add_address(address);
         }
         Ok(Host { running: Arc::new(Running::start(stack, device, self.clock, self.linger)?) })
     }

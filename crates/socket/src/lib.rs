@@ -24,7 +24,7 @@
 //!
 //! # A tour
 //!
-//! - [`Stack`](stack::Stack) is the host itself, without threads and without input and output: packets, calls and the
+//! - [`Stack`] is the host itself, without threads and without input and output: packets, calls and the
 //!   time go in; packets, events and the next deadline come out. It runs in a simulation as well as here.
 //! - `shard` puts one `Stack` behind one mutex, with a device and a driver thread that sleeps until a packet arrives or a
 //!   deadline passes. Who writes also transmits: there is no hand-over to another thread on the way out.
@@ -36,10 +36,14 @@ mod blocking;
 mod error;
 mod host;
 mod shard;
-pub mod stack;
+mod stack;
 
 pub use blocking::{Incoming, TcpListener, TcpStream};
 pub use error::ConnectionError;
-pub use host::{Host, HostBuilder};
+pub use host::{ConnectionSummary, Host, HostBuilder};
 pub use sockeye_device::{Cidr, Device};
 pub use sockeye_tcb::{ClosedBecause, Config, KeepAlive, State, TcpInfo};
+pub use stack::{
+    ConnectOptions, ConnectionId, Counters, Drop, ListenOptions, ListenerId, Stack, StackConfig, StackError,
+    StackEvent, Usage,
+};

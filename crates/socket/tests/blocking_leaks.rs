@@ -7,6 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use sockeye::{Host, TcpListener, TcpStream};
+use sockeye_device::memory;
 
 /// Descriptors and threads of this process.
 fn count() -> (usize, usize) {
@@ -16,7 +17,12 @@ fn count() -> (usize, usize) {
 
 /// A host with a thousand live connections, dropped in one go.
 fn one_life() {
-    let (here, there) = Host::pair().unwrap();
+    let host = |device, address: &str| {
+        let linger = Duration::from_millis(100);
+        Host::builder().device(device).address(address.parse().unwrap()).linger(linger).start().unwrap()
+    };
+    let (first, second) = memory::pair(1500).unwrap();
+    let (here, there) = (host(first, "10.0.0.1/24"), host(second, "10.0.0.2/24"));
     let listener = TcpListener::bind(&there, "10.0.0.2:80").unwrap();
     let mut pairs: Vec<(TcpStream, TcpStream)> = Vec::new();
     for _ in 0..1000 {

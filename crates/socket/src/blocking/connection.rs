@@ -69,7 +69,7 @@ impl Connection {
     pub(super) fn open(
         running: Arc<Running>,
         remote: SocketAddr,
-        options: ConnectOptions,
+        options: &ConnectOptions,
         patience: Option<Duration>,
     ) -> io::Result<Self> {
         let (id, local, waiter) = running.shard.call(|locked, now| {

@@ -56,19 +56,19 @@ impl TcpListener {
     /// `AddrInUse`, `AddrNotAvailable`; `InvalidInput` if `address` stands for none; what has happened to the device if
     /// it has failed.
     pub fn bind(host: &Host, address: impl ToSocketAddrs) -> io::Result<Self> {
-        on_any(address, |address| Self::bind_with(host, address, ListenOptions::default()))
+        on_any(address, |address| Self::bind_with(host, address, &ListenOptions::default()))
     }
 
     /// As [`Self::bind`], with a backlog and settings of the caller's choice.
     ///
     /// # Errors
     /// Those of [`Self::bind`].
-    pub fn bind_with(host: &Host, address: SocketAddr, options: ListenOptions) -> io::Result<Self> {
+    pub fn bind_with(host: &Host, address: SocketAddr, options: &ListenOptions) -> io::Result<Self> {
         let running = host.running();
         let (id, local, announced) = running.shard.call(|locked, _now| {
             locked.check_alive()?;
             let id = locked.stack.listen(address, options)?;
-            let local = locked.stack.local_addr_of_listener(id).unwrap_or(address);
+            let local = locked.stack.listener_addr(id).unwrap_or(address);
             io::Result::Ok((id, local, locked.open_door(id)))
         })?;
         let shared = Shared { running, id, local, announced, nonblocking: AtomicBool::new(false) };

@@ -63,7 +63,7 @@ impl TcpStream {
     /// `ConnectionRefused`, `TimedOut`, `HostUnreachable`, `NetworkUnreachable`, `AddrNotAvailable`; `InvalidInput` if
     /// `address` stands for none.
     pub fn connect(host: &Host, address: impl ToSocketAddrs) -> io::Result<Self> {
-        on_any(address, |address| Self::connect_with(host, address, ConnectOptions::default(), None))
+        on_any(address, |address| Self::connect_with(host, address, &ConnectOptions::default(), None))
     }
 
     /// As [`Self::connect`], waiting no longer than `timeout`.
@@ -74,7 +74,7 @@ impl TcpStream {
         if timeout.is_zero() {
             return Err(io::Error::new(ErrorKind::InvalidInput, "a timeout of zero"));
         }
-        Self::connect_with(host, *address, ConnectOptions::default(), Some(timeout))
+        Self::connect_with(host, *address, &ConnectOptions::default(), Some(timeout))
     }
 
     /// As [`Self::connect`], with a local address and settings of the caller's choice, waiting no longer than `timeout`,
@@ -85,7 +85,7 @@ impl TcpStream {
     pub fn connect_with(
         host: &Host,
         address: SocketAddr,
-        options: ConnectOptions,
+        options: &ConnectOptions,
         timeout: Option<Duration>,
     ) -> io::Result<Self> {
         let connection = Connection::open(host.running(), address, options, timeout)?;
@@ -264,7 +264,7 @@ impl TcpStream {
     /// `NotConnected` if the host was shut down.
     pub fn nodelay(&self) -> io::Result<bool> {
         let id = self.connection.id;
-        self.connection.running.shard.call(|locked, _now| locked.stack.config(id).map(|c| c.nodelay)).ok_or_else(gone)
+        self.connection.running.shard.call(|locked, _now| locked.stack.tcp_config(id).map(|config| config.nodelay)).ok_or_else(gone)
     }
 
     /// The hop limit (IPv4: TTL) of the packets to come: 1 to 255.
@@ -276,7 +276,11 @@ impl TcpStream {
             return Err(io::Error::new(ErrorKind::InvalidInput, "a hop limit is 1 to 255"));
         };
         let id = self.connection.id;
-        self.connection.running.shard.call(|locked, _now| locked.stack.set_ttl(id, ttl).ok_or_else(gone))
+        self.connection.running.shard.call(|locked, _now| {
+            locked.stack.hop_limit(id).ok_or_else(gone)?;
+            locked.stack.set_hop_limit(id, ttl);
+            Ok(())
+        })
     }
 
     /// As set by [`Self::set_ttl`].
@@ -285,7 +289,7 @@ impl TcpStream {
     /// `NotConnected` if the host was shut down.
     pub fn ttl(&self) -> io::Result<u32> {
         let id = self.connection.id;
-        self.connection.running.shard.call(|locked, _now| locked.stack.ttl(id)).map(u32::from).ok_or_else(gone)
+        self.connection.running.shard.call(|locked, _now| locked.stack.hop_limit(id)).map(u32::from).ok_or_else(gone)
     }
 
     /// Changes settings of TCP: keep-alive, user timeout, delayed ACKs … Those that the SYN carried stay as they were
@@ -295,7 +299,11 @@ impl TcpStream {
     /// `NotConnected` if the host was shut down.
     pub fn configure(&self, change: impl FnOnce(&mut Config)) -> io::Result<()> {
         let id = self.connection.id;
-        self.connection.running.shard.call(|locked, now| locked.stack.configure(now, id, change)).ok_or_else(gone)
+        self.connection.running.shard.call(|locked, now| {
+            locked.stack.state(id).ok_or_else(gone)?;
+            locked.stack.configure(now, id, change);
+            Ok(())
+        })
     }
 }
 

@@ -9,7 +9,7 @@ use sockeye_device::Packet;
 
 use super::locked::Chores;
 use super::transmit_token::Batch;
-use super::Shard;
+use super::{Shard, checksum};
 
 /// Packets to read before the stack hears of them: ACKs answer a whole batch, so a large one saves writes; but the lock
 /// is held while the stack takes it in.
@@ -64,6 +64,7 @@ impl Driver {
     fn turn(&mut self) -> Next {
         let shard = Arc::clone(&self.shard);
         let received = shard.device.receive(shard.clock.now(), &mut self.packets, MOST_PACKETS);
+        self.packets.iter_mut().for_each(checksum::verify);
         let over = self.tell_stack(received.as_ref().err());
         shard.perform(&mut self.chores);
         if over {
@@ -106,7 +107,7 @@ impl Driver {
         let Some(batch) = &mut self.batch else {
             return Next::Sleep;
         };
-        if let Err(error) = self.shard.device.transmit(&mut batch.packets) {
+        if let Err(error) = self.shard.transmit(batch) {
             batch.packets.clear();
             self.shard.die(&error);
         }

@@ -10,7 +10,7 @@ use sockeye_wire::Instant;
 
 use super::transmit_token::TransmitToken;
 use super::waiters::{WakeUp, Waiters};
-use crate::stack::{ListenerId, Stack, StackEvent};
+use crate::stack::{ConnectionId, ListenerId, Stack, StackEvent};
 
 /// How long the driver may try to get the last packets out.
 const LAST_WORDS: Duration = Duration::from_secs(1);
@@ -119,14 +119,17 @@ impl Locked {
     /// Closes all that is open, and says who is to hear of it.
     pub(super) fn close_all(&mut self, now: Instant) -> Vec<WakeUp> {
         self.stage = Stage::Closing;
-        self.doors.clear();
-        self.stack.close_all(now);
+        for (listener, _door) in self.doors.drain() {
+            self.stack.close_listener(now, listener);
+        }
+        let all: Vec<ConnectionId> = self.stack.connections().map(|(id, ..)| id).collect();
+        all.into_iter().for_each(|id| self.stack.close(now, id));
         self.waiters.wake_all().collect()
     }
 
     /// True if nothing that was closed is still being delivered.
     pub(super) fn is_finished(&self) -> bool {
-        self.death.is_some() || (self.stage != Stage::Open && self.stack.is_finished())
+        self.death.is_some() || (self.stage != Stage::Open && self.stack.usage().connections == 0)
     }
 
     /// The driver is to end once all that waits has left.

@@ -5,6 +5,7 @@
 //! nothing under the lock costs more than references moved, and no other mutex is ever taken under it.
 
 mod alarm;
+mod checksum;
 mod driver;
 mod locked;
 mod transmit_token;
@@ -16,7 +17,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use sockeye_device::{Clock, Device};
+use sockeye_device::{Capabilities, Clock, Device};
 use sockeye_wire::Instant;
 
 use crate::stack::{ConnectionId, Stack};
@@ -31,8 +32,8 @@ pub(crate) use waiters::{Until, Waiter};
 /// A stack, its device and what threads share of them.
 pub(crate) struct Shard {
     device: Arc<dyn Device>,
-    /// Octets that the device cuts into segments itself.
-    limit: u32,
+    /// What the device does itself.
+    capabilities: Capabilities,
     clock: Clock,
     alarm: Alarm,
     locked: Mutex<Locked>,
@@ -59,9 +60,9 @@ impl Shard {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "the device can't be waited for"));
         };
         let alarm = Alarm::new(fd, clock)?;
-        let limit = device.capabilities().segmentation;
+        let capabilities = device.capabilities();
         let locked = Mutex::new(Locked::new(stack));
-        Ok(Self { device, limit, clock, alarm, locked, finished: Condvar::new() })
+        Ok(Self { device, capabilities, clock, alarm, locked, finished: Condvar::new() })
     }
 
     fn lock(&self) -> MutexGuard<'_, Locked> {
@@ -151,7 +152,7 @@ impl Shard {
 
     /// Gathers what follows from the calls that were made; packets are queued behind the token.
     fn settle(&self, locked: &mut Locked, now: Instant, chores: &mut Chores) {
-        locked.fill(now, self.limit);
+        locked.fill(now, self.capabilities.segmentation);
         locked.gather(chores);
         chores.arm |= locked.stack.next_timeout().is_some_and(|due| self.alarm.wants(due));
     }
@@ -161,7 +162,7 @@ impl Shard {
         let Some(mut batch) = batch else {
             return;
         };
-        let written = self.device.transmit(&mut batch.packets);
+        let written = self.transmit(&mut batch);
         let mut locked = self.lock();
         if let Err(error) = written {
             batch.packets.clear();
@@ -169,6 +170,14 @@ impl Shard {
         }
         self.settle(&mut locked, self.clock.now(), chores);
         chores.ring |= locked.token.hand_back(batch);
+    }
+
+    /// Hands packets to the device, as far as it takes them.
+    fn transmit(&self, batch: &mut Batch) -> io::Result<usize> {
+        if !self.capabilities.checksum {
+            batch.finish_checksums();
+        }
+        self.device.transmit(&mut batch.packets)
     }
 
     /// Does what was gathered.

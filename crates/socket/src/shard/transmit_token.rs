@@ -13,6 +13,8 @@ use std::mem;
 
 use sockeye_device::Outgoing;
 
+use super::checksum;
+
 /// Octets after which a batch is full: it may exceed this by less than one packet.
 pub(crate) const BATCH: usize = 256 * 1024;
 
@@ -24,6 +26,8 @@ pub(crate) struct Batch {
     pub(crate) packets: VecDeque<Outgoing>,
     /// Octets that were pushed since the batch was new.
     octets: usize,
+    /// The checksums are complete.
+    summed: bool,
 }
 
 impl Batch {
@@ -36,10 +40,18 @@ impl Batch {
         self.octets >= BATCH
     }
 
+    /// Completes the checksums, once.
+    pub(crate) fn finish_checksums(&mut self) {
+        if !mem::replace(&mut self.summed, true) {
+            self.packets.iter_mut().for_each(checksum::finish);
+        }
+    }
+
     /// The same storage, to be filled anew.
     fn emptied(mut self) -> Self {
         self.packets.clear();
         self.octets = 0;
+        self.summed = false;
         self
     }
 }

@@ -4,7 +4,6 @@
 //! no second mutex is taken under the first. They are notified after the lock is released, and only if somebody sleeps:
 //! a notification is a system call.
 
-use std::collections::HashMap;
 use std::mem;
 use std::sync::{Arc, Condvar};
 
@@ -57,8 +56,9 @@ impl WakeUp {
 }
 
 /// What the shard knows of the threads that use a connection.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Entry {
+    id: ConnectionId,
     waiter: Arc<Waiter>,
     readers_sleep: bool,
     writers_sleep: bool,
@@ -67,6 +67,17 @@ struct Entry {
 }
 
 impl Entry {
+    fn new(id: ConnectionId) -> Self {
+        Self {
+            id,
+            waiter: Arc::default(),
+            readers_sleep: false,
+            writers_sleep: false,
+            soft_error: None,
+            ended: None,
+        }
+    }
+
     /// The waiter to notify if any of those sleep whom it concerns. Who isn't satisfied says so again before sleeping on.
     fn wake(&mut self, readers: bool, writers: bool) -> Option<WakeUp> {
         let readers = readers && mem::take(&mut self.readers_sleep);
@@ -75,26 +86,42 @@ impl Entry {
     }
 }
 
-/// The waiters of all connections that a stream stands for.
+/// The waiters of all connections that a stream stands for, in the places that the connections have in the stack.
 #[derive(Debug, Default)]
 pub(crate) struct Waiters {
-    entries: HashMap<ConnectionId, Entry>,
+    entries: Vec<Option<Box<Entry>>>,
 }
 
 impl Waiters {
-    /// A waiter for a new connection.
+    /// A waiter for a new connection. Whoever had its place is gone.
     pub(crate) fn add(&mut self, id: ConnectionId) -> Arc<Waiter> {
-        Arc::clone(&self.entries.entry(id).or_default().waiter)
+        if self.entries.len() <= id.index() {
+            self.entries.resize_with(id.index() + 1, || None);
+        }
+        let entry = Entry::new(id);
+        let waiter = Arc::clone(&entry.waiter);
+        if let Some(place) = self.entries.get_mut(id.index()) {
+            *place = Some(Box::new(entry));
+        }
+        waiter
+    }
+
+    fn get_mut(&mut self, id: ConnectionId) -> Option<&mut Entry> {
+        self.entries.get_mut(id.index())?.as_deref_mut().filter(|entry| entry.id == id)
     }
 
     /// The stream is gone.
     pub(crate) fn remove(&mut self, id: ConnectionId) {
-        self.entries.remove(&id);
+        if self.get_mut(id).is_some()
+            && let Some(place) = self.entries.get_mut(id.index())
+        {
+            *place = None;
+        }
     }
 
     /// Somebody is about to sleep.
     pub(crate) fn sleeps(&mut self, id: ConnectionId, until: Until) {
-        if let Some(entry) = self.entries.get_mut(&id) {
+        if let Some(entry) = self.get_mut(id) {
             match until {
                 Until::Readable => entry.readers_sleep = true,
                 Until::Writable => entry.writers_sleep = true,
@@ -104,7 +131,7 @@ impl Waiters {
 
     /// Whom `event` wakes.
     pub(crate) fn on_event(&mut self, id: ConnectionId, event: Event) -> Option<WakeUp> {
-        let entry = self.entries.get_mut(&id)?;
+        let entry = self.get_mut(id)?;
         match event {
             Event::Readable | Event::Urgent => entry.wake(true, false),
             Event::Writable | Event::Established => entry.wake(false, true),
@@ -121,21 +148,21 @@ impl Waiters {
 
     /// All who sleep for this connection: one of its directions was closed by another thread.
     pub(crate) fn wake(&mut self, id: ConnectionId) -> Option<WakeUp> {
-        self.entries.get_mut(&id)?.wake(true, true)
+        self.get_mut(id)?.wake(true, true)
     }
 
     /// All who sleep for any.
     pub(crate) fn wake_all(&mut self) -> impl Iterator<Item = WakeUp> {
-        self.entries.values_mut().filter_map(|entry| entry.wake(true, true))
+        self.entries.iter_mut().flatten().filter_map(|entry| entry.wake(true, true))
     }
 
     /// Why this connection is gone, if it is.
-    pub(crate) fn ended(&self, id: ConnectionId) -> Option<ClosedBecause> {
-        self.entries.get(&id)?.ended
+    pub(crate) fn ended(&mut self, id: ConnectionId) -> Option<ClosedBecause> {
+        self.get_mut(id)?.ended
     }
 
     /// The last trouble that this connection was told of; clears it.
     pub(crate) fn take_soft_error(&mut self, id: ConnectionId) -> Option<SoftError> {
-        self.entries.get_mut(&id)?.soft_error.take()
+        self.get_mut(id)?.soft_error.take()
     }
 }

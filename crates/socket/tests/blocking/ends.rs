@@ -41,7 +41,7 @@ fn hear_the_end(stream: &mut TcpStream) -> std::io::Result<()> {
 #[test]
 fn a_reset_is_told_once_and_then_nothing_can_be_read_or_written() {
     let _watchdog = Watchdog::new("a_reset_is_told_once");
-    let (client, mut server, _hosts) = connected();
+    let (_hosts, client, mut server) = connected();
     client.set_linger(Some(Duration::ZERO)).unwrap();
     drop(client);
     assert_eq!(hear_the_end(&mut server).unwrap_err().kind(), ErrorKind::ConnectionReset);
@@ -54,7 +54,7 @@ fn a_reset_is_told_once_and_then_nothing_can_be_read_or_written() {
 #[test]
 fn a_reset_that_nobody_heard_of_waits_as_an_error() {
     let _watchdog = Watchdog::new("a_reset_that_nobody_heard_of_waits_as_an_error");
-    let (client, mut server, _hosts) = connected();
+    let (_hosts, client, mut server) = connected();
     assert!(server.take_error().unwrap().is_none());
     client.abort();
     let error = loop {
@@ -71,7 +71,7 @@ fn a_reset_that_nobody_heard_of_waits_as_an_error() {
 #[test]
 fn who_aborts_hears_of_it_too() {
     let _watchdog = Watchdog::new("who_aborts_hears_of_it_too");
-    let (client, _server, _hosts) = connected();
+    let (_hosts, client, _server) = connected();
     let mut clone = client.try_clone().unwrap();
     let reader = thread::spawn(move || clone.read(&mut [0; 1]).unwrap_err().kind());
     client.abort();
@@ -81,7 +81,7 @@ fn who_aborts_hears_of_it_too() {
 #[test]
 fn a_blocked_writer_hears_of_a_reset() {
     let _watchdog = Watchdog::new("a_blocked_writer_hears_of_a_reset");
-    let (mut client, server, _hosts) = connected();
+    let (_hosts, mut client, server) = connected();
     let writer = thread::spawn(move || client.write_all(&vec![1; 16 << 20]).unwrap_err().kind());
     while server.info().unwrap().recv_queued < 1 << 19 {
         thread::yield_now();
@@ -93,7 +93,7 @@ fn a_blocked_writer_hears_of_a_reset() {
 #[test]
 fn who_has_unread_data_and_closes_resets() {
     let _watchdog = Watchdog::new("who_has_unread_data_and_closes_resets");
-    let (mut client, server, _hosts) = connected();
+    let (_hosts, mut client, server) = connected();
     client.write_all(b"nobody reads this").unwrap();
     while server.info().unwrap().recv_queued == 0 {
         thread::yield_now();
@@ -105,7 +105,7 @@ fn who_has_unread_data_and_closes_resets() {
 #[test]
 fn reading_ends_for_who_has_shut_reading() {
     let _watchdog = Watchdog::new("reading_ends_for_who_has_shut_reading");
-    let (client, mut server, _hosts) = connected();
+    let (_hosts, client, mut server) = connected();
     let mut blocked = client.try_clone().unwrap();
     let reader = thread::spawn(move || blocked.read(&mut [0; 1]).unwrap());
     client.shutdown(Shutdown::Read).unwrap();
@@ -121,7 +121,7 @@ fn reading_ends_for_who_has_shut_reading() {
 #[test]
 fn nothing_can_be_written_after_shutting_writing_and_shutting_twice_is_as_good() {
     let _watchdog = Watchdog::new("nothing_can_be_written_after_shutting_writing");
-    let (mut client, mut server, _hosts) = connected();
+    let (_hosts, mut client, mut server) = connected();
     client.shutdown(Shutdown::Write).unwrap();
     client.shutdown(Shutdown::Write).unwrap();
     assert_eq!(client.write(b"x").unwrap_err().kind(), ErrorKind::BrokenPipe);
@@ -133,7 +133,7 @@ fn nothing_can_be_written_after_shutting_writing_and_shutting_twice_is_as_good()
 #[test]
 fn dropping_delivers_what_was_written() {
     let _watchdog = Watchdog::new("dropping_delivers_what_was_written");
-    let (mut client, mut server, _hosts) = connected();
+    let (_hosts, mut client, mut server) = connected();
     let sent = crate::text(8, 900_000);
     client.write_all(&sent).unwrap();
     drop(client);
@@ -155,7 +155,7 @@ fn a_connection_that_nobody_accepted_is_reset_with_its_listener() {
 #[test]
 fn a_host_outlives_its_handle_while_there_are_streams() {
     let _watchdog = Watchdog::new("a_host_outlives_its_handle_while_there_are_streams");
-    let (mut client, mut server, hosts) = connected();
+    let (hosts, mut client, mut server) = connected();
     drop(hosts);
     client.write_all(b"ping").unwrap();
     let mut heard = [0; 4];
@@ -166,7 +166,7 @@ fn a_host_outlives_its_handle_while_there_are_streams() {
 #[test]
 fn the_last_handle_waits_until_all_is_delivered() {
     let _watchdog = Watchdog::new("the_last_handle_waits_until_all_is_delivered");
-    let (mut client, mut server, [here, _there]) = connected();
+    let ([here, _there], mut client, mut server) = connected();
     let sent = crate::text(9, 1 << 20);
     client.write_all(&sent).unwrap();
     let reader = thread::spawn(move || {
@@ -217,7 +217,7 @@ fn a_host_that_goes_resets_who_does_not_close_in_time() {
 #[test]
 fn shutting_a_host_down_ends_what_is_open_and_who_waits() {
     let _watchdog = Watchdog::new("shutting_a_host_down_ends_what_is_open_and_who_waits");
-    let (client, mut server, [here, _there]) = connected();
+    let ([here, _there], client, mut server) = connected();
     let listener = TcpListener::bind(&here, "10.0.0.1:80").unwrap();
     thread::scope(|scope| {
         let reader = scope.spawn(|| (&client).read(&mut [0; 1]).map_err(|error| error.kind()));

@@ -42,11 +42,12 @@ fn text(seed: u64, octets: usize) -> Vec<u8> {
     (0..octets).map(|_| next()).collect()
 }
 
-/// The two ends of a connection, the one that connected first, and the hosts they are on.
-fn connected() -> (TcpStream, TcpStream, [Host; 2]) {
+/// Two hosts and the two ends of a connection, the one that connected first. In this order, so that the hosts are dropped
+/// after the streams, which otherwise would wait for each other to close.
+fn connected() -> ([Host; 2], TcpStream, TcpStream) {
     let (here, there) = Host::pair().unwrap();
     let (client, server) = connect(&here, &there);
-    (client, server, [here, there])
+    ([here, there], client, server)
 }
 
 /// A connection from the first host of a pair to the second.

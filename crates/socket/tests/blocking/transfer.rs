@@ -62,7 +62,7 @@ fn exchange(mut stream: &TcpStream, sent: &[u8]) -> Vec<u8> {
 #[test]
 fn four_mebibytes_each_way_at_once_arrive_whole() {
     let _watchdog = Watchdog::new("four_mebibytes_each_way_at_once_arrive_whole");
-    let (client, server, _hosts) = connected();
+    let (_hosts, client, server) = connected();
     let (forth, back) = (text(1, 4 << 20), text(2, (4 << 20) + 17));
     let there = {
         let back = back.clone();
@@ -78,7 +78,7 @@ fn four_mebibytes_each_way_at_once_arrive_whole() {
 fn who_has_closed_still_reads_whoever_closes_first() {
     let _watchdog = Watchdog::new("who_has_closed_still_reads_whoever_closes_first");
     for client_first in [true, false] {
-        let (client, server, _hosts) = connected();
+        let (_hosts, client, server) = connected();
         let (mut first, mut second) = if client_first { (client, server) } else { (server, client) };
         let question = text(3, 100_000);
         let answer = text(4, 300_000);
@@ -131,7 +131,7 @@ fn one_listener_serves_a_hundred_clients_at_once() {
 #[test]
 fn a_writer_waits_for_a_slow_reader_and_then_goes_on() {
     let _watchdog = Watchdog::new("a_writer_waits_for_a_slow_reader_and_then_goes_on");
-    let (mut client, mut server, _hosts) = connected();
+    let (_hosts, mut client, mut server) = connected();
     let sent = text(5, 8 << 20); // more than both buffers
     let (done, is_done) = mpsc::channel();
     thread::scope(|scope| {
@@ -155,7 +155,7 @@ fn a_writer_waits_for_a_slow_reader_and_then_goes_on() {
 #[test]
 fn clones_share_one_connection() {
     let _watchdog = Watchdog::new("clones_share_one_connection");
-    let (client, server, _hosts) = connected();
+    let (_hosts, client, server) = connected();
     let writers: Vec<_> = (0..4_u8)
         .map(|mark| {
             let mut stream = client.try_clone().unwrap();
@@ -183,7 +183,7 @@ fn clones_share_one_connection() {
 #[test]
 fn chunks_go_through_without_a_copy_of_ours() {
     let _watchdog = Watchdog::new("chunks_go_through_without_a_copy_of_ours");
-    let (client, server, _hosts) = connected();
+    let (_hosts, client, server) = connected();
     let mut chunk = Bytes::from(text(6, 3 << 20));
     let sent = chunk.clone();
     thread::scope(|scope| {
@@ -207,7 +207,7 @@ fn chunks_go_through_without_a_copy_of_ours() {
 #[test]
 fn what_is_peeked_at_is_read_again() {
     let _watchdog = Watchdog::new("what_is_peeked_at_is_read_again");
-    let (mut client, mut server, _hosts) = connected();
+    let (_hosts, mut client, mut server) = connected();
     client.write_all(b"GET / HTTP/1.1").unwrap();
     let mut seen = [0; 3];
     assert_eq!(server.peek(&mut seen).unwrap(), 3);
@@ -222,7 +222,7 @@ fn what_is_peeked_at_is_read_again() {
 #[test]
 fn buffers_written_together_arrive_in_order() {
     let _watchdog = Watchdog::new("buffers_written_together_arrive_in_order");
-    let (mut client, mut server, _hosts) = connected();
+    let (_hosts, mut client, mut server) = connected();
     let long = text(7, 200_000);
     let reader = thread::spawn(move || {
         let mut heard = Vec::new();
@@ -238,7 +238,7 @@ fn buffers_written_together_arrive_in_order() {
 #[test]
 fn empty_buffers_neither_wait_nor_fail() {
     let _watchdog = Watchdog::new("empty_buffers_neither_wait_nor_fail");
-    let (mut client, mut server, _hosts) = connected();
+    let (_hosts, mut client, mut server) = connected();
     assert_eq!(client.write(&[]).unwrap(), 0);
     assert_eq!(server.read(&mut []).unwrap(), 0);
     assert_eq!(server.peek(&mut []).unwrap(), 0);

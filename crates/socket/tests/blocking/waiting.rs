@@ -13,7 +13,7 @@ const SHORT: Duration = Duration::from_millis(30);
 #[test]
 fn a_read_that_waited_long_enough_would_block() {
     let _watchdog = Watchdog::new("a_read_that_waited_long_enough_would_block");
-    let (mut client, mut server, _hosts) = connected();
+    let (_hosts, mut client, mut server) = connected();
     assert_eq!(client.read_timeout().unwrap(), None);
     client.set_read_timeout(Some(SHORT)).unwrap();
     assert_eq!(client.try_clone().unwrap().read_timeout().unwrap(), Some(SHORT));
@@ -27,7 +27,7 @@ fn a_read_that_waited_long_enough_would_block() {
 #[test]
 fn a_write_that_waited_long_enough_says_how_much_was_taken_and_then_would_block() {
     let _watchdog = Watchdog::new("a_write_that_waited_long_enough");
-    let (mut client, _server, _hosts) = connected();
+    let (_hosts, mut client, _server) = connected();
     client.set_write_timeout(Some(SHORT)).unwrap();
     assert_eq!(client.write_timeout().unwrap(), Some(SHORT));
     let much = vec![7; 16 << 20];
@@ -39,7 +39,7 @@ fn a_write_that_waited_long_enough_says_how_much_was_taken_and_then_would_block(
 #[test]
 fn a_timeout_of_zero_is_refused() {
     let _watchdog = Watchdog::new("a_timeout_of_zero_is_refused");
-    let (client, _server, [here, _there]) = connected();
+    let ([here, _there], client, _server) = connected();
     let zero = Some(Duration::ZERO);
     assert_eq!(client.set_read_timeout(zero).unwrap_err().kind(), ErrorKind::InvalidInput);
     assert_eq!(client.set_write_timeout(zero).unwrap_err().kind(), ErrorKind::InvalidInput);
@@ -95,7 +95,7 @@ fn who_may_not_block_is_told_so() {
 #[test]
 fn settings_are_kept_and_shared() {
     let _watchdog = Watchdog::new("settings_are_kept_and_shared");
-    let (client, _server, _hosts) = connected();
+    let (_hosts, client, _server) = connected();
     let clone = client.try_clone().unwrap();
     assert!(!client.nodelay().unwrap());
     client.set_nodelay(true).unwrap();

@@ -39,8 +39,9 @@ pub(crate) struct Recovery {
     dup_acks: u32,
     /// Segments that left the network, as far as duplicate ACKs tell, and are not acknowledged yet.
     left_network: u32,
-    /// Octets sent for the first two duplicate ACKs (RFC 3042): not counted in FlightSize.
-    limited: u32,
+    /// FlightSize when there was last nothing more to send: what a batch of ACKs then takes away all at once must not
+    /// make the flight in which a loss occurred look smaller.
+    settled_flight: u32,
     /// The segment at the front is to be sent again whatever the window says.
     front_is_urgent: bool,
     /// How often the timer expired since something new was acknowledged.
@@ -60,7 +61,7 @@ impl Recovery {
             recover: iss,
             dup_acks: 0,
             left_network: 0,
-            limited: 0,
+            settled_flight: 0,
             front_is_urgent: false,
             timeouts: 0,
             retransmissions: 0,
@@ -77,6 +78,18 @@ impl Recovery {
     /// FlightSize: octets of sequence space sent and not acknowledged.
     fn flight(&self) -> u32 {
         self.outstanding.as_ref().map_or(0, |outstanding| outstanding.octets())
+    }
+
+    /// FlightSize as equation 4 of RFC 5681 wants it: without what limited transmit has sent beyond the window.
+    //= rfc3042#2-2
+    //= rfc5681#3.2-13
+    fn flight_at_loss(&self, cwnd: u32) -> u32 {
+        self.settled_flight.max(self.flight()).min(cwnd)
+    }
+
+    /// There is nothing more to send at this instant.
+    pub(crate) fn settle(&mut self) {
+        self.settled_flight = self.flight();
     }
 
     /// Octets in flight, as far as anybody can tell: see the module's page.
@@ -98,9 +111,6 @@ impl Recovery {
     /// `octets` of sequence space left from `start` on, in segments of `size`, for the first time.
     pub(crate) fn on_sent(&mut self, now: Instant, start: SeqNumber, octets: u32, size: u32) {
         self.outstanding.get_or_insert_default().on_sent(now, start, octets, size);
-        if self.phase == Phase::Open && self.dup_acks > 0 {
-            self.limited += octets;
-        }
     }
 
     /// An ACK of new data arrived: everything before `ack` is there. `app_limited` as in [`AckSample`].
@@ -132,14 +142,13 @@ impl Recovery {
             self.left_network = 0;
         }
         self.dup_acks = 0;
-        self.limited = 0;
         acked
     }
 
     //= rfc6298#5.4-1
     /// The retransmission timer expired: everything is held lost, and `snd_nxt` ends what was sent before.
     pub(crate) fn on_timeout(&mut self, now: Instant, snd_nxt: SeqNumber, congestion: &mut dyn CongestionControl) {
-        let flight = self.flight() - self.limited.min(self.flight());
+        let flight = self.flight_at_loss(congestion.cwnd());
         let Some(outstanding) = &mut self.outstanding else {
             return;
         };
@@ -152,7 +161,6 @@ impl Recovery {
         self.recover = snd_nxt;
         self.dup_acks = 0;
         self.left_network = 0;
-        self.limited = 0;
         self.front_is_urgent = true;
     }
 

@@ -37,10 +37,7 @@ impl Recovery {
     }
 
     fn enter(&mut self, now: Instant, snd_nxt: SeqNumber, congestion: &mut dyn CongestionControl) {
-        //= rfc3042#2-2
-        //= rfc5681#3.2-13
-        let flight = self.flight() - self.limited.min(self.flight());
-        congestion.on_loss(now, flight);
+        congestion.on_loss(now, self.flight_at_loss(congestion.cwnd()));
         self.phase = Phase::Recovery;
         self.recover = snd_nxt;
         self.fast_recoveries += 1;

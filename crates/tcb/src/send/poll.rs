@@ -17,7 +17,10 @@ impl Tcb {
     /// What to put on the wire now; to be asked until `None`. `limit` is the octets of text that one [`Transmit`] may
     /// carry if the device cuts it into segments; 0 if it doesn't.
     pub fn poll_transmit(&mut self, now: Instant, limit: u32) -> Option<Transmit> {
-        let transmit = self.next_transmit(now, limit)?;
+        let Some(transmit) = self.next_transmit(now, limit) else {
+            self.recovery.settle();
+            return None;
+        };
         let payload = transmit.payload_len();
         self.counts.segments_out +=
             payload.checked_div(usize::from(transmit.segment_size)).map_or(1, |segments| segments.max(1)) as u64;

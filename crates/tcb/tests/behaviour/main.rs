@@ -1,6 +1,10 @@
 //! How a connection behaves, seen from outside: through its public calls, in virtual time. A file a behaviour.
 
 mod close;
+mod hostile;
 mod open;
 mod pair;
+mod recovery;
+mod timers;
 mod transfer;
+mod windows;

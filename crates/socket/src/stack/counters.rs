@@ -1,0 +1,136 @@
+//! What was counted: every packet that went nowhere has a name.
+
+use std::collections::BTreeMap;
+
+use sockeye_tcb::Stop;
+use sockeye_wire::ParseError;
+
+/// Why a packet was dropped, apart from what parsers and connections say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Drop {
+    /// The destination is none of our addresses.
+    NotOurs,
+    /// The destination is a broadcast or multicast address.
+    Broadcast,
+    /// The source is no address that a host may have.
+    InvalidSource,
+    /// The IPv4 header checksum doesn't verify.
+    HeaderChecksum,
+    /// The checksum above IP doesn't verify.
+    TransportChecksum,
+    /// A protocol that nobody here speaks.
+    UnknownProtocol,
+    /// A UDP datagram: nobody listens.
+    NoUdpSocket,
+    /// A fragment for which there is no room, or whose datagram was given up.
+    FragmentLimit,
+    /// Fragments that overlap.
+    FragmentOverlap,
+    /// A datagram whose fragments didn't all come in time.
+    FragmentTimeout,
+    /// A SYN for a listener with a full backlog.
+    BacklogFull,
+    /// A half-open connection that gave way to a newer one.
+    HalfOpenEvicted,
+    /// The ACK that completes a handshake, while the accept queue is full.
+    AcceptQueueFull,
+    /// An ICMP error that quotes no connection of ours, or nothing in flight.
+    StrayIcmp,
+    /// An ICMP message that nobody needs, source quench among them.
+    IgnoredIcmp,
+    /// A reply, because too many wait to be sent already.
+    ReplyLimit,
+}
+
+impl Drop {
+    /// A stable name in snake case.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::NotOurs => "not_ours",
+            Self::Broadcast => "broadcast",
+            Self::InvalidSource => "invalid_source",
+            Self::HeaderChecksum => "header_checksum",
+            Self::TransportChecksum => "transport_checksum",
+            Self::UnknownProtocol => "unknown_protocol",
+            Self::NoUdpSocket => "no_udp_socket",
+            Self::FragmentLimit => "fragment_limit",
+            Self::FragmentOverlap => "fragment_overlap",
+            Self::FragmentTimeout => "fragment_timeout",
+            Self::BacklogFull => "backlog_full",
+            Self::HalfOpenEvicted => "half_open_evicted",
+            Self::AcceptQueueFull => "accept_queue_full",
+            Self::StrayIcmp => "stray_icmp",
+            Self::IgnoredIcmp => "ignored_icmp",
+            Self::ReplyLimit => "reply_limit",
+        }
+    }
+}
+
+/// Why a packet's way ended: every reason there is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reason {
+    Parse(ParseError),
+    Drop(Drop),
+    Segment(Stop),
+}
+
+impl Reason {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Parse(error) => error.name(),
+            Self::Drop(drop) => drop.name(),
+            Self::Segment(stop) => stop.name(),
+        }
+    }
+}
+
+impl From<ParseError> for Reason {
+    fn from(error: ParseError) -> Self {
+        Self::Parse(error)
+    }
+}
+
+impl From<Drop> for Reason {
+    fn from(drop: Drop) -> Self {
+        Self::Drop(drop)
+    }
+}
+
+impl From<Stop> for Reason {
+    fn from(stop: Stop) -> Self {
+        Self::Segment(stop)
+    }
+}
+
+/// Counters of a stack, ever since it was made.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Packets that arrived.
+    pub packets_in: u64,
+    /// Packets that left.
+    pub packets_out: u64,
+    /// Connections opened by us.
+    pub active_opens: u64,
+    /// Connections that came to a listener and were completed.
+    pub passive_opens: u64,
+    /// RSTs sent for segments that belong to nobody.
+    pub resets_for_strays: u64,
+    ended: BTreeMap<&'static str, u64>,
+}
+
+impl Counters {
+    pub(crate) fn count(&mut self, reason: impl Into<Reason>) {
+        *self.ended.entry(reason.into().name()).or_default() += 1;
+    }
+
+    /// How many packets ended for this reason: the name of a [`Drop`], a [`Stop`] or a [`ParseError`].
+    pub fn ended(&self, name: &str) -> u64 {
+        self.ended.get(name).copied().unwrap_or(0)
+    }
+
+    /// All reasons that have occurred, by name, each with its count.
+    pub fn all_ended(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        self.ended.iter().map(|(&name, &count)| (name, count))
+    }
+}

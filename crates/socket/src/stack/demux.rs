@@ -1,0 +1,138 @@
+//! Whose packet is it? A keyed hash table from pairs of sockets to what is known of them.
+//!
+//! The key is the stack's own, so nobody outside can craft packets that collide. The table is many small ones, chosen by
+//! the hash's top bits, each growing alone: one large table would stop everything for seconds while it grows.
+
+use std::hash::Hasher;
+use std::net::{IpAddr, SocketAddr};
+
+use hashbrown::HashTable;
+use siphasher::sip::SipHasher13;
+
+/// The number of tables, a power of two.
+const TABLES: usize = 256;
+
+/// Two sockets: what names a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Pair {
+    pub(crate) local: SocketAddr,
+    pub(crate) remote: SocketAddr,
+}
+
+/// What stands between [`Pair`]s and their entries: a hash under a key that only the stack knows.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct KeyedHash([u8; 16]);
+
+impl KeyedHash {
+    pub(crate) const fn new(key: [u8; 16]) -> Self {
+        Self(key)
+    }
+
+    /// SipHash-1-3 of the two sockets.
+    pub(crate) fn of(&self, pair: &Pair) -> u64 {
+        let mut hasher = SipHasher13::new_with_key(&self.0);
+        write_address(&mut hasher, pair.local.ip());
+        write_address(&mut hasher, pair.remote.ip());
+        hasher.write_u32(u32::from(pair.local.port()) << 16 | u32::from(pair.remote.port()));
+        hasher.finish()
+    }
+
+    /// The same of two hosts.
+    pub(crate) fn of_hosts(&self, local: IpAddr, remote: IpAddr) -> u64 {
+        let mut hasher = SipHasher13::new_with_key(&self.0);
+        write_address(&mut hasher, local);
+        write_address(&mut hasher, remote);
+        hasher.finish()
+    }
+}
+
+fn write_address(hasher: &mut SipHasher13, address: IpAddr) {
+    match address {
+        IpAddr::V4(address) => hasher.write_u32(address.to_bits()),
+        IpAddr::V6(address) => hasher.write(&address.octets()),
+    }
+}
+
+/// The table. `T` is small: it tells where the rest is.
+#[derive(Debug)]
+pub(crate) struct Demux<T> {
+    hash: KeyedHash,
+    tables: Vec<HashTable<(Pair, T)>>,
+}
+
+impl<T: Copy> Demux<T> {
+    pub(crate) fn new(hash: KeyedHash) -> Self {
+        Self { hash, tables: std::iter::repeat_with(HashTable::new).take(TABLES).collect() }
+    }
+
+    /// What is known of `pair`.
+    pub(crate) fn get(&self, pair: &Pair) -> Option<T> {
+        let hash = self.hash.of(pair);
+        self.table(hash)?.find(hash, |(known, _)| known == pair).map(|&(_, value)| value)
+    }
+
+    /// From now on `value` is what is known of `pair`.
+    pub(crate) fn insert(&mut self, pair: Pair, value: T) {
+        let (hash, key) = (self.hash.of(&pair), self.hash);
+        let Some(table) = self.tables.get_mut(table_of(hash)) else { return };
+        match table.find_mut(hash, |(known, _)| *known == pair) {
+            Some(entry) => entry.1 = value,
+            None => {
+                table.insert_unique(hash, (pair, value), |(pair, _)| key.of(pair));
+            }
+        }
+    }
+
+    /// Nothing is known of `pair` any more.
+    pub(crate) fn remove(&mut self, pair: &Pair) {
+        let hash = self.hash.of(pair);
+        let Some(table) = self.tables.get_mut(table_of(hash)) else { return };
+        if let Ok(entry) = table.find_entry(hash, |(known, _)| known == pair) {
+            entry.remove();
+        }
+    }
+
+    /// Entries in all.
+    pub(crate) fn len(&self) -> usize {
+        self.tables.iter().map(HashTable::len).sum()
+    }
+
+    fn table(&self, hash: u64) -> Option<&HashTable<(Pair, T)>> {
+        self.tables.get(table_of(hash))
+    }
+}
+
+/// The bits that choose a table: not the top seven, which hashbrown tells entries apart by, nor the low ones that place
+/// them.
+fn table_of(hash: u64) -> usize {
+    usize::try_from(hash >> 48).unwrap_or(0) % TABLES
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pair(i: u32) -> Pair {
+        let remote = SocketAddr::new(IpAddr::V4((0x0a00_0000 + i / 50_000).into()), u16::try_from(i % 50_000).unwrap());
+        Pair { local: "10.0.0.1:80".parse().unwrap(), remote }
+    }
+
+    #[test]
+    fn a_hundred_thousand_pairs_are_found_and_forgotten() {
+        let mut demux = Demux::new(KeyedHash::new([7; 16]));
+        (0..100_000).for_each(|i| demux.insert(pair(i), i));
+        assert!((0..100_000).all(|i| demux.get(&pair(i)) == Some(i)));
+        demux.insert(pair(5), 99);
+        assert_eq!((demux.get(&pair(5)), demux.len()), (Some(99), 100_000));
+        let largest = demux.tables.iter().map(HashTable::len).max().unwrap();
+        assert!(largest < 600, "pairs spread over the tables: {largest} of 391 expected");
+        (0..100_000).for_each(|i| demux.remove(&pair(i)));
+        assert_eq!((demux.get(&pair(5)), demux.len()), (None, 0));
+    }
+
+    #[test]
+    fn another_key_gives_another_order() {
+        let order = |key| KeyedHash::new([key; 16]).of(&pair(1)) < KeyedHash::new([key; 16]).of(&pair(2));
+        assert!((0..32).any(order) && !(0..32).all(order));
+    }
+}

@@ -1,0 +1,129 @@
+//! ICMP: echoes, errors about our packets, errors about those of others.
+
+use sockeye_tcb::{Stop, Unreachable};
+use sockeye_wire::Instant;
+use sockeye_wire::icmp::{self, Echo, IcmpError, IcmpMessage, QuotedTransport};
+use sockeye_wire::ip::protocol;
+
+use super::counters::{Drop, Reason};
+use super::demux::Pair;
+use super::packet_arrives::Datagram;
+use super::{Stack, Target};
+
+/// MTUs that links are likely to have (RFC 1191 section 7.1): what to try next below a packet that was too long for a
+/// router which doesn't say what would fit.
+const PLATEAUS: [u32; 10] = [65_535, 32_000, 17_914, 8_166, 4_352, 2_002, 1_492, 1_006, 508, 296];
+/// The least MTU that we believe in: below it our segments would be mostly headers, and IPv6 has 1280 as its own floor.
+const LEAST_MTU_V4: u32 = 296;
+const LEAST_MTU_V6: u32 = 1280;
+/// Octets that an error quotes at most, headers of the error itself apart (RFC 1812 section 4.3.2.3).
+const QUOTED: usize = 548;
+
+impl Stack {
+    pub(super) fn on_icmp(&mut self, now: Instant, datagram: &Datagram) -> Result<(), Reason> {
+        match icmp::parse(&datagram.payload, datagram.source, datagram.destination)? {
+            IcmpMessage::EchoRequest(request) => {
+                self.echo(datagram, &request);
+                Ok(())
+            }
+            IcmpMessage::Error(error, quoted) => self.on_icmp_error(now, datagram, error, quoted),
+            //= rfc9293#MUST-55
+            //= rfc6633#3-1
+            _ => Err(Drop::IgnoredIcmp.into()),
+        }
+    }
+
+    //= rfc1122#3.2.2.6-1
+    fn echo(&mut self, datagram: &Datagram, request: &Echo<'_>) {
+        let (source, destination) = (datagram.destination, datagram.source);
+        let mut message = vec![0; icmp::HEADER_LEN + request.data.len()];
+        if icmp::emit_echo_reply(source, destination, request, &mut message).is_ok() {
+            let packet = self.plain_packet(source, destination, datagram.protocol, message);
+            self.queue_reply(packet);
+        }
+    }
+
+    //= rfc9293#MUST-54
+    /// An error about a packet of ours: the quoted headers tell of which connection.
+    fn on_icmp_error(
+        &mut self,
+        now: Instant,
+        datagram: &Datagram,
+        error: IcmpError,
+        quoted: &[u8],
+    ) -> Result<(), Reason> {
+        let quoted = QuotedTransport::parse(quoted)?;
+        if quoted.protocol != protocol::TCP || quoted.source != datagram.destination {
+            return Err(Drop::StrayIcmp.into());
+        }
+        let pair = Pair {
+            local: (quoted.source, quoted.source_port).into(),
+            remote: (quoted.destination, quoted.destination_port).into(),
+        };
+        let Some(Target::Connection(key)) = self.demux.get(&pair) else {
+            return Err(Drop::StrayIcmp.into());
+        };
+        let Some(connection) = self.connections.get_mut(key) else {
+            return Err(Drop::StrayIcmp.into());
+        };
+        //= rfc5927#4.1-1
+        let outcome = match verdict(error) {
+            Verdict::Unreachable(what) => connection.tcb.on_unreachable(now, quoted.seq, what),
+            Verdict::TooBig(mtu) => connection.tcb.on_packet_too_big(now, quoted.seq, path_mss(mtu, &quoted)),
+        };
+        self.touch(key);
+        outcome.map_err(|_not_in_flight: Stop| Drop::StrayIcmp.into())
+    }
+
+    /// Nobody listens for UDP here.
+    pub(super) fn refuse_udp(&mut self, datagram: &Datagram) -> Result<(), Reason> {
+        self.refuse(datagram, IcmpError::PortUnreachable);
+        Err(Drop::NoUdpSocket.into())
+    }
+
+    /// A protocol that nobody here speaks.
+    pub(super) fn refuse_protocol(&mut self, datagram: &Datagram) -> Result<(), Reason> {
+        self.refuse(datagram, IcmpError::ProtocolUnreachable);
+        Err(Drop::UnknownProtocol.into())
+    }
+
+    /// Tells the sender that its packet can't be delivered. The datagram was for us alone and whole, or it wouldn't have
+    /// come so far; errors are never answered, since they are ICMP.
+    fn refuse(&mut self, datagram: &Datagram, error: IcmpError) {
+        let (source, destination) = (datagram.destination, datagram.source);
+        let quoted = datagram.packet.get(..QUOTED).unwrap_or(&datagram.packet);
+        let mut message = vec![0; icmp::HEADER_LEN + quoted.len()];
+        if icmp::emit_error(source, destination, error, quoted, &mut message).is_ok() {
+            let protocol = if source.is_ipv4() { protocol::ICMP } else { protocol::ICMPV6 };
+            let packet = self.plain_packet(source, destination, protocol, message);
+            self.queue_reply(packet);
+        }
+    }
+}
+
+/// What an error means to a connection.
+enum Verdict {
+    Unreachable(Unreachable),
+    TooBig(u32),
+}
+
+fn verdict(error: IcmpError) -> Verdict {
+    Verdict::Unreachable(match error {
+        IcmpError::PacketTooBig(mtu) => return Verdict::TooBig(mtu),
+        IcmpError::NetworkUnreachable => Unreachable::Network,
+        IcmpError::HostUnreachable => Unreachable::Host,
+        IcmpError::ProtocolUnreachable => Unreachable::Protocol,
+        IcmpError::PortUnreachable => Unreachable::Port,
+        IcmpError::Prohibited => Unreachable::Prohibited,
+        IcmpError::HopLimitExceeded | IcmpError::ReassemblyTimeExceeded => Unreachable::TimeExceeded,
+        IcmpError::ParameterProblem(_) => Unreachable::ParameterProblem,
+    })
+}
+
+/// Octets of TCP text and options that fit into a packet of `mtu`, 0 standing for a router that doesn't say.
+fn path_mss(mtu: u32, quoted: &QuotedTransport) -> u16 {
+    let sent = u32::try_from(quoted.total_len).unwrap_or(u32::MAX);
+    let mtu = if mtu == 0 { PLATEAUS.into_iter().find(|&plateau| plateau < sent).unwrap_or(LEAST_MTU_V4) } else { mtu };
+    let (least, headers) = if quoted.source.is_ipv4() { (LEAST_MTU_V4, 40) } else { (LEAST_MTU_V6, 60) };
+    u16::try_from(mtu.max(least) - headers).unwrap_or(u16::MAX)
+}

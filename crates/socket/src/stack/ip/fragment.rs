@@ -1,0 +1,210 @@
+//! Fragments put together again, in bounded memory and time (RFC 815, RFC 8200 section 4.5, RFC 5722).
+
+use std::collections::{HashMap, VecDeque};
+use std::net::IpAddr;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use sockeye_wire::Instant;
+use sockeye_wire::ip::Fragment;
+
+use crate::stack::counters::Drop;
+
+/// Pieces of one datagram at most: an honest 64 KiB in packets of 576 octets is 120.
+const MAX_PIECES: usize = 128;
+/// The largest payload of a datagram.
+const MAX_PAYLOAD: usize = 65_535;
+
+/// Which datagram a fragment belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct DatagramKey {
+    pub(crate) source: IpAddr,
+    pub(crate) destination: IpAddr,
+    pub(crate) protocol: u8,
+    pub(crate) identification: u32,
+}
+
+#[derive(Debug)]
+struct Datagram {
+    /// By offset, without overlap.
+    pieces: Vec<(u32, Bytes)>,
+    /// Octets of the whole, once the last fragment was seen.
+    total: Option<u32>,
+    held: usize,
+    /// Overlapping fragments were seen: whatever else comes of it is dropped.
+    spoiled: bool,
+}
+
+/// Datagrams that wait for fragments.
+#[derive(Debug)]
+pub(crate) struct Reassembler {
+    datagrams: HashMap<DatagramKey, Datagram>,
+    order: VecDeque<(Instant, DatagramKey)>,
+    held: usize,
+    limit: usize,
+    timeout: Duration,
+}
+
+impl Reassembler {
+    pub(crate) fn new(limit: usize, timeout: Duration) -> Self {
+        Self { datagrams: HashMap::new(), order: VecDeque::new(), held: 0, limit, timeout }
+    }
+
+    /// Octets that wait for others.
+    pub(crate) const fn held(&self) -> usize {
+        self.held
+    }
+
+    /// Takes a fragment with its `payload`; gives the whole payload if it was the last to come.
+    pub(crate) fn insert(
+        &mut self,
+        now: Instant,
+        key: DatagramKey,
+        fragment: Fragment,
+        payload: &[u8],
+    ) -> Result<Option<Bytes>, Drop> {
+        let end = fragment.offset as usize + payload.len();
+        if end > MAX_PAYLOAD || payload.is_empty() || (fragment.more && !payload.len().is_multiple_of(8)) {
+            return Err(Drop::FragmentLimit);
+        }
+        if self.held + payload.len() > self.limit {
+            return Err(Drop::FragmentLimit);
+        }
+        if !self.datagrams.contains_key(&key) {
+            let wait = if key.source.is_ipv6() { 2 * self.timeout } else { self.timeout };
+            self.order.push_back((now + wait, key));
+        }
+        let datagram = self.datagrams.entry(key).or_insert_with(|| Datagram {
+            pieces: Vec::new(),
+            total: None,
+            held: 0,
+            spoiled: false,
+        });
+        let before = datagram.held;
+        let outcome = datagram.insert(fragment, payload);
+        let after = datagram.held;
+        self.held = self.held - before + after;
+        outcome?;
+        let whole = datagram.whole();
+        if whole.is_some() {
+            self.held -= after;
+            self.datagrams.remove(&key);
+        }
+        Ok(whole)
+    }
+
+    /// When the next datagram is given up.
+    pub(crate) fn next_timeout(&self) -> Option<Instant> {
+        self.order.front().map(|&(at, _)| at)
+    }
+
+    /// Gives up a datagram whose time is over; true if it was still waited for.
+    pub(crate) fn expire(&mut self, now: Instant) -> Option<bool> {
+        let &(at, key) = self.order.front()?;
+        if at > now {
+            return None;
+        }
+        self.order.pop_front();
+        let gone = self.datagrams.remove(&key);
+        self.held -= gone.as_ref().map_or(0, |datagram| datagram.held);
+        Some(gone.is_some())
+    }
+}
+
+impl Datagram {
+    fn insert(&mut self, fragment: Fragment, payload: &[u8]) -> Result<(), Drop> {
+        let length = u32::try_from(payload.len()).unwrap_or(u32::MAX);
+        let (start, end) = (fragment.offset, fragment.offset + length);
+        if self.spoiled || self.pieces.len() >= MAX_PIECES {
+            return Err(Drop::FragmentLimit);
+        }
+        // The very same piece again is an honest duplicate; any other overlap is not (RFC 5722).
+        if self.pieces.iter().any(|(at, piece)| *at == start && piece[..] == *payload) {
+            return Ok(());
+        }
+        let overlaps = self.pieces.iter().any(|(at, piece)| *at < end && start < at + length_of(piece));
+        let contradicts = self.total.is_some_and(|total| end > total || (!fragment.more && end != total))
+            || (!fragment.more && self.pieces.iter().any(|(at, piece)| at + length_of(piece) > end));
+        if overlaps || contradicts {
+            *self = Self { pieces: Vec::new(), total: None, held: 0, spoiled: true };
+            return Err(Drop::FragmentOverlap);
+        }
+        if !fragment.more {
+            self.total = Some(end);
+        }
+        self.held += payload.len();
+        let place = self.pieces.partition_point(|(at, _)| *at < start);
+        self.pieces.insert(place, (start, Bytes::copy_from_slice(payload)));
+        Ok(())
+    }
+
+    fn whole(&self) -> Option<Bytes> {
+        let total = self.total? as usize;
+        if self.held != total {
+            return None;
+        }
+        let mut whole = BytesMut::with_capacity(total);
+        self.pieces.iter().for_each(|(_, piece)| whole.extend_from_slice(piece));
+        Some(whole.freeze())
+    }
+}
+
+/// Octets of a piece, which is no longer than a packet.
+fn length_of(piece: &Bytes) -> u32 {
+    u32::try_from(piece.len()).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: DatagramKey = DatagramKey {
+        source: IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 1)),
+        destination: IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 2)),
+        protocol: 6,
+        identification: 7,
+    };
+
+    fn piece(offset: u32, more: bool) -> Fragment {
+        Fragment { identification: 7, offset, more }
+    }
+
+    fn reassembler() -> Reassembler {
+        Reassembler::new(10_000, Duration::from_secs(30))
+    }
+
+    #[test]
+    fn pieces_in_any_order_make_the_whole() {
+        let mut reassembler = reassembler();
+        let now = Instant::ZERO;
+        assert_eq!(reassembler.insert(now, KEY, piece(16, false), b"end"), Ok(None));
+        assert_eq!(reassembler.insert(now, KEY, piece(0, true), b"01234567"), Ok(None));
+        assert_eq!(reassembler.insert(now, KEY, piece(0, true), b"01234567"), Ok(None), "a duplicate is harmless");
+        let whole = reassembler.insert(now, KEY, piece(8, true), b"89abcdef");
+        assert_eq!(whole, Ok(Some(Bytes::from_static(b"0123456789abcdefend"))));
+        assert_eq!(reassembler.held(), 0);
+    }
+
+    #[test]
+    fn overlapping_pieces_spoil_the_datagram() {
+        let mut reassembler = reassembler();
+        let now = Instant::ZERO;
+        assert_eq!(reassembler.insert(now, KEY, piece(0, true), &[0; 16]), Ok(None));
+        assert_eq!(reassembler.insert(now, KEY, piece(8, true), &[1; 16]), Err(Drop::FragmentOverlap));
+        assert_eq!(reassembler.insert(now, KEY, piece(16, false), &[1; 4]), Err(Drop::FragmentLimit));
+        assert_eq!(reassembler.held(), 0);
+    }
+
+    #[test]
+    fn memory_and_time_are_bounded() {
+        let mut reassembler = reassembler();
+        for id in 0..1000 {
+            let key = DatagramKey { identification: id, ..KEY };
+            let _ = reassembler.insert(Instant::ZERO, key, piece(0, true), &[0; 800]);
+        }
+        assert!(reassembler.held() <= 10_000);
+        let late = Instant::ZERO + Duration::from_secs(30);
+        while reassembler.expire(late).is_some() {}
+        assert_eq!((reassembler.held(), reassembler.next_timeout()), (0, None));
+    }
+}

@@ -1,0 +1,4 @@
+//! The IP layer of the host.
+
+pub(super) mod address;
+pub(super) mod fragment;

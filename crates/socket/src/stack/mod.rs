@@ -1,0 +1,301 @@
+//! The sans-IO IP host: packets and time in, packets and events out.
+//!
+//! Knows all connections, listeners, half-open connections and those in TIME-WAIT; finds whose packet it is, keeps their
+//! timers, asks them in turn what they have to send. Never blocks, reads no clock, draws no randomness: its secrets are
+//! made of the seed in [`StackConfig`].
+//!
+//! After every call that may change something, ask [`Stack::poll_transmit`] until `None`, then
+//! [`Stack::poll_event`] until `None`, then [`Stack::next_timeout`]. Nobody is asked who has nothing to say: whoever was
+//! touched stands in a queue, so the cost is that of those who were.
+
+mod calls;
+mod config;
+mod counters;
+mod demux;
+mod error;
+mod icmp;
+mod ip;
+mod isn;
+mod listen;
+mod packet_arrives;
+mod ports;
+mod slab;
+mod syn_queue;
+mod time_wait;
+mod timer_wheel;
+mod transmit;
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+
+use sockeye_device::{Cidr, Outgoing};
+use sockeye_tcb::{Event, Tcb};
+use sockeye_wire::Instant;
+
+use config::Configs;
+pub use config::{ConnectOptions, ListenOptions, StackConfig};
+pub use counters::{Counters, Drop};
+use demux::{Demux, KeyedHash, Pair};
+pub use error::StackError;
+use ip::address::Addresses;
+use ip::fragment::Reassembler;
+use isn::Secrets;
+use listen::Listeners;
+use slab::{Key, Slab};
+use syn_queue::SynQueue;
+use time_wait::TimeWaitTable;
+use timer_wheel::{TimerId, TimerWheel};
+
+/// A connection of a [`Stack`]. One that is gone finds nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ConnectionId(Key);
+
+impl ConnectionId {
+    /// Below the largest number of connections that there ever were at a time: a place in a table beside the stack.
+    pub(crate) const fn index(self) -> usize {
+        self.0.index as usize
+    }
+}
+
+/// A listener of a [`Stack`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ListenerId(Key);
+
+/// Something that the owner of a stack may want to act on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StackEvent {
+    /// A connection has something to tell.
+    Connection(ConnectionId, Event),
+    /// [`Stack::accept`] has a connection for this listener.
+    Incoming(ListenerId),
+}
+
+/// What a stack holds, for whoever checks that all is given back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Connections, those included that nobody has accepted or that are closing.
+    pub connections: usize,
+    /// Half-open connections.
+    pub half_open: usize,
+    /// Entries of TIME-WAIT.
+    pub time_wait: usize,
+    /// Octets of fragments.
+    pub fragment_octets: usize,
+    /// Timers armed.
+    pub timers: usize,
+    /// Pairs of sockets that the look-up knows.
+    pub pairs: usize,
+}
+
+/// The IP host.
+#[derive(Debug)]
+pub struct Stack {
+    config: StackConfig,
+    /// What connections start with.
+    defaults: Configs,
+    addresses: Addresses,
+    secrets: Secrets,
+    demux: Demux<Target>,
+    connections: Slab<Connection>,
+    listeners: Listeners,
+    syn_queue: SynQueue,
+    time_wait: TimeWaitTable,
+    wheel: TimerWheel<Owner>,
+    reassembler: Reassembler,
+    /// Replies without a connection: RST, SYN-ACK, ICMP.
+    replies: VecDeque<Outgoing>,
+    /// Connections that may have something to send.
+    to_send: VecDeque<Key>,
+    /// Connections that may have something to tell.
+    to_tell: VecDeque<Key>,
+    /// Listeners to which a connection has come.
+    incoming: VecDeque<Key>,
+    /// How many ports were chosen: what RFC 6056 calls `next_ephemeral`.
+    ports_chosen: u32,
+    counters: Counters,
+}
+
+/// What a pair of sockets stands for.
+#[derive(Clone, Copy, Debug)]
+enum Target {
+    Connection(Key),
+    HalfOpen(Key),
+    TimeWait(Key),
+}
+
+/// Whose timer it is.
+#[derive(Clone, Copy, Debug)]
+enum Owner {
+    Connection(Key),
+    HalfOpen(Key),
+}
+
+/// A connection and what a `Tcb` doesn't know of it.
+#[derive(Debug)]
+struct Connection {
+    tcb: Tcb,
+    pair: Pair,
+    timer: TimerId,
+    hop_limit: u8,
+    /// Diffserv code point, in the upper six bits of the octet.
+    traffic_class: u8,
+    held_by: HeldBy,
+    /// It stands in `to_send`.
+    is_to_send: bool,
+    /// It stands in `to_tell`.
+    is_to_tell: bool,
+}
+
+/// Who would miss a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum HeldBy {
+    /// The application: its id is valid.
+    Application,
+    /// A listener, until it is accepted.
+    Listener,
+    /// Nobody: it ends by itself.
+    Nobody,
+}
+
+impl Stack {
+    /// A stack without addresses.
+    pub fn new(config: StackConfig, now: Instant) -> Self {
+        let mut demux_key = [0; 16];
+        demux_key.copy_from_slice(&config.seed[..16]);
+        Self {
+            defaults: Configs::new(&config.tcp, config.mtu),
+            addresses: Addresses::default(),
+            secrets: Secrets::new(&config.seed),
+            demux: Demux::new(KeyedHash::new(demux_key)),
+            connections: Slab::default(),
+            listeners: Listeners::default(),
+            syn_queue: SynQueue::default(),
+            time_wait: TimeWaitTable::default(),
+            wheel: TimerWheel::new(now),
+            reassembler: Reassembler::new(config.max_fragment_octets, config.fragment_timeout),
+            replies: VecDeque::new(),
+            to_send: VecDeque::new(),
+            to_tell: VecDeque::new(),
+            incoming: VecDeque::new(),
+            ports_chosen: 0,
+            counters: Counters::default(),
+            config,
+        }
+    }
+
+    /// From now on `address` is one of the stack's own.
+    pub fn add_address(&mut self, address: Cidr) {
+        self.addresses.add(address);
+    }
+
+    /// The counters.
+    pub const fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// What the stack holds.
+    pub fn usage(&self) -> Usage {
+        Usage {
+            connections: self.connections.len(),
+            half_open: self.syn_queue.slab.len(),
+            time_wait: self.time_wait.slab.len(),
+            fragment_octets: self.reassembler.held(),
+            timers: self.wheel.armed(),
+            pairs: self.demux.len(),
+        }
+    }
+
+    /// All connections that an application holds or may accept: local and remote socket, and what is known of each. O(all),
+    /// for lists that people look at.
+    pub fn connections(&self) -> impl Iterator<Item = (ConnectionId, SocketAddr, SocketAddr, sockeye_tcb::TcpInfo)> {
+        self.connections.iter().map(|(key, connection)| {
+            (ConnectionId(key), connection.pair.local, connection.pair.remote, connection.tcb.info())
+        })
+    }
+
+    /// When [`Self::on_timeout`] is to be called at the latest; `None` if nothing is due, ever.
+    pub fn next_timeout(&mut self) -> Option<Instant> {
+        [self.wheel.next(), self.time_wait.next(), self.reassembler.next_timeout()].into_iter().flatten().min()
+    }
+
+    /// The clock says `now`: acts on every deadline that has passed.
+    pub fn on_timeout(&mut self, now: Instant) {
+        while let Some(owner) = self.wheel.expire(now) {
+            match owner {
+                Owner::Connection(key) => self.on_connection_timeout(now, key),
+                Owner::HalfOpen(key) => self.on_half_open_timeout(now, key),
+            }
+        }
+        while let Some(entry) = self.time_wait.expire(now) {
+            if let Some(local) = self.addresses.by_number(entry.local()) {
+                self.demux.remove(&entry.pair(local));
+            }
+        }
+        while let Some(incomplete) = self.reassembler.expire(now) {
+            if incomplete {
+                self.counters.count(Drop::FragmentTimeout);
+            }
+        }
+    }
+
+    fn on_connection_timeout(&mut self, now: Instant, key: Key) {
+        if let Some(connection) = self.connections.get_mut(key) {
+            connection.tcb.on_timeout(now);
+            self.touch(key);
+        }
+    }
+
+    /// The next event; to be asked until `None`.
+    pub fn poll_event(&mut self) -> Option<StackEvent> {
+        while let Some(listener) = self.incoming.pop_front() {
+            if self.listeners.slab.get(listener).is_some() {
+                return Some(StackEvent::Incoming(ListenerId(listener)));
+            }
+        }
+        while let Some(&key) = self.to_tell.front() {
+            let connection =
+                self.connections.get_mut(key).filter(|connection| connection.held_by == HeldBy::Application);
+            if let Some(event) = connection.and_then(|connection| connection.tcb.poll_event()) {
+                return Some(StackEvent::Connection(ConnectionId(key), event));
+            }
+            self.to_tell.pop_front();
+            if let Some(connection) = self.connections.get_mut(key) {
+                connection.is_to_tell = false;
+            }
+        }
+        None
+    }
+
+    /// Something happened to a connection: it may have something to send and to tell, and another deadline.
+    fn touch(&mut self, key: Key) {
+        let Some(connection) = self.connections.get_mut(key) else {
+            return;
+        };
+        if !std::mem::replace(&mut connection.is_to_send, true) {
+            self.to_send.push_back(key);
+        }
+        if !std::mem::replace(&mut connection.is_to_tell, true) {
+            self.to_tell.push_back(key);
+        }
+    }
+
+    /// Adds a connection for `pair`.
+    fn add_connection(&mut self, tcb: Tcb, pair: Pair, held_by: HeldBy) -> Key {
+        let timer = self.wheel.add(Owner::Connection(Key::NOWHERE));
+        let connection = Connection {
+            tcb,
+            pair,
+            timer,
+            hop_limit: self.config.hop_limit,
+            traffic_class: 0,
+            held_by,
+            is_to_send: false,
+            is_to_tell: false,
+        };
+        let key = self.connections.insert(connection);
+        self.wheel.set_owner(timer, Owner::Connection(key));
+        self.demux.insert(pair, Target::Connection(key));
+        self.touch(key);
+        key
+    }
+}

@@ -1,0 +1,329 @@
+//! The way in: from the IP header to the connection, a function a step.
+
+use std::net::{IpAddr, SocketAddr};
+
+use bytes::Bytes;
+use sockeye_device::Packet;
+use sockeye_tcb::{Header, Segment, State, Stop, Tcb, closed, half_open, listen, time_wait};
+use sockeye_wire::ip::{IpView, protocol};
+use sockeye_wire::tcp::TcpView;
+use sockeye_wire::{Instant, ParseError};
+
+use super::counters::{Drop, Reason};
+use super::demux::Pair;
+use super::ip::fragment::DatagramKey;
+use super::slab::Key;
+use super::syn_queue::Entry;
+use super::{HeldBy, Owner, Stack, Target};
+
+/// What the IP layer found: who, to whom, and what it carries.
+pub(super) struct Datagram {
+    pub(super) source: IpAddr,
+    pub(super) destination: IpAddr,
+    pub(super) protocol: u8,
+    pub(super) payload: Bytes,
+    pub(super) arrived_at: Instant,
+    pub(super) checksum_verified: bool,
+    pub(super) segment_size: u16,
+    /// The packet from its IP header on, for errors that quote it.
+    pub(super) packet: Bytes,
+}
+
+impl Stack {
+    /// A packet arrived. Whatever is wrong with it is counted, and nothing else comes of it.
+    pub fn on_packet(&mut self, now: Instant, packet: Packet) {
+        self.counters.packets_in += 1;
+        let end = self.check_ip(now, packet).and_then(|datagram| match datagram {
+            Some(datagram) => self.on_datagram(now, &datagram),
+            None => Ok(()),
+        });
+        if let Err(reason) = end {
+            self.counters.count(reason);
+        }
+    }
+
+    /// The IP header; fragments wait for each other here.
+    fn check_ip(&mut self, now: Instant, packet: Packet) -> Result<Option<Datagram>, Reason> {
+        let Packet { bytes, arrived_at, checksum_verified, segment_size } = packet;
+        let view = IpView::parse(&bytes)?;
+        if let IpView::V4(view) = &view
+            && !view.verify_checksum()
+        {
+            return Err(Drop::HeaderChecksum.into());
+        }
+        let (source, destination) = (view.source(), view.destination());
+        self.check_addresses(source, destination)?;
+        let protocol = view.protocol();
+        let mut payload = bytes.slice_ref(view.payload());
+        let mut whole = (checksum_verified, segment_size);
+        if let Some(fragment) = view.fragment() {
+            let key = DatagramKey { source, destination, protocol, identification: fragment.identification };
+            let Some(joined) = self.reassembler.insert(now, key, fragment, &payload)? else {
+                return Ok(None);
+            };
+            payload = joined;
+            whole = (false, 0);
+        }
+        let (checksum_verified, segment_size) = whole;
+        let packet = bytes.clone();
+        Ok(Some(Datagram {
+            source,
+            destination,
+            protocol,
+            payload,
+            arrived_at: arrived_at.min(now),
+            checksum_verified,
+            segment_size,
+            packet,
+        }))
+    }
+
+    //= rfc9293#MUST-57
+    //= rfc9293#MUST-63
+    fn check_addresses(&self, source: IpAddr, destination: IpAddr) -> Result<(), Drop> {
+        if self.addresses.is_of_many(destination) {
+            return Err(Drop::Broadcast);
+        }
+        if !self.addresses.are_ours(destination) {
+            return Err(Drop::NotOurs);
+        }
+        if !self.addresses.is_host(source) || self.addresses.are_ours(source) {
+            return Err(Drop::InvalidSource);
+        }
+        Ok(())
+    }
+
+    fn on_datagram(&mut self, now: Instant, datagram: &Datagram) -> Result<(), Reason> {
+        match datagram.protocol {
+            protocol::TCP => self.on_tcp(now, datagram),
+            protocol::ICMP if datagram.source.is_ipv4() => self.on_icmp(now, datagram),
+            protocol::ICMPV6 if datagram.source.is_ipv6() => self.on_icmp(now, datagram),
+            protocol::UDP => self.refuse_udp(datagram),
+            _ => self.refuse_protocol(datagram),
+        }
+    }
+
+    fn on_tcp(&mut self, now: Instant, datagram: &Datagram) -> Result<(), Reason> {
+        let view = TcpView::parse(&datagram.payload)?;
+        //= rfc9293#MUST-3
+        if !datagram.checksum_verified && !view.verify_checksum(datagram.source, datagram.destination) {
+            return Err(Drop::TransportChecksum.into());
+        }
+        let pair = Pair {
+            local: SocketAddr::new(datagram.destination, view.destination_port()),
+            remote: SocketAddr::new(datagram.source, view.source_port()),
+        };
+        if pair.remote.port() == 0 {
+            return Err(ParseError::AddressType.into());
+        }
+        let segment = segment(&view, datagram);
+        match self.demux.get(&pair) {
+            Some(Target::Connection(key)) => self.on_connection(now, key, segment),
+            Some(Target::HalfOpen(key)) => self.on_half_open(now, key, &pair, segment),
+            Some(Target::TimeWait(key)) => self.on_time_wait(now, key, &pair, &segment),
+            None => self.on_nobodys(now, &pair, &segment),
+        }
+    }
+
+    fn on_connection(&mut self, now: Instant, key: Key, segment: Segment) -> Result<(), Reason> {
+        let Some(connection) = self.connections.get_mut(key) else {
+            return Err(Stop::NoConnection.into());
+        };
+        // One that is over but still held: a new SYN may have its place, as if it were in TIME-WAIT.
+        if connection.tcb.state() == State::Closed {
+            let pair = connection.pair;
+            self.forget_pair(key, &pair);
+            return self.on_nobodys(now, &pair, &segment);
+        }
+        let result = connection.tcb.on_segment(now, segment);
+        self.touch(key);
+        result.map_err(Into::into)
+    }
+
+    /// Nobody knows the pair: a listener may want it.
+    fn on_nobodys(&mut self, now: Instant, pair: &Pair, segment: &Segment) -> Result<(), Reason> {
+        if let Some(listener) = self.listeners.find(pair.local) {
+            self.on_listener(now, listener, pair, segment)
+        } else {
+            if let Some(reply) = closed::reply(segment) {
+                self.counters.resets_for_strays += 1;
+                self.reply(pair, &reply);
+            }
+            Err(Stop::NoConnection.into())
+        }
+    }
+
+    fn on_listener(&mut self, now: Instant, key: Key, pair: &Pair, segment: &Segment) -> Result<(), Reason> {
+        let Some(listener) = self.listeners.slab.get(key) else {
+            return Err(Stop::NoConnection.into());
+        };
+        let config = listener.configs.towards(pair.remote);
+        let isn = self.secrets.isn(now, pair);
+        let offset = self.secrets.timestamp_offset(pair.local.ip(), pair.remote.ip());
+        match listen::arrives(segment, config, isn, offset, now) {
+            listen::Verdict::Open(half_open) => self.queue_half_open(now, key, pair, half_open),
+            listen::Verdict::Drop(stop, reply) => {
+                self.reply_to(pair, reply);
+                Err(stop.into())
+            }
+        }
+    }
+
+    /// A SYN came to a listener. What is beyond the backlog is dropped: the peer asks again.
+    fn queue_half_open(
+        &mut self,
+        now: Instant,
+        listener_key: Key,
+        pair: &Pair,
+        half_open: sockeye_tcb::HalfOpen,
+    ) -> Result<(), Reason> {
+        let Some(listener) = self.listeners.slab.get(listener_key) else {
+            return Err(Stop::NoConnection.into());
+        };
+        if listener.ready.len() >= listener.backlog {
+            return Err(Drop::BacklogFull.into());
+        }
+        let crowded = listener.half_open >= listener.backlog;
+        if crowded || self.syn_queue.slab.len() >= self.config.max_half_open {
+            let oldest = self.syn_queue.oldest(crowded.then_some(listener_key));
+            oldest.into_iter().for_each(|oldest| self.forget_half_open(oldest));
+            self.counters.count(Drop::HalfOpenEvicted);
+        }
+        let timer = self.wheel.add(Owner::HalfOpen(Key::NOWHERE));
+        self.wheel.set(timer, Some(half_open.deadline()));
+        let local = self.addresses.number_of(pair.local.ip()).unwrap_or_default();
+        let entry = Entry {
+            half_open,
+            remote: pair.remote,
+            local_port: pair.local.port(),
+            local,
+            listener: listener_key,
+            timer,
+        };
+        let key = self.syn_queue.insert(entry);
+        self.wheel.set_owner(timer, Owner::HalfOpen(key));
+        if let Some(listener) = self.listeners.slab.get_mut(listener_key) {
+            listener.half_open += 1;
+        }
+        self.demux.insert(*pair, Target::HalfOpen(key));
+        self.reply(pair, &half_open.syn_ack(now));
+        Ok(())
+    }
+
+    pub(super) fn forget_half_open(&mut self, key: Key) {
+        let Some(entry) = self.syn_queue.slab.remove(key) else {
+            return;
+        };
+        self.wheel.remove(entry.timer);
+        if let Some(listener) = self.listeners.slab.get_mut(entry.listener) {
+            listener.half_open -= 1;
+        }
+        if let Some(local) = self.addresses.by_number(entry.local) {
+            self.demux.remove(&entry.pair(local));
+        }
+    }
+
+    pub(super) fn on_half_open_timeout(&mut self, now: Instant, key: Key) {
+        let Some(entry) = self.syn_queue.slab.get_mut(key) else {
+            return;
+        };
+        let config = self.listeners.slab.get(entry.listener).map_or(&self.defaults, |listener| &listener.configs);
+        let config = config.towards(entry.remote);
+        match entry.half_open.on_timeout(now, config) {
+            half_open::Timeout::Resend(header) => {
+                self.wheel.set(entry.timer, Some(entry.half_open.deadline()));
+                let pair = self.addresses.by_number(entry.local).map(|local| entry.pair(local));
+                pair.into_iter().for_each(|pair| self.reply(&pair, &header));
+            }
+            half_open::Timeout::GiveUp => self.forget_half_open(key),
+        }
+    }
+
+    fn on_half_open(&mut self, now: Instant, key: Key, pair: &Pair, segment: Segment) -> Result<(), Reason> {
+        let Some(entry) = self.syn_queue.slab.get_mut(key) else {
+            return Err(Stop::NoConnection.into());
+        };
+        let listener = entry.listener;
+        match entry.half_open.on_segment(now, &segment) {
+            half_open::Verdict::Established => self.complete(now, key, listener, pair, segment),
+            half_open::Verdict::Drop(stop, reply) => {
+                self.reply_to(pair, reply);
+                Err(stop.into())
+            }
+            half_open::Verdict::Gone(stop) => {
+                self.forget_half_open(key);
+                Err(stop.into())
+            }
+        }
+    }
+
+    /// The handshake is complete: a connection waits to be accepted, if there is room for it to wait. If not the ACK
+    /// is dropped, and the SYN-ACK goes out again in its time, as with Linux.
+    fn complete(&mut self, now: Instant, key: Key, listener: Key, pair: &Pair, segment: Segment) -> Result<(), Reason> {
+        let Some(waiting) = self.listeners.slab.get(listener) else {
+            self.forget_half_open(key);
+            return self.on_nobodys(now, pair, &segment);
+        };
+        if waiting.ready.len() >= waiting.backlog {
+            return Err(Drop::AcceptQueueFull.into());
+        }
+        let config = waiting.configs.towards(pair.remote).clone();
+        let Some(half_open) = self.syn_queue.slab.get(key).map(|entry| entry.half_open) else {
+            return Err(Stop::NoConnection.into());
+        };
+        self.forget_half_open(key);
+        let tcb = Tcb::from_half_open(config, &half_open, now);
+        let connection = self.add_connection(tcb, *pair, HeldBy::Listener);
+        self.counters.passive_opens += 1;
+        if let Some(listener) = self.listeners.slab.get_mut(listener) {
+            listener.ready.push_back(connection);
+        }
+        self.incoming.push_back(listener);
+        self.on_connection(now, connection, segment)
+    }
+
+    //= rfc9293#MAY-2
+    fn on_time_wait(&mut self, now: Instant, key: Key, pair: &Pair, segment: &Segment) -> Result<(), Reason> {
+        let length = self.config.tcp.time_wait;
+        let Some(entry) = self.time_wait.slab.get_mut(key) else {
+            return Err(Stop::NoConnection.into());
+        };
+        match entry.time_wait.on_segment(now, segment, length) {
+            time_wait::Verdict::Drop(stop, reply) => {
+                self.reply_to(pair, reply);
+                Err(stop.into())
+            }
+            time_wait::Verdict::Restarted(reply) => {
+                self.time_wait.restart(key);
+                self.reply(pair, &reply);
+                Ok(())
+            }
+            time_wait::Verdict::Reopen if self.listeners.find(pair.local).is_some() => {
+                self.leave_time_wait(key);
+                self.on_nobodys(now, pair, segment)
+            }
+            time_wait::Verdict::Reopen => Err(Stop::OldDuplicate.into()),
+        }
+    }
+
+    fn reply_to(&mut self, pair: &Pair, reply: Option<Header>) {
+        if let Some(reply) = reply {
+            self.reply(pair, &reply);
+        }
+    }
+}
+
+/// The segment as the connection sees it: its text is a part of the packet, shared.
+fn segment(view: &TcpView<'_>, datagram: &Datagram) -> Segment {
+    Segment {
+        seq: view.seq(),
+        ack: view.ack(),
+        flags: view.flags(),
+        window: view.window(),
+        urgent: view.urgent(),
+        options: view.options(),
+        payload: datagram.payload.slice_ref(view.payload()),
+        arrived_at: datagram.arrived_at,
+        segment_size: datagram.segment_size,
+    }
+}

@@ -1,0 +1,64 @@
+//! Half-open connections: what a SYN flood makes many of.
+
+use std::collections::VecDeque;
+
+use sockeye_tcb::HalfOpen;
+
+use super::demux::Pair;
+use super::slab::{Key, Slab};
+use super::timer_wheel::TimerId;
+
+/// A connection that a SYN has asked for and nobody has completed yet.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) half_open: HalfOpen,
+    pub(super) remote: std::net::SocketAddr,
+    pub(super) local_port: u16,
+    /// Which of our addresses.
+    pub(super) local: u16,
+    pub(super) listener: Key,
+    pub(super) timer: TimerId,
+}
+
+const _: () = assert!(size_of::<Entry>() < 128);
+
+/// The queue. When it is full the oldest entry gives way: an honest client completes its handshake within a round trip,
+/// so that what is oldest under a flood is hardly ever honest.
+#[derive(Debug, Default)]
+pub(super) struct SynQueue {
+    pub(super) slab: Slab<Entry>,
+    order: VecDeque<Key>,
+}
+
+impl SynQueue {
+    pub(super) fn insert(&mut self, entry: Entry) -> Key {
+        let key = self.slab.insert(entry);
+        self.order.push_back(key);
+        // Keys of entries that are gone are dropped as they come to the front, and all at once where they are many.
+        if self.order.len() > 2 * self.slab.len() + 64 {
+            let slab = &self.slab;
+            self.order.retain(|key| slab.get(*key).is_some());
+        }
+        key
+    }
+
+    /// The oldest entry of `listener`, or of all.
+    pub(super) fn oldest(&mut self, listener: Option<Key>) -> Option<Key> {
+        while let Some(front) = self.order.front()
+            && self.slab.get(*front).is_none()
+        {
+            self.order.pop_front();
+        }
+        let of_listener = |key: &&Key| {
+            self.slab.get(**key).is_some_and(|entry| listener.is_none_or(|listener| entry.listener == listener))
+        };
+        self.order.iter().find(of_listener).copied()
+    }
+}
+
+impl Entry {
+    /// The two sockets; `local` is the address that the entry's number stands for.
+    pub(super) const fn pair(&self, local: std::net::IpAddr) -> Pair {
+        Pair { local: std::net::SocketAddr::new(local, self.local_port), remote: self.remote }
+    }
+}

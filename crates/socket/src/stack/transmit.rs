@@ -1,0 +1,166 @@
+//! The way out: whose turn it is, and the headers.
+
+use std::net::IpAddr;
+
+use sockeye_device::{Outgoing, Slices};
+use sockeye_tcb::{Header, Transmit};
+use sockeye_wire::Instant;
+use sockeye_wire::ip::protocol;
+use sockeye_wire::ip::v4::Ipv4Header;
+use sockeye_wire::ip::v6::Ipv6Header;
+use sockeye_wire::tcp::{TcpHeader, fill_checksum, fill_partial_checksum};
+
+use super::Stack;
+use super::counters::Drop;
+use super::demux::Pair;
+use super::slab::Key;
+
+/// Replies that may wait: beyond that a flood of strays costs no memory, only their answers.
+const MAX_REPLIES: usize = 1024;
+
+/// How a packet's IP header is to be.
+#[derive(Clone, Copy)]
+struct Envelope {
+    hop_limit: u8,
+    traffic_class: u8,
+    checksum_offload: bool,
+}
+
+impl Stack {
+    /// The next packet to put on the wire; to be asked until `None`. `limit` is the octets of text that one packet may
+    /// carry if the device cuts it into segments; 0 if it doesn't.
+    ///
+    /// Replies come first, then each connection that has something to send, one packet of each in turn.
+    pub fn poll_transmit(&mut self, now: Instant, limit: u32) -> Option<Outgoing> {
+        if let Some(reply) = self.replies.pop_front() {
+            self.counters.packets_out += 1;
+            return Some(reply);
+        }
+        while let Some(key) = self.to_send.pop_front() {
+            let Some(connection) = self.connections.get_mut(key) else {
+                continue;
+            };
+            if let Some(transmit) = connection.tcb.poll_transmit(now, limit) {
+                let envelope = Envelope {
+                    hop_limit: connection.hop_limit,
+                    traffic_class: connection.traffic_class,
+                    checksum_offload: self.config.checksum_offload,
+                };
+                self.to_send.push_back(key);
+                self.counters.packets_out += 1;
+                return Some(packet(&connection.pair, transmit, envelope));
+            }
+            connection.is_to_send = false;
+            self.settle(key);
+        }
+        None
+    }
+
+    /// A connection has nothing more to send: its timer is set, and it is forgotten if it has ended.
+    fn settle(&mut self, key: Key) {
+        if let Some(connection) = self.connections.get(key) {
+            self.wheel.set(connection.timer, connection.tcb.next_timeout());
+            self.retire(key);
+        }
+    }
+
+    /// Queues a segment that belongs to no connection.
+    pub(super) fn reply(&mut self, pair: &Pair, header: &Header) {
+        let envelope = Envelope {
+            hop_limit: self.config.hop_limit,
+            traffic_class: 0,
+            checksum_offload: self.config.checksum_offload,
+        };
+        let packet = packet(pair, Transmit::from(*header), envelope);
+        self.queue_reply(packet);
+    }
+
+    pub(super) fn queue_reply(&mut self, packet: Outgoing) {
+        if self.replies.len() >= MAX_REPLIES {
+            self.counters.count(Drop::ReplyLimit);
+            return;
+        }
+        self.replies.push_back(packet);
+    }
+
+    /// A packet of our own that isn't TCP: `payload` behind an IP header.
+    pub(super) fn plain_packet(&self, source: IpAddr, destination: IpAddr, protocol: u8, payload: Vec<u8>) -> Outgoing {
+        let envelope = Envelope { hop_limit: self.config.hop_limit, traffic_class: 0, checksum_offload: false };
+        let length = payload.len();
+        let slices = Slices::from_iter([payload.into()]);
+        Outgoing::build(slices, |head| ip_header(source, destination, protocol, length, envelope, head))
+    }
+}
+
+fn packet(pair: &Pair, transmit: Transmit, envelope: Envelope) -> Outgoing {
+    let Transmit { header, payload, segment_size } = transmit;
+    let tcp = TcpHeader {
+        source_port: pair.local.port(),
+        destination_port: pair.remote.port(),
+        seq: header.seq,
+        ack: header.ack,
+        flags: header.flags,
+        window: header.window,
+        urgent: header.urgent,
+        options: header.options,
+    };
+    let (source, destination) = (pair.local.ip(), pair.remote.ip());
+    let tcp_len = tcp.len();
+    let text_len: usize = payload.iter().map(bytes::Bytes::len).sum();
+    let mut packet = Outgoing::build(payload, |head| {
+        let ip_len = ip_header(source, destination, protocol::TCP, tcp_len + text_len, envelope, head);
+        let rest = head.get_mut(ip_len..).unwrap_or_default();
+        // The headers fit: 40 octets of IPv6 and 60 of TCP into 128.
+        ip_len + tcp.emit(rest).unwrap_or(0)
+    });
+    packet.segment_size = segment_size;
+    sum(&mut packet, source, destination, tcp_len, envelope.checksum_offload);
+    packet
+}
+
+fn sum(packet: &mut Outgoing, source: IpAddr, destination: IpAddr, tcp_len: usize, offload: bool) {
+    let (head, payload) = packet.parts_mut();
+    let start = head.len().saturating_sub(tcp_len);
+    let header = head.get_mut(start..).unwrap_or_default();
+    if offload {
+        let octets = header.len() + payload.iter().map(bytes::Bytes::len).sum::<usize>();
+        fill_partial_checksum(source, destination, header, octets);
+    } else {
+        fill_checksum(source, destination, header, payload.iter().map(|slice| &slice[..]));
+    }
+}
+
+/// Writes the IP header and says how long it is.
+//= rfc9293#MUST-45
+//= rfc9293#MUST-49
+//= rfc9293#SHLD-22
+//= rfc9293#3.7.2-1
+fn ip_header(
+    source: IpAddr,
+    destination: IpAddr,
+    protocol: u8,
+    payload_len: usize,
+    envelope: Envelope,
+    head: &mut [u8],
+) -> usize {
+    let Envelope { hop_limit, traffic_class, .. } = envelope;
+    let written = match (source, destination) {
+        (IpAddr::V4(source), IpAddr::V4(destination)) => Ipv4Header {
+            source,
+            destination,
+            protocol,
+            payload_len,
+            ttl: hop_limit,
+            traffic_class,
+            identification: 0,
+            dont_fragment: true,
+        }
+        .emit(head),
+        (IpAddr::V6(source), IpAddr::V6(destination)) => {
+            Ipv6Header { source, destination, protocol, payload_len, hop_limit, traffic_class }.emit(head)
+        }
+        // A pair of sockets is of one family: connections are made so.
+        _ => Ok(0),
+    };
+    written.unwrap_or(0)
+}

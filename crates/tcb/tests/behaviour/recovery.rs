@@ -1,0 +1,321 @@
+//! Loss and how it is made good (RFC 5681, RFC 6582, RFC 3042, RFC 6298).
+
+use std::time::Duration;
+
+use sockeye_tcb::{ClosedBecause, Config, Event, SoftError, State};
+use sockeye_wire::tcp::Flags;
+
+use crate::pair::{Fate, Pair, Side, config, text};
+
+/// Loses the segments of `a` with text whose numbers, from 0 on, are in `which`; each transmission counts.
+fn lose(pair: &mut Pair, which: &'static [usize]) {
+    let mut count = 0;
+    pair.filter = Box::new(move |sent| {
+        if sent.from == Side::B || sent.segment.payload.is_empty() {
+            return Fate::Arrives;
+        }
+        count += 1;
+        if which.contains(&(count - 1)) { Fate::Lost } else { Fate::Arrives }
+    });
+}
+
+//= rfc5681#3.2-3
+//= rfc5681#3.2-7
+//= rfc5681#3.2-8
+//= rfc5681#3.2-12
+//= rfc6582#3.2-4
+//= rfc9293#MUST-19
+#[test]
+fn one_lost_segment_is_sent_again_after_three_duplicate_acks() {
+    let mut pair = Pair::established();
+    lose(&mut pair, &[2]);
+    pair.send(Side::A, text(50_000));
+    assert!(pair.run_until(Duration::from_millis(250), |pair| pair.b.received.len() == 50_000));
+    let info = pair.a.tcb.info();
+    assert_eq!((info.retransmissions, info.timeouts, info.fast_recoveries), (1, 0, 1));
+    assert!(info.cwnd < 20 * 988 && info.ssthresh < 20 * 988, "the window was halved: {}", info.cwnd);
+}
+
+/// FIELD D6.
+//= rfc6582#3.2-1
+//= rfc6582#3.2-2
+//= rfc6582#3.2-5
+//= rfc6582#3.2-6
+//= rfc6582#3.2-7
+//= rfc5681#4.3-5
+#[test]
+fn three_losses_in_one_window_take_one_recovery_and_no_timeout() {
+    let mut pair = Pair::established();
+    lose(&mut pair, &[31, 34, 37]);
+    pair.send(Side::A, text(130_000));
+    pair.run_for(Duration::from_secs(2));
+    assert_eq!(pair.b.received.len(), 130_000);
+    let info = pair.a.tcb.info();
+    assert_eq!((info.retransmissions, info.timeouts, info.fast_recoveries), (3, 0, 1));
+    assert!(info.ssthresh >= 8 * 988, "halved once: {}", info.ssthresh);
+}
+
+//= rfc3042#2-1
+//= rfc3042#2-2
+//= rfc5681#3.2-4
+//= rfc5681#3.2-5
+#[test]
+fn the_first_two_duplicate_acks_let_one_new_segment_out_each() {
+    let mut pair = Pair::established();
+    pair.send(Side::A, text(1));
+    pair.run_for(Duration::from_millis(100));
+    pair.log.clear();
+    // Nine full segments are in flight after the one that is lost: the window is full.
+    lose(&mut pair, &[0]);
+    pair.send(Side::A, text(100_000));
+    let cwnd = pair.a.tcb.info().cwnd;
+    let before = pair.sent_by(Side::A).len();
+    let duplicate = {
+        let sent = pair.sent_by(Side::A)[0].clone();
+        crate::open::segment(sent.ack, sent.seq, Flags::ACK)
+    };
+    let mut duplicate = duplicate;
+    duplicate.window = u16::try_from(pair.a.tcb.info().snd_wnd >> 3).unwrap();
+    for expected in [1, 2] {
+        pair.inject(Side::A, duplicate.clone()).unwrap();
+        assert_eq!(pair.sent_by(Side::A).len() - before, expected);
+        assert_eq!(pair.a.tcb.info().cwnd, cwnd);
+    }
+    pair.inject(Side::A, duplicate).unwrap();
+    let third = pair.sent_by(Side::A).last().unwrap().clone();
+    assert_eq!(third.seq, pair.sent_by(Side::A)[0].seq, "the third brings the lost one again");
+}
+
+//= rfc6298#5.1-1
+//= rfc6298#5.4-1
+//= rfc6298#5.5-1
+//= rfc6298#5.6-1
+//= rfc6298#5-1
+//= rfc9293#3.10.8-2
+//= rfc9293#MUST-19
+//= rfc5681#3.1-19
+#[test]
+fn silence_makes_the_timer_send_the_oldest_segment_again_at_doubled_intervals() {
+    let mut pair = Pair::established();
+    pair.filter = Box::new(|sent| if sent.from == Side::A { Fate::Lost } else { Fate::Arrives });
+    pair.send(Side::A, text(5000));
+    let first = pair.sent_by(Side::A)[0].seq;
+    pair.log.clear();
+    pair.run_for(Duration::from_secs(20));
+    assert!(pair.log.iter().all(|sent| sent.segment.seq == first), "one segment at a time");
+    let times: Vec<u64> = pair.log.iter().map(|sent| sent.at.as_millis()).collect();
+    let gaps: Vec<u64> = times.windows(2).map(|two| two[1] - two[0]).collect();
+    assert!(gaps.windows(2).all(|two| two[1] == 2 * two[0]), "{gaps:?}");
+    assert_eq!(pair.a.tcb.info().cwnd, 988);
+}
+
+//= rfc6298#5.2-1
+//= rfc6298#5.3-1
+#[test]
+fn the_timer_stops_when_everything_is_acknowledged() {
+    let mut pair = Pair::established();
+    pair.send(Side::A, text(5000));
+    assert!(pair.a.tcb.next_timeout().is_some());
+    pair.run_for(Duration::from_secs(1));
+    assert_eq!(pair.a.tcb.next_timeout(), None);
+}
+
+//= rfc5681#3.1-17
+//= rfc5681#3.1-18
+//= rfc6582#3.2-8
+//= rfc5681#4.3-3
+#[test]
+fn after_a_timeout_everything_is_sent_again_in_slow_start() {
+    let mut pair = Pair::established();
+    lose(&mut pair, &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+    pair.send(Side::A, text(9_880));
+    pair.run_for(Duration::from_secs(3));
+    assert_eq!(pair.b.received.len(), 9_880);
+    let info = pair.a.tcb.info();
+    assert_eq!((info.timeouts, info.retransmissions), (1, 10));
+    assert_eq!(info.ssthresh, 5 * 988 - (5 * 988) % 1);
+}
+
+/// FIELD D30: the timer needs no help, and duplicates don't postpone it.
+#[test]
+fn a_lost_tail_is_sent_again_though_duplicates_keep_coming() {
+    let mut pair = Pair::established();
+    pair.filter = Box::new(|sent| if sent.from == Side::A { Fate::Lost } else { Fate::Arrives });
+    pair.send(Side::A, text(100));
+    let sent = pair.sent_by(Side::A)[0].clone();
+    let mut duplicate = crate::open::segment(sent.ack, sent.seq, Flags::ACK);
+    duplicate.window = 60_000;
+    for _ in 0..40 {
+        pair.run_for(Duration::from_millis(10));
+        let _ = pair.inject(Side::A, duplicate.clone());
+    }
+    let again = pair.sent_by(Side::A).iter().filter(|segment| segment.seq == sent.seq).count();
+    assert!(again >= 2);
+}
+
+//= rfc6298#3-1
+//= rfc9293#MUST-18
+#[test]
+fn a_delayed_repair_is_not_taken_for_a_long_path() {
+    for timestamps in [true, false] {
+        let with = Config { timestamps, ..config() };
+        let mut pair = Pair::established_with(with.clone(), with);
+        pair.send(Side::A, text(10_000));
+        pair.run_for(Duration::from_secs(1));
+        lose(&mut pair, &[0, 1]);
+        pair.send(Side::A, text(1000));
+        pair.run_for(Duration::from_secs(5));
+        assert!(pair.a.tcb.info().srtt.unwrap() < Duration::from_millis(30), "{:?}", pair.a.tcb.info());
+    }
+}
+
+/// FIELD D48: a peer that delays its ACKs on a steady long path.
+//= rfc6298#2.3-4
+#[test]
+fn delayed_acks_on_a_long_path_cause_no_timeout() {
+    let mut pair = Pair::opening(config(), Config { delayed_ack: Duration::from_millis(190), ..config() });
+    pair.delay = Duration::from_millis(90);
+    pair.run_for(Duration::from_secs(1));
+    for _ in 0..100 {
+        pair.send(Side::A, text(100));
+        pair.run_for(Duration::from_secs(1));
+    }
+    assert_eq!(pair.a.tcb.info().timeouts, 0);
+}
+
+//= rfc9293#MUST-20
+//= rfc9293#MUST-21
+//= rfc9293#SHLD-9
+//= rfc9293#SHLD-10
+//= rfc9293#SHLD-11
+//= rfc9293#3.8.3-1
+//= rfc9293#3.10.8-1
+//= rfc9293#3.9.1.8-1
+//= rfc9293#MUST-47
+#[test]
+fn a_peer_that_vanishes_is_reported_and_then_given_up() {
+    for (timeout, reports) in [(Some(Duration::from_secs(120)), true), (Some(Duration::from_secs(30)), false)] {
+        let with = Config { user_timeout: timeout, report_soft_errors: reports, ..config() };
+        let mut pair = Pair::established_with(with, config());
+        pair.filter = Box::new(|_| Fate::Lost);
+        let start = pair.now;
+        pair.send(Side::A, text(1000));
+        pair.run_until(Duration::from_secs(1000), |pair| pair.a.tcb.state() == State::Closed);
+        assert_eq!(Some(pair.now.since(start)), timeout);
+        let soft = Event::SoftError(SoftError::ExcessiveRetransmission);
+        assert_eq!(pair.a.events.contains(&soft), reports);
+        assert_eq!(pair.a.events.last(), Some(&Event::Closed(ClosedBecause::UserTimeout)));
+        assert_eq!(pair.a.tcb.info().send_queued, 0);
+    }
+}
+
+//= rfc9293#MUST-21
+#[test]
+fn without_a_user_timeout_nobody_is_given_up() {
+    let mut pair = Pair::established_with(Config { user_timeout: None, ..config() }, config());
+    pair.filter = Box::new(|_| Fate::Lost);
+    pair.send(Side::A, text(1000));
+    pair.run_for(Duration::from_secs(86_400));
+    assert_eq!(pair.a.tcb.state(), State::Established);
+    pair.filter = Box::new(|_| Fate::Arrives);
+    pair.run_for(Duration::from_secs(200));
+    assert_eq!(pair.b.received.len(), 1000);
+}
+
+//= rfc5681#4.1-2
+#[test]
+fn after_idleness_the_window_is_the_initial_one() {
+    let mut pair = Pair::established();
+    pair.send(Side::A, text(250_000));
+    pair.run_for(Duration::from_secs(5));
+    assert!(pair.a.tcb.info().cwnd > 20_000);
+    pair.log.clear();
+    pair.run_for(Duration::from_secs(10));
+    pair.send(Side::A, text(50_000));
+    assert_eq!(pair.sent_by(Side::A).len(), 10);
+}
+
+//= rfc5681#3.2-1
+//= rfc5681#3.2-2
+//= rfc5681#4.2-5
+//= rfc5681#4.2-6
+//= rfc5681#4.2-7
+//= rfc5681#4.2-8
+//= rfc9293#MAY-13
+//= rfc9293#SHLD-31
+//= rfc2018#4-1
+//= rfc2018#4-3
+//= rfc2018#4-4
+//= rfc2018#4-5
+//= rfc2018#4-6
+#[test]
+fn each_segment_beyond_a_hole_gets_its_ack_with_sack_and_the_hole_filled_one_ack_of_all() {
+    let mut pair = Pair::established();
+    let mut count = 0;
+    pair.filter = Box::new(move |sent| {
+        count += u64::from(sent.from == Side::A);
+        if count == 1 { Fate::Lost } else { Fate::Late(Duration::from_micros(100 * count)) }
+    });
+    pair.send(Side::A, text(5 * 988));
+    pair.run_for(Duration::from_millis(15));
+    let acks = pair.sent_by(Side::B);
+    let start = pair.sent_by(Side::A)[0].seq;
+    assert_eq!(acks.len(), 4);
+    for (i, ack) in (2_u32..).zip(&acks) {
+        let block = ack.options.sack.as_slice()[0];
+        assert_eq!((ack.ack, block.left, block.right), (start, start + 988, start + 988 * i));
+    }
+    pair.log.clear();
+    pair.run_for(Duration::from_millis(25));
+    let last = pair.sent_by(Side::B).last().unwrap().clone();
+    assert_eq!(last.ack, start + 5 * 988);
+    assert!(last.options.sack.is_empty());
+}
+
+//= rfc2018#4-2
+//= rfc2018#2-2
+#[test]
+fn without_sack_permitted_no_sack_is_sent() {
+    let mut pair = Pair::established_with(Config { sack: false, ..config() }, config());
+    lose(&mut pair, &[0]);
+    pair.send(Side::A, text(50_000));
+    pair.run_for(Duration::from_secs(2));
+    assert!(pair.log.iter().all(|sent| sent.segment.options.sack.is_empty() && !sent.segment.options.sack_permitted));
+    assert_eq!(pair.b.received.len(), 50_000);
+}
+
+//= rfc2883#4-1
+//= rfc2883#4-2
+//= rfc2883#4-3
+//= rfc2883#4-4
+//= rfc2883#4.1.1-1
+#[test]
+fn a_segment_that_comes_twice_is_reported_once_as_a_duplicate() {
+    let mut pair = Pair::established();
+    pair.send(Side::A, text(500));
+    pair.run_for(Duration::from_secs(1));
+    let segment = pair.sent_by(Side::A)[0].clone();
+    pair.log.clear();
+    let _ = pair.inject(Side::B, segment.clone());
+    let answer = pair.sent_by(Side::B)[0].clone();
+    let block = answer.options.sack.as_slice()[0];
+    assert_eq!((block.left, block.right, answer.ack), (segment.seq, segment.end(), segment.end()));
+    pair.send(Side::A, text(500));
+    pair.run_for(Duration::from_secs(1));
+    assert!(pair.sent_by(Side::B).last().unwrap().options.sack.is_empty());
+}
+
+#[test]
+fn a_segment_refused_by_the_path_is_sent_again_smaller_and_nobody_is_blamed() {
+    let mut pair = Pair::established();
+    pair.filter = Box::new(|sent| if sent.segment.payload.len() > 500 { Fate::Lost } else { Fate::Arrives });
+    pair.send(Side::A, text(9_000));
+    let cwnd = pair.a.tcb.info().cwnd;
+    let seq = pair.sent_by(Side::A)[0].seq;
+    let now = pair.now;
+    pair.a.tcb.on_packet_too_big(now, seq, 512).unwrap();
+    assert!(pair.a.tcb.info().cwnd >= cwnd);
+    pair.run_for(Duration::from_secs(2));
+    assert_eq!(pair.b.received.len(), 9_000);
+    assert_eq!(pair.a.tcb.info().timeouts, 0);
+}
