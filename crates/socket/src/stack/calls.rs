@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use sockeye_tcb::{CallError, Config, State, Tcb, TcpInfo};
+use sockeye_tcb::{CallError, Config, Slices, State, Tcb, TcpInfo};
 use sockeye_wire::Instant;
 
 use super::config::Configs;
@@ -149,6 +149,14 @@ impl Stack {
         self.call(id, |connection| connection.tcb.recv(now, max))
     }
 
+    /// The next octets in order, at most `max`, which stay to be received.
+    ///
+    /// # Errors
+    /// Those of [`Tcb::recv`]; [`CallError::NotConnected`] if the connection is gone.
+    pub fn peek(&mut self, id: ConnectionId, max: usize) -> Result<Slices, CallError> {
+        self.held(id).ok_or(GONE)?.tcb.peek(max)
+    }
+
     /// Closes our direction: the FIN follows all that was handed over.
     ///
     /// # Errors
@@ -173,6 +181,17 @@ impl Stack {
             connection.tcb.abort(now);
             Ok(())
         });
+    }
+
+    /// Ends all connections at once with a RST, those included that nobody holds any more. O(all).
+    pub fn abort_all(&mut self, now: Instant) {
+        let all: Vec<Key> = self.connections.iter().map(|(key, _)| key).collect();
+        for key in all {
+            if let Some(connection) = self.connections.get_mut(key) {
+                connection.tcb.abort(now);
+            }
+            self.touch(key);
+        }
     }
 
     /// Changes settings: see [`Tcb::configure`].

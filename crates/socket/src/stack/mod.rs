@@ -50,6 +50,13 @@ use timer_wheel::{TimerId, TimerWheel};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ConnectionId(Key);
 
+impl ConnectionId {
+    /// Below the largest number of connections that there ever were at a time: a place in a table beside the stack.
+    pub(crate) const fn index(self) -> usize {
+        self.0.index as usize
+    }
+}
+
 /// A listener of a [`Stack`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ListenerId(Key);

@@ -14,6 +14,7 @@ use sockeye_wire::{Instant, SeqNumber};
 
 use crate::chunks::ChunkQueue;
 use crate::negotiated::Negotiated;
+use crate::transmit::Slices;
 pub(crate) use ack_policy::{AckPolicy, Owed};
 use reassembly::Reassembly;
 pub(crate) use reassembly::TooManyHoles;
@@ -194,6 +195,11 @@ impl RecvSide {
             self.rcv_up = None;
         }
         Some(text)
+    }
+
+    /// The next octets to read, at most `max`, which stay.
+    pub(crate) fn peek(&mut self, max: usize) -> Slices {
+        self.queue.slices(self.queue.start(), u32::try_from(max).unwrap_or(u32::MAX))
     }
 
     /// Drops all text.

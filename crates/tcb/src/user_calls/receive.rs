@@ -4,8 +4,8 @@ use bytes::Bytes;
 use sockeye_wire::Instant;
 
 use super::CallError;
-use crate::State;
 use crate::tcb::Tcb;
+use crate::{Slices, State};
 
 impl Tcb {
     //= rfc9293#3.10.3-1
@@ -20,16 +20,29 @@ impl Tcb {
         if max == 0 {
             return Ok(Bytes::new());
         }
-        if let Some(text) = self.recv.read(max) {
-            return Ok(text);
+        self.recv.read(max).ok_or_else(|| self.nothing_to_read())
+    }
+
+    /// The next octets in order, at most `max`, which stay to be received.
+    ///
+    /// # Errors
+    /// Those of [`Self::recv`].
+    pub fn peek(&mut self, max: usize) -> Result<Slices, CallError> {
+        if max > 0 && self.recv.queued() == 0 {
+            return Err(self.nothing_to_read());
         }
+        Ok(self.recv.peek(max))
+    }
+
+    /// Why there is nothing to read.
+    fn nothing_to_read(&self) -> CallError {
         if self.recv.is_finished() {
-            return Err(CallError::EndOfStream);
+            return CallError::EndOfStream;
         }
         match (self.closed_because, self.state) {
-            (Some(because), _) => Err(CallError::Closed(because)),
-            (None, State::Closed | State::Listen) => Err(CallError::NotConnected),
-            (None, _) => Err(CallError::WouldBlock),
+            (Some(because), _) => CallError::Closed(because),
+            (None, State::Closed | State::Listen) => CallError::NotConnected,
+            (None, _) => CallError::WouldBlock,
         }
     }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::pair::{Fate, Pair, Random, Side, config, text};
-use sockeye_tcb::{Config, State};
+use sockeye_tcb::{CallError, Config, State};
 
 #[test]
 fn a_megabyte_each_way_arrives_whole() {
@@ -81,4 +81,22 @@ fn every_byte_once_and_in_order_on_a_bad_path() {
         pair.run_for(Duration::from_secs(4_000));
         assert_eq!((pair.a.tcb.state(), pair.b.tcb.state()), (State::Closed, State::Closed), "seed {seed}");
     });
+}
+
+#[test]
+fn what_is_peeked_at_is_still_there_to_read() {
+    let mut pair = Pair::established();
+    pair.b.reads = false;
+    assert_eq!(pair.b.tcb.peek(10).unwrap_err(), CallError::WouldBlock);
+    let sent = text(5_000);
+    pair.send(Side::A, sent.clone());
+    pair.close(Side::A);
+    pair.run_for(Duration::from_secs(1));
+
+    let seen: Vec<u8> = pair.b.tcb.peek(4_321).unwrap().concat();
+    assert_eq!(seen, sent[..4_321]);
+    pair.b.reads = true;
+    pair.run_for(Duration::from_secs(1));
+    assert_eq!(pair.b.received, sent);
+    assert_eq!(pair.b.tcb.peek(10).unwrap_err(), CallError::EndOfStream);
 }

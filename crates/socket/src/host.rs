@@ -1,0 +1,228 @@
+//! A host of our own: what stands behind listeners and streams.
+
+use std::fmt;
+use std::io::{self, ErrorKind};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use sockeye_device::{Capabilities, Cidr, Clock, Device, Tun, TunConfig, memory};
+use sockeye_tcb::{Config, TcpInfo};
+
+use crate::shard::Running;
+use crate::stack::{Counters, Stack, StackConfig};
+
+/// An IP host in this process: addresses, connections and listeners on a device, and the thread that drives them.
+///
+/// Cloning it is cheap: all clones are the same host. It lives as long as any of them, or any listener or stream on it,
+/// does. When the last one is dropped, connections that still deliver what was written get the
+/// [linger time](HostBuilder::linger) for it; what has not finished then is reset; and the thread is joined.
+///
+/// ```no_run
+/// # use sockeye::Host;
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// // A TUN device; the kernel's end of it gets 10.9.0.1 and can reach us at 10.9.0.2.
+/// let host = Host::builder().tun("sockeye0").address("10.9.0.2/24".parse()?).start()?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Host {
+    running: Arc<Running>,
+}
+
+impl Host {
+    /// A host on `device` with these addresses and the lengths of their networks' prefixes; all else as it is by default.
+    ///
+    /// # Errors
+    /// Those of [`HostBuilder::start`].
+    pub fn new(device: impl Device + 'static, addresses: &[(IpAddr, u8)]) -> io::Result<Self> {
+        let mut builder = Self::builder().device(device);
+        for &(address, prefix_len) in addresses {
+            let cidr = Cidr::new(address, prefix_len);
+            builder = builder.address(cidr.ok_or_else(|| invalid("the prefix is longer than the address"))?);
+        }
+        builder.start()
+    }
+
+    /// Two hosts joined in memory: 10.0.0.1 and fd00::1 the first, 10.0.0.2 and fd00::2 the second. For trying things
+    /// out, and for tests.
+    ///
+    /// # Errors
+    /// When the process has no descriptors or threads left.
+    pub fn pair() -> io::Result<(Self, Self)> {
+        let (first, second) = memory::pair(1500)?;
+        let host = |device, last: u8| {
+            Self::new(device, &[([10, 0, 0, last].into(), 24), ([0xfd00, 0, 0, 0, 0, 0, 0, last.into()].into(), 64)])
+        };
+        Ok((host(first, 1)?, host(second, 2)?))
+    }
+
+    /// A host step by step.
+    pub fn builder() -> HostBuilder {
+        HostBuilder::default()
+    }
+
+    pub(crate) fn running(&self) -> Arc<Running> {
+        Arc::clone(&self.running)
+    }
+
+    /// What was counted so far: packets, and each reason for dropping one.
+    pub fn counters(&self) -> Counters {
+        self.running.shard.call(|locked, _now| locked.stack.counters().clone())
+    }
+
+    /// All connections, those included that nobody has accepted yet and those that finish by themselves.
+    pub fn connections(&self) -> Vec<ConnectionSummary> {
+        self.running.shard.call(|locked, _now| {
+            let all = locked.stack.connections();
+            all.map(|(_id, local, peer, info)| ConnectionSummary { local, peer, info }).collect()
+        })
+    }
+
+    /// Closes all listeners and connections, whoever still has a handle of them, as dropping the last handle would. Returns
+    /// when all have finished, at the latest after the [linger time](HostBuilder::linger); what has not finished then is
+    /// reset when the host is dropped. Blocked calls fail with `NotConnected`.
+    pub fn shutdown(&self) {
+        self.running.close();
+    }
+}
+
+impl fmt::Debug for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Host").finish_non_exhaustive()
+    }
+}
+
+/// A connection in the list of [`Host::connections`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConnectionSummary {
+    /// Our socket.
+    pub local: SocketAddr,
+    /// The peer's socket.
+    pub peer: SocketAddr,
+    /// State, round-trip time, windows …
+    pub info: TcpInfo,
+}
+
+/// What a [`Host`] is to be; made by [`Host::builder`].
+pub struct HostBuilder {
+    device: Option<Box<dyn Device>>,
+    tun: TunConfig,
+    addresses: Vec<Cidr>,
+    tcp: Config,
+    seed: Option<[u8; 32]>,
+    linger: Duration,
+    clock: Clock,
+}
+
+impl Default for HostBuilder {
+    fn default() -> Self {
+        Self {
+            device: None,
+            tun: TunConfig::default(),
+            addresses: Vec::new(),
+            tcp: Config::default(),
+            seed: None,
+            linger: Duration::from_secs(5),
+            clock: Clock::start(),
+        }
+    }
+}
+
+impl HostBuilder {
+    /// The device to run on. Default: a new TUN device.
+    #[must_use]
+    pub fn device(self, device: impl Device + 'static) -> Self {
+        Self { device: Some(Box::new(device)), ..self }
+    }
+
+    /// The name of the TUN device to make, up to 15 octets; empty for whatever the kernel chooses, which is the default.
+    #[must_use]
+    pub fn tun(self, name: &str) -> Self {
+        Self { tun: TunConfig { name: name.to_owned(), ..self.tun }, ..self }
+    }
+
+    /// The MTU of the TUN device to make: 68 to 65,535 octets, with IPv6 at least 1280. Default 1500.
+    #[must_use]
+    pub fn mtu(self, mtu: u16) -> Self {
+        Self { tun: TunConfig { mtu, ..self.tun }, ..self }
+    }
+
+    /// Adds an address of ours. On a TUN device that is made, the kernel's end gets the first other address of the same
+    /// network: 10.9.0.1 if ours is 10.9.0.2/24.
+    #[must_use]
+    pub fn address(mut self, address: Cidr) -> Self {
+        self.addresses.push(address);
+        self
+    }
+
+    /// The settings of connections that are opened or accepted without settings of their own. The MSS that is announced
+    /// is never more than the device's MTU allows.
+    #[must_use]
+    pub fn tcp(self, tcp: Config) -> Self {
+        Self { tcp, ..self }
+    }
+
+    /// What all that must not be guessed is drawn from: initial sequence numbers, ports, keys. Default: the operating
+    /// system's random numbers. For tests: with the same seed, the same choices.
+    #[must_use]
+    pub fn seed(self, seed: [u8; 32]) -> Self {
+        Self { seed: Some(seed), ..self }
+    }
+
+    /// How long connections may take to deliver what was written after the last handle is dropped. Default 5 s.
+    #[must_use]
+    pub fn linger(self, linger: Duration) -> Self {
+        Self { linger, ..self }
+    }
+
+    /// The clock that stamps packets; to be shared with a device that records them. Default: one of its own.
+    #[must_use]
+    pub fn clock(self, clock: Clock) -> Self {
+        Self { clock, ..self }
+    }
+
+    /// Makes the device if none was given, and starts the thread that drives the host.
+    ///
+    /// # Errors
+    /// `InvalidInput` without an address, or with a device that can't be waited for; what making a TUN device may meet
+    /// (see [`sockeye_device::Error`]); when the process has no descriptors or threads left.
+    pub fn start(self) -> io::Result<Host> {
+        if self.addresses.is_empty() {
+            return Err(invalid("a host needs an address: 10.9.0.2/24, for one"));
+        }
+        let device: Arc<dyn Device> = match self.device {
+            Some(device) => device.into(),
+            None => Arc::new(make_tun(self.tun, &self.addresses)?),
+        };
+        let mut seed = [0; 32];
+        match self.seed {
+            Some(given) => seed = given,
+            None => getrandom::fill(&mut seed).map_err(|error| io::Error::other(error.to_string()))?,
+        }
+        let Capabilities { mtu, .. } = device.capabilities();
+        // Checksums are the shard's: it sums outside the lock what the device doesn't.
+        let config = StackConfig { mtu, checksum_offload: true, tcp: Arc::new(self.tcp), ..StackConfig::new(seed) };
+        let mut stack = Stack::new(config, self.clock.now());
+        for address in self.addresses {
+            stack.add_address(address);
+        }
+        Ok(Host { running: Arc::new(Running::start(stack, device, self.clock, self.linger)?) })
+    }
+}
+
+fn make_tun(config: TunConfig, ours: &[Cidr]) -> io::Result<Tun> {
+    let addresses = ours.iter().filter_map(|address| address.first_other_host()).collect();
+    Ok(Tun::create(&TunConfig { addresses, ..config })?)
+}
+
+fn invalid(what: &'static str) -> io::Error {
+    io::Error::new(ErrorKind::InvalidInput, what)
+}
+
+impl fmt::Debug for HostBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HostBuilder").field("addresses", &self.addresses).finish_non_exhaustive()
+    }
+}

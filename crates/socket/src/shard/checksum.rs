@@ -1,0 +1,146 @@
+//! Checksums over the text of segments: outside the lock, because they cost by the octet.
+//!
+//! The stack is told that the device finishes checksums. Where it doesn't, the thread that transmits does it here; what
+//! arrives is verified here by the driver before the stack sees it.
+
+use bytes::Bytes;
+use sockeye_device::{Outgoing, Packet};
+use sockeye_wire::checksum::Sum;
+use sockeye_wire::ip::{IpView, protocol};
+use sockeye_wire::tcp::{CHECKSUM_OFFSET, TcpView};
+
+/// Turns the sum of the pseudo-header, which the stack has left in a TCP segment's checksum, into the checksum. What isn't
+/// TCP is whole already.
+pub(super) fn finish(packet: &mut Outgoing) {
+    let (head, payload) = packet.parts_mut();
+    if let Some(segment) = tcp_header(head) {
+        let mut sum = Sum::default();
+        sum.add(segment);
+        payload.iter().for_each(|slice: &Bytes| sum.add(slice));
+        let checksum = sum.checksum();
+        if let Some(field) = segment.get_mut(CHECKSUM_OFFSET..CHECKSUM_OFFSET + 2) {
+            field.copy_from_slice(&checksum.to_be_bytes());
+        }
+    }
+}
+
+/// The TCP header in the headers of a packet of ours, which never have IPv6 extensions.
+fn tcp_header(head: &mut [u8]) -> Option<&mut [u8]> {
+    let first = *head.first()?;
+    let (protocol_at, length) = match first >> 4 {
+        4 => (9, usize::from(first & 0xf) * 4),
+        _ => (6, 40),
+    };
+    (*head.get(protocol_at)? == protocol::TCP).then(|| head.get_mut(length..)).flatten()
+}
+
+//= rfc9293#MUST-3
+/// Marks a TCP segment whose checksum is right, so that the stack need not look. One whose checksum is wrong, and all else,
+/// is left for the stack to judge, and to count.
+pub(super) fn verify(packet: &mut Packet) {
+    packet.checksum_verified = packet.checksum_verified || is_right(&packet.bytes);
+}
+
+fn is_right(bytes: &[u8]) -> bool {
+    let Ok(ip) = IpView::parse(bytes) else {
+        return false;
+    };
+    // A fragment's checksum is that of the whole datagram.
+    if ip.protocol() != protocol::TCP || ip.fragment().is_some() {
+        return false;
+    }
+    TcpView::parse(ip.payload()).is_ok_and(|tcp| tcp.verify_checksum(ip.source(), ip.destination()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::IpAddr;
+
+    use sockeye_device::Slices;
+    use sockeye_wire::{Instant, SeqNumber};
+    use sockeye_wire::ip::v4::Ipv4Header;
+    use sockeye_wire::ip::v6::Ipv6Header;
+    use sockeye_wire::tcp::{Flags, Options, TcpHeader, fill_partial_checksum};
+
+    use super::*;
+
+    /// A segment as the stack makes it: text in odd pieces, the sum of the pseudo-header in the checksum's place.
+    fn segment(source: &str, destination: &str, protocol: u8) -> Outgoing {
+        let payload = Slices::from_iter([Bytes::from_static(b"odd"), Bytes::from_static(b"pieces of text")]);
+        let tcp = TcpHeader {
+            source_port: 7,
+            destination_port: 9,
+            seq: SeqNumber::new(1_000_000),
+            ack: SeqNumber::new(2_000_000),
+            flags: Flags::ACK,
+            window: 1000,
+            urgent: 0,
+            options: Options::NONE,
+        };
+        let payload_len = tcp.len() + 17;
+        Outgoing::build(payload, |head| {
+            let (source, destination) = (source.parse().unwrap(), destination.parse().unwrap());
+            let start = match (source, destination) {
+                (IpAddr::V4(source), IpAddr::V4(destination)) => {
+                    let header = Ipv4Header {
+                        source,
+                        destination,
+                        protocol,
+                        payload_len,
+                        ttl: 9,
+                        traffic_class: 0,
+                        identification: 0,
+                        dont_fragment: true,
+                    };
+                    header.emit(head)
+                }
+                (IpAddr::V6(source), IpAddr::V6(destination)) => {
+                    Ipv6Header { source, destination, protocol, payload_len, hop_limit: 9, traffic_class: 0 }.emit(head)
+                }
+                _ => unreachable!("of one family"),
+            };
+            let start = start.unwrap();
+            let end = start + tcp.emit(&mut head[start..]).unwrap();
+            fill_partial_checksum(source, destination, &mut head[start..end], payload_len);
+            end
+        })
+    }
+
+    fn arrived(packet: &Outgoing) -> Packet {
+        let mut packet = Packet::new(packet.to_bytes(), Instant::ZERO);
+        verify(&mut packet);
+        packet
+    }
+
+    #[test]
+    fn what_was_finished_verifies_and_nothing_else_does() {
+        for (source, destination) in [("10.0.0.1", "10.0.0.2"), ("fd00::1", "fd00::2")] {
+            let mut packet = segment(source, destination, protocol::TCP);
+            assert!(!arrived(&packet).checksum_verified, "it is not finished yet");
+            finish(&mut packet);
+            assert!(arrived(&packet).checksum_verified);
+
+            let mut whole = packet.to_bytes().to_vec();
+            *whole.last_mut().unwrap() ^= 1;
+            let mut garbled = Packet::new(whole.into(), Instant::ZERO);
+            verify(&mut garbled);
+            assert!(!garbled.checksum_verified);
+        }
+    }
+
+    #[test]
+    fn what_is_not_tcp_is_left_alone() {
+        let before = segment("10.0.0.1", "10.0.0.2", protocol::UDP);
+        let mut after = before.clone();
+        finish(&mut after);
+        assert_eq!(after.to_bytes(), before.to_bytes());
+        assert!(!arrived(&after).checksum_verified);
+    }
+
+    #[test]
+    fn what_a_device_vouches_for_is_not_looked_at() {
+        let mut packet = Packet { checksum_verified: true, ..Packet::new(Bytes::from_static(b"x"), Instant::ZERO) };
+        verify(&mut packet);
+        assert!(packet.checksum_verified);
+    }
+}

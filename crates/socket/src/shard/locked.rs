@@ -1,0 +1,174 @@
+//! What the shard's mutex guards, and what is gathered under it to be done once it is released.
+
+use std::collections::HashMap;
+use std::io;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, Sender, unbounded};
+use smallvec::SmallVec;
+use sockeye_wire::Instant;
+
+use super::transmit_token::TransmitToken;
+use super::waiters::{WakeUp, Waiters};
+use crate::stack::{ConnectionId, ListenerId, Stack, StackEvent};
+
+/// How long the driver may try to get the last packets out.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// A stack, and what threads have to agree on.
+pub(crate) struct Locked {
+    pub(crate) stack: Stack,
+    pub(crate) waiters: Waiters,
+    pub(super) token: TransmitToken,
+    /// For each listener where to announce connections that wait to be accepted.
+    doors: HashMap<ListenerId, Sender<Ticket>>,
+    stage: Stage,
+    death: Option<Death>,
+}
+
+/// Stands for one connection in the accept queue of a listener: whoever receives it may accept.
+#[derive(Debug)]
+pub(crate) struct Ticket;
+
+/// How far a shard is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Open,
+    /// All is closed; what was handed over is still being delivered.
+    Closing,
+    /// The driver is to end once all that waits has left, and at this time at the latest.
+    Ending(Instant),
+}
+
+/// Why nothing works any more.
+#[derive(Debug)]
+struct Death {
+    kind: io::ErrorKind,
+    text: String,
+}
+
+impl Locked {
+    pub(super) fn new(stack: Stack) -> Self {
+        Self {
+            stack,
+            waiters: Waiters::default(),
+            token: TransmitToken::new(),
+            doors: HashMap::new(),
+            stage: Stage::Open,
+            death: None,
+        }
+    }
+
+    /// Asks the stack for packets while there is room for them.
+    pub(super) fn fill(&mut self, now: Instant, limit: u32) {
+        while self.death.is_none() && self.token.has_room() {
+            let Some(packet) = self.stack.poll_transmit(now, limit) else {
+                return;
+            };
+            self.token.push(packet);
+        }
+    }
+
+    /// Gathers who is to hear of what has happened.
+    pub(super) fn gather(&mut self, chores: &mut Chores) {
+        while let Some(event) = self.stack.poll_event() {
+            match event {
+                StackEvent::Connection(id, event) => chores.wake_ups.extend(self.waiters.on_event(id, event)),
+                StackEvent::Incoming(listener) => chores.tickets.extend(self.doors.get(&listener).cloned()),
+            }
+        }
+    }
+
+    /// Where connections to `listener` are announced from now on.
+    pub(crate) fn open_door(&mut self, listener: ListenerId) -> Receiver<Ticket> {
+        let (door, announced) = unbounded();
+        if self.death.is_none() {
+            self.doors.insert(listener, door);
+        }
+        announced
+    }
+
+    /// Nobody accepts any more.
+    pub(crate) fn close_door(&mut self, now: Instant, listener: ListenerId) {
+        self.doors.remove(&listener);
+        self.stack.close_listener(now, listener);
+    }
+
+    /// Nothing works any more: everybody is to hear of it, the driver too.
+    pub(super) fn die(&mut self, error: &io::Error, chores: &mut Chores) {
+        if self.death.is_none() {
+            log::error!("the device has failed, and all connections with it: {error}");
+            self.death = Some(Death { kind: error.kind(), text: format!("the device has failed: {error}") });
+            self.doors.clear();
+            chores.wake_ups.extend(self.waiters.wake_all());
+        }
+        chores.ring = true;
+    }
+
+    /// Why nothing can be begun or waited for any more, if that is so.
+    pub(crate) fn check_alive(&self) -> io::Result<()> {
+        match &self.death {
+            Some(death) => Err(io::Error::new(death.kind, death.text.clone())),
+            None if self.stage != Stage::Open => {
+                Err(io::Error::new(io::ErrorKind::NotConnected, "the host was shut down"))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Closes all that is open, and says who is to hear of it.
+    pub(super) fn close_all(&mut self, now: Instant) -> Vec<WakeUp> {
+        self.stage = Stage::Closing;
+        for (listener, _door) in self.doors.drain() {
+            self.stack.close_listener(now, listener);
+        }
+        let all: Vec<ConnectionId> = self.stack.connections().map(|(id, ..)| id).collect();
+        all.into_iter().for_each(|id| self.stack.close(now, id));
+        self.waiters.wake_all().collect()
+    }
+
+    /// True if nothing that was closed is still being delivered.
+    pub(super) fn is_finished(&self) -> bool {
+        self.death.is_some() || (self.stage != Stage::Open && self.stack.usage().connections == 0)
+    }
+
+    /// The driver is to end once all that waits has left.
+    pub(super) fn end(&mut self, now: Instant) {
+        self.stage = Stage::Ending(now + LAST_WORDS);
+    }
+
+    /// True if the driver is to end.
+    pub(super) fn is_over(&self, now: Instant) -> bool {
+        match self.stage {
+            _ if self.death.is_some() => true,
+            Stage::Open | Stage::Closing => false,
+            Stage::Ending(at_latest) => self.token.is_idle() || now >= at_latest,
+        }
+    }
+}
+
+/// What is to be done once the lock is released.
+#[derive(Debug, Default)]
+pub(super) struct Chores {
+    /// Arm the timer.
+    pub(super) arm: bool,
+    /// Wake the driver.
+    pub(super) ring: bool,
+    wake_ups: SmallVec<[WakeUp; 4]>,
+    tickets: SmallVec<[Sender<Ticket>; 4]>,
+}
+
+impl Chores {
+    pub(super) fn is_empty(&self) -> bool {
+        !self.arm && !self.ring && self.wake_ups.is_empty() && self.tickets.is_empty()
+    }
+
+    /// Wakes up those who are to hear of something.
+    pub(super) fn announce(&mut self) {
+        self.wake_ups.drain(..).for_each(|wake_up| wake_up.notify());
+        for door in self.tickets.drain(..) {
+            // If nobody is behind the door any more, nobody waits.
+            let _ = door.send(Ticket);
+        }
+    }
+}

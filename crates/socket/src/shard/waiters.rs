@@ -1,0 +1,168 @@
+//! Who sleeps until a connection has something to tell.
+//!
+//! A waiter's condition variables belong to the shard's mutex: a thread that checks and then sleeps misses nothing, and
+//! no second mutex is taken under the first. They are notified after the lock is released, and only if somebody sleeps:
+//! a notification is a system call.
+
+use std::mem;
+use std::sync::{Arc, Condvar};
+
+use sockeye_tcb::{ClosedBecause, Event, SoftError};
+
+use crate::stack::ConnectionId;
+
+/// Where the threads sleep that use one connection.
+#[derive(Debug, Default)]
+pub(crate) struct Waiter {
+    readers: Condvar,
+    writers: Condvar,
+}
+
+/// What a thread sleeps for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Until {
+    /// There is something to read.
+    Readable,
+    /// There is room to write, or the handshake is over.
+    Writable,
+}
+
+impl Waiter {
+    pub(crate) const fn condvar(&self, until: Until) -> &Condvar {
+        match until {
+            Until::Readable => &self.readers,
+            Until::Writable => &self.writers,
+        }
+    }
+}
+
+/// A waiter to notify once the lock is released.
+#[derive(Debug)]
+pub(crate) struct WakeUp {
+    waiter: Arc<Waiter>,
+    readers: bool,
+    writers: bool,
+}
+
+impl WakeUp {
+    pub(crate) fn notify(&self) {
+        if self.readers {
+            self.waiter.readers.notify_all();
+        }
+        if self.writers {
+            self.waiter.writers.notify_all();
+        }
+    }
+}
+
+/// What the shard knows of the threads that use a connection.
+#[derive(Debug)]
+struct Entry {
+    id: ConnectionId,
+    waiter: Arc<Waiter>,
+    readers_sleep: bool,
+    writers_sleep: bool,
+    soft_error: Option<SoftError>,
+    ended: Option<ClosedBecause>,
+}
+
+impl Entry {
+    fn new(id: ConnectionId) -> Self {
+        Self {
+            id,
+            waiter: Arc::default(),
+            readers_sleep: false,
+            writers_sleep: false,
+            soft_error: None,
+            ended: None,
+        }
+    }
+
+    /// The waiter to notify if any of those sleep whom it concerns. Who isn't satisfied says so again before sleeping on.
+    fn wake(&mut self, readers: bool, writers: bool) -> Option<WakeUp> {
+        let readers = readers && mem::take(&mut self.readers_sleep);
+        let writers = writers && mem::take(&mut self.writers_sleep);
+        (readers || writers).then(|| WakeUp { waiter: Arc::clone(&self.waiter), readers, writers })
+    }
+}
+
+/// The waiters of all connections that a stream stands for, in the places that the connections have in the stack.
+#[derive(Debug, Default)]
+pub(crate) struct Waiters {
+    entries: Vec<Option<Box<Entry>>>,
+}
+
+impl Waiters {
+    /// A waiter for a new connection. Whoever had its place is gone.
+    pub(crate) fn add(&mut self, id: ConnectionId) -> Arc<Waiter> {
+        if self.entries.len() <= id.index() {
+            self.entries.resize_with(id.index() + 1, || None);
+        }
+        let entry = Entry::new(id);
+        let waiter = Arc::clone(&entry.waiter);
+        if let Some(place) = self.entries.get_mut(id.index()) {
+            *place = Some(Box::new(entry));
+        }
+        waiter
+    }
+
+    fn get_mut(&mut self, id: ConnectionId) -> Option<&mut Entry> {
+        self.entries.get_mut(id.index())?.as_deref_mut().filter(|entry| entry.id == id)
+    }
+
+    /// The stream is gone.
+    pub(crate) fn remove(&mut self, id: ConnectionId) {
+        if self.get_mut(id).is_some()
+            && let Some(place) = self.entries.get_mut(id.index())
+        {
+            *place = None;
+        }
+    }
+
+    /// Somebody is about to sleep.
+    pub(crate) fn sleeps(&mut self, id: ConnectionId, until: Until) {
+        if let Some(entry) = self.get_mut(id) {
+            match until {
+                Until::Readable => entry.readers_sleep = true,
+                Until::Writable => entry.writers_sleep = true,
+            }
+        }
+    }
+
+    /// Whom `event` wakes.
+    pub(crate) fn on_event(&mut self, id: ConnectionId, event: Event) -> Option<WakeUp> {
+        let entry = self.get_mut(id)?;
+        match event {
+            Event::Readable | Event::Urgent => entry.wake(true, false),
+            Event::Writable | Event::Established => entry.wake(false, true),
+            Event::Closed(because) => {
+                entry.ended = Some(because);
+                entry.wake(true, true)
+            }
+            Event::SoftError(error) => {
+                entry.soft_error = Some(error);
+                None
+            }
+        }
+    }
+
+    /// All who sleep for this connection: one of its directions was closed by another thread.
+    pub(crate) fn wake(&mut self, id: ConnectionId) -> Option<WakeUp> {
+        self.get_mut(id)?.wake(true, true)
+    }
+
+    /// All who sleep for any.
+    pub(crate) fn wake_all(&mut self) -> impl Iterator<Item = WakeUp> {
+        self.entries.iter_mut().flatten().filter_map(|entry| entry.wake(true, true))
+    }
+
+    /// Why this connection is gone, if it is.
+    pub(crate) fn ended(&mut self, id: ConnectionId) -> Option<ClosedBecause> {
+        self.get_mut(id)?.ended
+    }
+
+    /// The last trouble that this connection was told of; clears it.
+    pub(crate) fn take_soft_error(&mut self, id: ConnectionId) -> Option<SoftError> {
+        self.get_mut(id)?.soft_error.take()
+    }
+}
