@@ -118,7 +118,7 @@ impl Report {
     /// The counts for people. RFCs of which nothing is cited yet are left out.
     pub fn table(&self) -> Table {
         let mut table = Table::new();
-        table.load_preset(presets::UTF8_HORIZONTAL_ONLY);
+        table.load_style(presets::UTF8_HORIZONTAL_ONLY);
         table.set_header(["RFC", "level", "rows", "implemented", "tested", "passing", "excused"]);
         for (rfc, levels) in self.counts() {
             if levels.values().all(|counts| counts.implemented + counts.tested + counts.excused == 0) {
@@ -134,8 +134,13 @@ impl Report {
 
     /// What is left of RFC 9293's MUSTs, in words.
     pub fn summary(&self) -> String {
-        let musts: Vec<&Entry> =
-            self.rfcs.get("rfc9293").into_iter().flatten().filter(|entry| entry.row.level.starts_with("MUST")).collect();
+        let musts: Vec<&Entry> = self
+            .rfcs
+            .get("rfc9293")
+            .into_iter()
+            .flatten()
+            .filter(|entry| entry.row.level.starts_with("MUST"))
+            .collect();
         let open: Vec<_> = musts.iter().filter(|entry| !entry.done()).collect();
         let done = musts.len() - open.len();
         let percent = done * 100 / musts.len().max(1);

@@ -67,12 +67,10 @@ mod tests {
         let mut results = Results::default();
         results.add("running 2 tests\ntest a::b::works ... ok\ntest a::fails ... FAILED\ntest result: ok. 1 passed\n");
         results.add(r#"{"passed":1,"failed":0,"cases":[{"name":"nc","ok":true}]}"#);
-        assert_eq!(["works", "fails", "nc", "other"].map(|name| results.passed(name)), [
-            Some(true),
-            Some(false),
-            Some(true),
-            None
-        ]);
+        assert_eq!(
+            ["works", "fails", "nc", "other"].map(|name| results.passed(name)),
+            [Some(true), Some(false), Some(true), None]
+        );
         assert_eq!((results.count_passed, results.count_failed), (2, 1));
     }
 }

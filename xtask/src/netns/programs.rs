@@ -109,7 +109,11 @@ fn curl(directory: &std::path::Path) -> Outcome {
         kept.args(format).arg(url);
     }
     let opened = String::from_utf8(filter(&mut kept, Vec::new())?)?;
-    expect("connections opened for ten files", opened.lines().filter_map(|n| n.parse().ok()).sum::<u32>(), 1)?;
+    expect(
+        "connections opened for ten files",
+        opened.lines().filter_map(|count| count.parse::<u32>().ok()).sum::<u32>(),
+        1,
+    )?;
     let large = filter(curl().arg(format!("{base}/large.bin")), Vec::new())?;
     expect("100 MiB", large == all, true)
 }

@@ -16,8 +16,10 @@ pub fn a_killed_peer_is_noticed(bench: &Bench) -> Outcome {
     let host = bench.host()?;
     let (_, ours) = FAMILIES[0];
     let listener = TcpListener::bind(&host, (ours, 9))?;
-    let script = "import socket, sys\ns = socket.create_connection((sys.argv[1], 9))\nwhile True: s.sendall(b'x' * 65536)";
-    let mut child = Ended(Command::new("python3").args(["-c", script, &ours.to_string()]).stdin(Stdio::null()).spawn()?);
+    let script =
+        "import socket, sys\ns = socket.create_connection((sys.argv[1], 9))\nwhile True: s.sendall(b'x' * 65536)";
+    let mut child =
+        Ended(Command::new("python3").args(["-c", script, &ours.to_string()]).stdin(Stdio::null()).spawn()?);
     let (server, _) = listener.accept()?;
     let mut block = vec![0; 65_536];
     for _ in 0..100 {
@@ -26,7 +28,11 @@ pub fn a_killed_peer_is_noticed(bench: &Bench) -> Outcome {
     child.0.kill()?;
     // The kernel closes for the dead process: with a FIN, or with a RST if something was unread.
     let rest = std::io::copy(&mut &server, &mut std::io::sink());
-    expect("the stream has an end", rest.is_ok() || rest.is_err_and(|error| error.kind() == std::io::ErrorKind::ConnectionReset), true)
+    expect(
+        "the stream has an end",
+        rest.is_ok() || rest.is_err_and(|error| error.kind() == std::io::ErrorKind::ConnectionReset),
+        true,
+    )
 }
 
 //= rfc9293#MUST-18
