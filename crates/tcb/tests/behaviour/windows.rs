@@ -25,7 +25,7 @@ fn filled() -> Pair {
 //= rfc9293#SHLD-30
 //= rfc9293#3.8.6.1-1
 //= rfc9293#3.8.6.1-2
-//= rfc6429#2-1
+//= rfc6429#4-1
 #[test]
 fn a_window_closed_for_a_day_does_not_end_the_connection() {
     let mut pair = filled();

@@ -61,7 +61,7 @@ const fn is_unknown(kind: u8) -> bool {
 }
 
 fn octet(bytes: &[u8], at: usize) -> Result<u8, ParseError> {
-    bytes.get(at).copied().ok_or(ParseError::Truncated(at + 1 - bytes.len()))
+    bytes.get(at).copied().ok_or(ParseError::Truncated((at + 1).saturating_sub(bytes.len())))
 }
 
 /// The fragment header (RFC 8200 section 4.5).
