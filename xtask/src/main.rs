@@ -1,5 +1,6 @@
 //! The developer's commands: `cargo xtask --help`.
 
+mod bench;
 mod conformance;
 mod netns;
 mod setup;
@@ -26,6 +27,8 @@ enum Command {
     Test(test::Arguments),
     /// Run the tests with real peers in network namespaces.
     NetnsTest(netns::Arguments),
+    /// Measure beside rivals in the same run.
+    Bench(bench::Arguments),
     /// Report which requirements of the RFCs are implemented, tested, passing.
     Conformance(conformance::Arguments),
 }
@@ -36,6 +39,7 @@ fn main() -> ExitCode {
         Command::Setup(arguments) => setup::run(&arguments),
         Command::Test(arguments) => test::run_stages(&arguments),
         Command::NetnsTest(arguments) => netns::run(&arguments),
+        Command::Bench(arguments) => bench::run(&arguments),
         Command::Conformance(arguments) => conformance::run(&arguments),
     };
     match outcome {

@@ -10,7 +10,8 @@ use crate::netlink::{Link, LinkSettings};
 /// The kernel's settings that a figure depends on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// `net.ipv4.tcp_congestion_control`.
+    /// `net.ipv4.tcp_congestion_control`. Reno takes its place where the host doesn't allow it to other namespaces: see
+    /// what [`Settings::read`] says.
     pub congestion_control: String,
     /// `net.ipv4.tcp_ecn`.
     pub ecn: u8,
@@ -43,7 +44,8 @@ impl Settings {
         Link::by_name("lo")?.set(LinkSettings { up: Some(true), ..LinkSettings::default() })?;
         let triple = |[least, default, most]: [u32; 3]| format!("{least} {default} {most}");
         let write = || -> io::Result<()> {
-            put("tcp_congestion_control", &self.congestion_control)?;
+            // A host may keep an algorithm from namespaces other than its own; Reno is in every kernel and for all.
+            put("tcp_congestion_control", &self.congestion_control).or_else(|_| put("tcp_congestion_control", "reno"))?;
             put("tcp_ecn", &self.ecn.to_string())?;
             put("tcp_rmem", &triple(self.rmem))?;
             put("tcp_wmem", &triple(self.wmem))
