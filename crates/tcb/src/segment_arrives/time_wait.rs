@@ -18,8 +18,9 @@ pub struct TimeWait {
     pub(crate) rcv_nxt: SeqNumber,
     /// The window field of our last ACK.
     pub(crate) window: u16,
-    /// TS.Recent, if timestamps are on.
-    pub(crate) ts_recent: Option<u32>,
+    /// The two sides use timestamps.
+    pub(crate) timestamps: bool,
+    pub(crate) ts_recent: u32,
     pub(crate) timestamp_offset: u32,
     pub(crate) challenge: Challenge,
     pub(crate) until: Instant,
@@ -59,8 +60,9 @@ impl TimeWait {
         if segment.flags.syn && !segment.flags.ack {
             return self.on_syn(segment);
         }
-        if let (Some(recent), Some(timestamps)) = (self.ts_recent, segment.options.timestamps)
-            && older(timestamps.value, recent)
+        if let Some(timestamps) = segment.options.timestamps
+            && self.timestamps
+            && older(timestamps.value, self.ts_recent)
         {
             return Verdict::Drop(Stop::Paws, self.limited_ack(now));
         }
@@ -79,7 +81,8 @@ impl TimeWait {
     fn on_syn(self, syn: &Segment) -> Verdict {
         // RFC 6191 compares with the sequence number of the old FIN.
         let is_newer = syn.seq.at_or_after(self.rcv_nxt);
-        let accept = match (self.ts_recent, syn.options.timestamps) {
+        let recent = self.timestamps.then_some(self.ts_recent);
+        let accept = match (recent, syn.options.timestamps) {
             //= rfc6191#2-1
             //= rfc6191#2-2
             (Some(recent), Some(new)) => older(recent, new.value) || (recent == new.value && is_newer),
@@ -99,7 +102,8 @@ impl TimeWait {
 
     /// `<SEQ=SND.NXT><ACK=RCV.NXT><CTL=ACK>`.
     fn ack(&self, now: Instant) -> Header {
-        let timestamps = self.ts_recent.map(|echo| Timestamps { value: timestamp(now, self.timestamp_offset), echo });
+        let timestamps =
+            self.timestamps.then(|| Timestamps { value: timestamp(now, self.timestamp_offset), echo: self.ts_recent });
         Header {
             seq: self.snd_nxt,
             ack: self.rcv_nxt,
@@ -110,3 +114,6 @@ impl TimeWait {
         }
     }
 }
+
+/// A busy server holds very many: see the module's page.
+const _: () = assert!(size_of::<TimeWait>() <= 32);

@@ -1,0 +1,94 @@
+//! What went wrong with a device or a namespace: what failed, why, and what to do.
+
+use std::fmt;
+use std::io;
+
+use crate::Cidr;
+
+/// Why a device or a namespace could not be set up.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Error {
+    /// There is no /dev/net/tun.
+    NoTunDevice,
+    /// The process lacks `CAP_NET_ADMIN`, in the words of what it tried.
+    NotPermitted(&'static str),
+    /// The name is longer than the 15 octets that the kernel keeps.
+    NameTooLong(String),
+    /// The name is not one that the kernel takes.
+    NameInvalid(String),
+    /// Another device has this name, or another process this device.
+    NameInUse(String),
+    /// There is no device of this name.
+    NoSuchDevice(String),
+    /// The address is on some device already.
+    AddressTaken(Cidr),
+    /// Not within 68 (IPv4) or 1280 (IPv6) and 65,535 octets.
+    MtuOutOfRange(u32),
+    /// Anything else, with what was tried.
+    Io(&'static str, io::Error),
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoTunDevice => f.write_str(
+                "there is no /dev/net/tun: load the kernel's tun module (modprobe tun), or let the container see the \
+                 device (--device /dev/net/tun)",
+            ),
+            Self::NotPermitted(what) => {
+                write!(f, "{what} needs CAP_NET_ADMIN: run as root, or inside a user namespace (unshare -rn)")
+            }
+            Self::NameTooLong(name) => {
+                write!(
+                    f,
+                    "the device name {name:?} is too long: the kernel keeps at most 15 octets, choose a shorter one"
+                )
+            }
+            Self::NameInvalid(name) => {
+                write!(f, "{name:?} can't be a device name: leave out slashes, blanks and colons")
+            }
+            Self::NameInUse(name) => {
+                write!(f, "the device name {name:?} is in use: choose another, or end the process that has it")
+            }
+            Self::NoSuchDevice(name) => write!(f, "there is no device {name:?}: see `ip link` for those that are"),
+            Self::AddressTaken(address) => write!(f, "{address} is assigned already: choose another address"),
+            Self::MtuOutOfRange(mtu) => {
+                write!(f, "an MTU of {mtu} is out of range: 68 to 65535, with IPv6 at least 1280")
+            }
+            Self::Io(what, error) => write!(f, "{what} failed: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Io(_, error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+impl Error {
+    /// For `map_err`: what was tried, and what the kernel said.
+    pub(crate) fn io(what: &'static str) -> impl FnOnce(io::Error) -> Self {
+        move |error| match error.kind() {
+            io::ErrorKind::PermissionDenied => Self::NotPermitted(what),
+            _ => Self::Io(what, error),
+        }
+    }
+}
+
+impl From<Error> for io::Error {
+    fn from(error: Error) -> Self {
+        let kind = match &error {
+            Error::NoTunDevice | Error::NoSuchDevice(_) => io::ErrorKind::NotFound,
+            Error::NotPermitted(_) => io::ErrorKind::PermissionDenied,
+            Error::NameTooLong(_) | Error::NameInvalid(_) | Error::MtuOutOfRange(_) => io::ErrorKind::InvalidInput,
+            Error::NameInUse(_) | Error::AddressTaken(_) => io::ErrorKind::AddrInUse,
+            Error::Io(_, error) => error.kind(),
+        };
+        Self::new(kind, error)
+    }
+}
