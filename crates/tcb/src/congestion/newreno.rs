@@ -65,6 +65,8 @@ impl CongestionControl for NewReno {
         if sample.app_limited {
             return; // a window that was not filled proves nothing about the path (RFC 7661 section 4)
         }
+        //= rfc9293#MUST-19
+        //= rfc5681#3.1-1
         //= rfc5681#3.1-8
         if self.cwnd < self.ssthresh {
             //= rfc5681#3.1-9

@@ -121,7 +121,7 @@ impl HalfOpen {
     fn check_sequence(&mut self, now: Instant, segment: &Segment) -> Option<Verdict> {
         if segment.flags.syn && !segment.flags.rst && segment.seq == self.irs {
             //= rfc9293#A.2-1
-            if segment.flags.ack && segment.ack == self.iss + 1 {
+            if self.origin == Origin::Active && segment.flags.ack && segment.ack == self.iss + 1 {
                 return Some(Verdict::Established);
             }
             return Some(Verdict::Drop(Stop::DuplicateSyn, self.challenge.allow(now).then(|| self.syn_ack(now))));

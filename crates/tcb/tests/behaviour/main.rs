@@ -3,6 +3,7 @@
 mod close;
 mod hostile;
 mod open;
+mod outside;
 mod pair;
 mod recovery;
 mod timers;
