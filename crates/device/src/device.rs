@@ -3,10 +3,11 @@
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::BorrowedFd;
+use std::sync::Arc;
 
 use sockeye_wire::Instant;
 
-use crate::{Outgoing, Packet};
+use crate::{Counters, Outgoing, Packet};
 
 /// What a device can do; fixed for its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,4 +44,48 @@ pub trait Device: Send + Sync {
 
     /// What to wait on until [`Self::receive`] has something: readable then. `None` if the device can't be waited for.
     fn as_fd(&self) -> Option<BorrowedFd<'_>>;
+
+    /// What it has counted so far; all 0 if it counts nothing.
+    fn counters(&self) -> Counters {
+        Counters::default()
+    }
+
+    /// True while the device runs low on buffers for what arrives: whoever keeps packets of it should then copy them and
+    /// let go of the originals.
+    fn is_low_on_buffers(&self) -> bool {
+        false
+    }
 }
+
+/// A device in a pointer is a device.
+macro_rules! delegate {
+    ($($pointer:ty),+) => {$(
+        impl<D: Device + ?Sized> Device for $pointer {
+            fn capabilities(&self) -> Capabilities {
+                (**self).capabilities()
+            }
+
+            fn receive(&self, now: Instant, batch: &mut Vec<Packet>, max: usize) -> io::Result<usize> {
+                (**self).receive(now, batch, max)
+            }
+
+            fn transmit(&self, batch: &mut VecDeque<Outgoing>) -> io::Result<usize> {
+                (**self).transmit(batch)
+            }
+
+            fn as_fd(&self) -> Option<BorrowedFd<'_>> {
+                (**self).as_fd()
+            }
+
+            fn counters(&self) -> Counters {
+                (**self).counters()
+            }
+
+            fn is_low_on_buffers(&self) -> bool {
+                (**self).is_low_on_buffers()
+            }
+        }
+    )+};
+}
+
+delegate!(Arc<D>, Box<D>);

@@ -11,6 +11,8 @@ use crate::Cidr;
 pub enum Error {
     /// There is no /dev/net/tun.
     NoTunDevice,
+    /// The user may not open /dev/net/tun.
+    TunNotAccessible,
     /// The process lacks `CAP_NET_ADMIN`, in the words of what it tried.
     NotPermitted(&'static str),
     /// The name is longer than the 15 octets that the kernel keeps.
@@ -23,8 +25,16 @@ pub enum Error {
     NoSuchDevice(String),
     /// The address is on some device already.
     AddressTaken(Cidr),
+    /// IPv6 is switched off where this address was to be.
+    Ipv6Off(Cidr),
     /// Not within 68 (IPv4) or 1280 (IPv6) and 65,535 octets.
     MtuOutOfRange(u32),
+    /// A process with so many threads can't move into a user namespace.
+    HasThreads(usize),
+    /// The system doesn't let this process make a user namespace.
+    NoUserNamespaces(io::Error),
+    /// A kernel parameter couldn't be read or set.
+    Sysctl(String, io::Error),
     /// Anything else, with what was tried.
     Io(&'static str, io::Error),
 }
@@ -36,9 +46,14 @@ impl fmt::Display for Error {
                 "there is no /dev/net/tun: load the kernel's tun module (modprobe tun), or let the container see the \
                  device (--device /dev/net/tun)",
             ),
-            Self::NotPermitted(what) => {
-                write!(f, "{what} needs CAP_NET_ADMIN: run as root, or inside a user namespace (unshare -rn)")
-            }
+            Self::TunNotAccessible => f.write_str(
+                "this user may not open /dev/net/tun: run as root, or let everybody open it (chmod 666 /dev/net/tun)",
+            ),
+            Self::NotPermitted(what) => write!(
+                f,
+                "{what} needs CAP_NET_ADMIN: run as root, or inside a user namespace (unshare -rn, as `sockeye demo` \
+                 does by itself), or give the program the right (setcap cap_net_admin+ep PROGRAM)"
+            ),
             Self::NameTooLong(name) => {
                 write!(
                     f,
@@ -53,9 +68,28 @@ impl fmt::Display for Error {
             }
             Self::NoSuchDevice(name) => write!(f, "there is no device {name:?}: see `ip link` for those that are"),
             Self::AddressTaken(address) => write!(f, "{address} is assigned already: choose another address"),
+            Self::Ipv6Off(address) => {
+                write!(
+                    f,
+                    "{address} can't be assigned: IPv6 is switched off; set net.ipv6.conf.all.disable_ipv6 to 0, or do \
+                     without"
+                )
+            }
             Self::MtuOutOfRange(mtu) => {
                 write!(f, "an MTU of {mtu} is out of range: 68 to 65535, with IPv6 at least 1280")
             }
+            Self::HasThreads(count) => write!(
+                f,
+                "a process with {count} threads can't move into a user namespace: do it before any thread starts, or in \
+                 a new process"
+            ),
+            Self::NoUserNamespaces(error) => write!(
+                f,
+                "making a user namespace failed: {error}; run as root, or allow it (sysctl user.max_user_namespaces \
+                 above 0, kernel.unprivileged_userns_clone=1, kernel.apparmor_restrict_unprivileged_userns=0, where \
+                 they exist)"
+            ),
+            Self::Sysctl(name, error) => write!(f, "the kernel parameter {name}: {error}"),
             Self::Io(what, error) => write!(f, "{what} failed: {error}"),
         }
     }
@@ -64,7 +98,7 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::Io(_, error) => Some(error),
+            Self::Io(_, error) | Self::NoUserNamespaces(error) | Self::Sysctl(_, error) => Some(error),
             _ => None,
         }
     }
@@ -84,10 +118,14 @@ impl From<Error> for io::Error {
     fn from(error: Error) -> Self {
         let kind = match &error {
             Error::NoTunDevice | Error::NoSuchDevice(_) => io::ErrorKind::NotFound,
-            Error::NotPermitted(_) => io::ErrorKind::PermissionDenied,
+            Error::TunNotAccessible | Error::NotPermitted(_) | Error::NoUserNamespaces(_) => {
+                io::ErrorKind::PermissionDenied
+            }
             Error::NameTooLong(_) | Error::NameInvalid(_) | Error::MtuOutOfRange(_) => io::ErrorKind::InvalidInput,
             Error::NameInUse(_) | Error::AddressTaken(_) => io::ErrorKind::AddrInUse,
-            Error::Io(_, error) => error.kind(),
+            Error::Ipv6Off(_) => io::ErrorKind::Unsupported,
+            Error::HasThreads(_) => io::ErrorKind::ResourceBusy,
+            Error::Sysctl(_, error) | Error::Io(_, error) => error.kind(),
         };
         Self::new(kind, error)
     }

@@ -1,20 +1,24 @@
-//! Devices that carry IP packets.
+//! Devices that carry IP packets: all of Sockeye that touches the operating system's side of a network.
 
-mod cidr;
-mod clock;
-mod device;
-mod error;
 pub mod memory;
 pub mod netlink;
 pub mod netns;
-mod packet;
 pub mod pcapng;
+
+mod cidr;
+mod clock;
+mod counters;
+mod device;
+mod error;
+mod packet;
 mod pool;
 mod tun;
 
 pub use cidr::{Cidr, CidrError};
 pub use clock::Clock;
+pub use counters::{Counter, Counters};
 pub use device::{Capabilities, Device};
 pub use error::Error;
 pub use packet::{Outgoing, Packet, Slices};
+pub use pool::Pool;
 pub use tun::{Tun, TunConfig};

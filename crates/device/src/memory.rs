@@ -1,67 +1,133 @@
-//! Two devices joined in memory: what one sends the other receives.
+//! Two devices joined by a cable in memory.
+//!
+//! For tests, simulations in virtual time and stacks that talk within one process. The queues between the two are
+//! bounded: when one is full, packets stay with who wants to send them and nothing is lost. Copies are made by the
+//! receiving side, outside any lock.
 
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use bytes::Bytes;
 use rustix::event::{EventfdFlags, eventfd};
 use sockeye_wire::Instant;
 
-use crate::{Capabilities, Device, Outgoing, Packet};
+use crate::counters::Tally;
+use crate::{Capabilities, Counter, Counters, Device, Outgoing, Packet, Pool};
 
-/// Packets that wait in one direction at most; more stay with the sender, as with any full queue.
-const QUEUE: usize = 1024;
+/// Packets that wait each way unless [`pair_with_queue`] says otherwise: as many as the queue of a Linux interface holds.
+pub const QUEUE: usize = 1000;
 
-/// One end of the pair that [`pair`] makes. Works between threads, and in virtual time as well.
+/// Two joined devices, with room for [`QUEUE`] packets each way, of up to `mtu` octets (at least 68).
+///
+/// ```
+/// # use sockeye_device::{Device, Outgoing, Slices, memory};
+/// # use sockeye_wire::Instant;
+/// let (left, right) = memory::pair(1500);
+/// let ping = Outgoing::build(Slices::new(), |head| {
+///     head[..4].copy_from_slice(b"ping");
+///     4
+/// });
+/// left.transmit(&mut [ping].into()).expect("memory doesn't break");
+///
+/// let mut arrived = Vec::new();
+/// right.receive(Instant::from_millis(7), &mut arrived, 64).expect("memory doesn't break");
+/// assert_eq!(&arrived[0].bytes[..], b"ping");
+/// ```
+pub fn pair(mtu: u16) -> (MemoryDevice, MemoryDevice) {
+    pair_with_queue(mtu, QUEUE)
+}
+
+/// As [`pair`], with room for `queue` packets each way (at least 1).
+pub fn pair_with_queue(mtu: u16, queue: usize) -> (MemoryDevice, MemoryDevice) {
+    let [there, back] = [(); 2].map(|()| Arc::new(Lane::new(queue.max(1))));
+    (MemoryDevice::new(mtu, Arc::clone(&back), Arc::clone(&there)), MemoryDevice::new(mtu, there, back))
+}
+
+/// One end of a cable in memory; made by [`pair`]. When the other end is dropped, what is sent is lost and counted, as
+/// on a cable pulled out.
 #[derive(Debug)]
 pub struct MemoryDevice {
     mtu: u16,
-    incoming: Arc<Direction>,
-    outgoing: Arc<Direction>,
+    inbound: Arc<Lane>,
+    outbound: Arc<Lane>,
+    pool: Mutex<Pool>,
+    tally: Tally,
 }
 
-/// What goes one way. The descriptor is readable while packets wait.
+/// One direction.
 #[derive(Debug)]
-struct Direction {
-    packets: Mutex<VecDeque<Bytes>>,
-    ready: OwnedFd,
+struct Lane {
+    room: usize,
+    waiting: Mutex<Waiting>,
+    /// Wakes the receiving end.
+    bell: Bell,
 }
 
-impl Direction {
-    fn new() -> io::Result<Arc<Self>> {
-        let flags = EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC;
-        Ok(Arc::new(Self { packets: Mutex::default(), ready: eventfd(0, flags)? }))
+#[derive(Debug, Default)]
+struct Waiting {
+    packets: VecDeque<Outgoing>,
+    /// The sender found no room and waits to hear that there is.
+    sender_waits: bool,
+    /// The receiving end is gone.
+    unplugged: bool,
+}
+
+/// A descriptor that is readable from [`ring`](Self::ring) to [`silence`](Self::silence). It exists only once somebody
+/// has asked for it: a simulation in virtual time makes no system call.
+#[derive(Debug, Default)]
+struct Bell(OnceLock<Option<OwnedFd>>);
+
+impl Bell {
+    /// Born ringing: what was there before it can't have rung it.
+    fn fd(&self) -> Option<&OwnedFd> {
+        self.0.get_or_init(|| eventfd(1, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).ok()).as_ref()
+    }
+
+    fn ring(&self) {
+        if let Some(Some(fd)) = self.0.get() {
+            // Fails only if it has been rung 2^64 times unheard.
+            let _ = rustix::io::write(fd, &1_u64.to_ne_bytes());
+        }
+    }
+
+    fn silence(&self) {
+        if let Some(Some(fd)) = self.0.get() {
+            // Fails only if it isn't ringing.
+            let _ = rustix::io::read(fd, &mut [0; 8]);
+        }
     }
 }
 
-/// Makes two devices of the same MTU, joined.
-///
-/// # Errors
-/// When the process has no descriptors left.
-///
-/// ```
-/// use std::collections::VecDeque;
-/// use sockeye_device::{Device, Outgoing, memory};
-/// use sockeye_wire::Instant;
-///
-/// let (here, there) = memory::pair(1500)?;
-/// let packet = Outgoing::build([][..].into(), |head| {
-///     head[..3].copy_from_slice(b"abc");
-///     3
-/// });
-/// here.transmit(&mut VecDeque::from([packet]))?;
-/// let mut batch = Vec::new();
-/// there.receive(Instant::ZERO, &mut batch, 10)?;
-/// assert_eq!(&batch[0].bytes[..], b"abc");
-/// # Ok::<(), std::io::Error>(())
-/// ```
-pub fn pair(mtu: u16) -> io::Result<(MemoryDevice, MemoryDevice)> {
-    let (forth, back) = (Direction::new()?, Direction::new()?);
-    let a = MemoryDevice { mtu, incoming: back.clone(), outgoing: forth.clone() };
-    let b = MemoryDevice { mtu, incoming: forth, outgoing: back };
-    Ok((a, b))
+impl Lane {
+    fn new(room: usize) -> Self {
+        Self { room, waiting: Mutex::default(), bell: Bell::default() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes up to `max` packets out, and says whether the sender waits for the room that this makes.
+    fn take(&self, max: usize) -> (Vec<Outgoing>, bool) {
+        let mut waiting = self.lock();
+        let count = max.min(waiting.packets.len());
+        let taken = waiting.packets.drain(..count).collect();
+        if waiting.packets.is_empty() {
+            // Under the lock: whoever puts a packet in afterwards rings again.
+            self.bell.silence();
+        }
+        let roomy = waiting.packets.len() <= self.room / 2;
+        let wake_sender = roomy && std::mem::take(&mut waiting.sender_waits);
+        (taken, wake_sender)
+    }
+}
+
+impl MemoryDevice {
+    fn new(mtu: u16, inbound: Arc<Lane>, outbound: Arc<Lane>) -> Self {
+        let mtu = mtu.max(68);
+        Self { mtu, inbound, outbound, pool: Mutex::new(Pool::new(usize::from(mtu))), tally: Tally::default() }
+    }
 }
 
 impl Device for MemoryDevice {
@@ -70,38 +136,67 @@ impl Device for MemoryDevice {
     }
 
     fn receive(&self, now: Instant, batch: &mut Vec<Packet>, max: usize) -> io::Result<usize> {
-        let mut packets = self.incoming.packets.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = packets.len().min(max);
-        batch.extend(packets.drain(..count).map(|bytes| Packet::new(bytes, now)));
-        if packets.is_empty() {
-            // Cleared under the lock, so that no packet arrives between the two.
-            drain(&self.incoming.ready);
+        let (taken, wake_sender) = self.inbound.take(max);
+        if wake_sender {
+            self.outbound.bell.ring();
         }
+        let count = taken.len();
+        let mut pool = self.pool.lock().unwrap_or_else(PoisonError::into_inner);
+        batch.extend(taken.iter().map(|packet| Packet::new(pool.copy(packet), now)));
+        self.tally.add(Counter::Received, count);
         Ok(count)
     }
 
     fn transmit(&self, batch: &mut VecDeque<Outgoing>) -> io::Result<usize> {
-        let mut packets = self.outgoing.packets.lock().unwrap_or_else(PoisonError::into_inner);
-        let was_empty = packets.is_empty();
-        let count = batch.len().min(QUEUE.saturating_sub(packets.len()));
-        packets.extend(batch.drain(..count).map(|packet| packet.to_bytes()));
-        if was_empty && count > 0 {
-            signal(&self.outgoing.ready);
+        let mut sent = 0;
+        let mut waiting = self.outbound.lock();
+        let was_empty = waiting.packets.is_empty();
+        while let Some(packet) = batch.front() {
+            if packet.len() > usize::from(self.mtu) {
+                batch.pop_front();
+                self.tally.add(Counter::TooLong, 1);
+            } else if waiting.unplugged {
+                batch.pop_front();
+                self.tally.add(Counter::LinkDown, 1);
+            } else if waiting.packets.len() >= self.outbound.room {
+                waiting.sender_waits = true;
+                self.tally.add(Counter::QueueFull, 1);
+                break;
+            } else {
+                waiting.packets.extend(batch.pop_front());
+                sent += 1;
+            }
         }
-        Ok(count)
+        drop(waiting);
+        if was_empty && sent > 0 {
+            self.outbound.bell.ring();
+        }
+        self.tally.add(Counter::Sent, sent);
+        Ok(sent)
     }
 
+    /// Readable while packets wait; now and then also when none do, and when there is room again after
+    /// [`transmit`](Self::transmit) has left packets with its caller. A `receive` that finds nothing makes it silent.
     fn as_fd(&self) -> Option<BorrowedFd<'_>> {
-        Some(self.incoming.ready.as_fd())
+        self.inbound.bell.fd().map(AsFd::as_fd)
+    }
+
+    fn counters(&self) -> Counters {
+        self.tally.snapshot()
+    }
+
+    fn is_low_on_buffers(&self) -> bool {
+        self.pool.lock().unwrap_or_else(PoisonError::into_inner).is_low()
     }
 }
 
-fn signal(event: &OwnedFd) {
-    // Fails only when the counter is full, and then it is readable.
-    let _ = rustix::io::write(event, &1_u64.to_ne_bytes());
+impl Drop for MemoryDevice {
+    fn drop(&mut self) {
+        let mut waiting = self.inbound.lock();
+        waiting.unplugged = true;
+        waiting.packets.clear();
+    }
 }
 
-fn drain(event: &OwnedFd) {
-    // Fails only when there is nothing to take.
-    let _ = rustix::io::read(event, &mut [0_u8; 8]);
-}
+#[cfg(test)]
+mod tests;

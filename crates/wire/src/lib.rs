@@ -2,8 +2,13 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+#[cfg(test)]
+extern crate std;
+
+pub mod arp;
 pub mod checksum;
 pub mod error;
+pub mod ethernet;
 pub mod icmp;
 pub mod ip;
 pub mod seq;

@@ -1,51 +1,41 @@
 //! A TUN device: IP packets to and from the kernel of this machine.
 
 mod create;
+mod plain;
 
 use std::collections::VecDeque;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::os::fd::BorrowedFd;
 
-use rustix::io::Errno;
 use sockeye_wire::Instant;
-use tun_tap::Iface;
 
-use crate::pool::Pool;
-use crate::{Capabilities, Device, Outgoing, Packet};
+use crate::{Capabilities, Counter, Counters, Device, Outgoing, Packet};
 pub use create::TunConfig;
+use plain::{PlainQueue, Sent};
 
 /// A TUN device, one packet a system call. It is gone when this is dropped.
 #[derive(Debug)]
 pub struct Tun {
-    iface: Iface,
-    fd: std::os::fd::OwnedFd,
+    name: String,
     mtu: u16,
-    pool: Mutex<Pool>,
-    refused: AtomicU64,
+    queue: PlainQueue,
 }
 
 impl Tun {
+    /// Makes the device, gives it its addresses and sets it up, in the namespace of the calling thread.
+    ///
+    /// # Errors
+    /// [`Error::NoTunDevice`](crate::Error::NoTunDevice) and those that follow it, down to
+    /// [`Error::MtuOutOfRange`](crate::Error::MtuOutOfRange); [`Error::Io`](crate::Error::Io).
+    pub fn create(config: &TunConfig) -> Result<Self, crate::Error> {
+        let (fd, name) = create::create(config, tun_tap::Mode::Tun)?;
+        let TunConfig { mtu, .. } = *config;
+        Ok(Self { name, mtu, queue: PlainQueue::new(fd, usize::from(mtu)) })
+    }
+
     /// The name that the kernel gave it.
     pub fn name(&self) -> &str {
-        self.iface.name()
-    }
-
-    /// Packets that the kernel refused for good: the link was down, or no memory was left.
-    pub fn refused(&self) -> u64 {
-        self.refused.load(Ordering::Relaxed)
-    }
-
-    fn send(&self, packet: &Outgoing) -> Result<usize, Errno> {
-        let mut pieces = smallvec::SmallVec::<[io::IoSlice<'_>; 8]>::new();
-        pieces.push(io::IoSlice::new(packet.head()));
-        pieces.extend(packet.payload.iter().map(|slice| io::IoSlice::new(slice)));
-        // The kernel takes at most 1024 pieces; so many tiny ones are joined first.
-        if pieces.len() > 1024 {
-            return rustix::io::write(&self.fd, &packet.to_bytes());
-        }
-        rustix::io::writev(&self.fd, &pieces)
+        &self.name
     }
 }
 
@@ -55,30 +45,21 @@ impl Device for Tun {
     }
 
     fn receive(&self, now: Instant, batch: &mut Vec<Packet>, max: usize) -> io::Result<usize> {
-        let mut pool = self.pool.lock().unwrap_or_else(PoisonError::into_inner);
-        for count in 0..max {
-            match rustix::io::read(&self.fd, pool.room(usize::from(self.mtu))) {
-                Ok(length) => batch.push(Packet::new(pool.take(length), now)),
-                Err(Errno::AGAIN) => return Ok(count),
-                Err(Errno::INTR) => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Ok(max)
+        let count = self.queue.receive(max, |packet| batch.push(Packet::new(packet, now)))?;
+        self.queue.tally.add(Counter::Received, count);
+        Ok(count)
     }
 
     fn transmit(&self, batch: &mut VecDeque<Outgoing>) -> io::Result<usize> {
         let mut sent = 0;
         while let Some(packet) = batch.front() {
-            match self.send(packet) {
-                Ok(_) => sent += 1,
-                Err(Errno::AGAIN) => break,
-                Err(Errno::INTR) => continue,
-                Err(error @ (Errno::BADFD | Errno::NODEV | Errno::BADF)) => return Err(error.into()),
-                // The link is down, memory is short, or the packet is none that the kernel takes: lost, as on any wire.
-                Err(error) => {
-                    log::debug!("{}: a packet of {} octets was refused: {error}", self.name(), packet.len());
-                    self.refused.fetch_add(1, Ordering::Relaxed);
+            if packet.len() > usize::from(self.mtu) {
+                self.queue.tally.add(Counter::TooLong, 1);
+            } else {
+                match self.queue.send(&[], packet)? {
+                    Sent::Gone => sent += 1,
+                    Sent::Lost => {}
+                    Sent::Full => break,
                 }
             }
             batch.pop_front();
@@ -87,6 +68,14 @@ impl Device for Tun {
     }
 
     fn as_fd(&self) -> Option<BorrowedFd<'_>> {
-        Some(self.fd.as_fd())
+        Some(self.queue.as_fd())
+    }
+
+    fn counters(&self) -> Counters {
+        self.queue.tally.snapshot()
+    }
+
+    fn is_low_on_buffers(&self) -> bool {
+        self.queue.is_low_on_buffers()
     }
 }

@@ -235,9 +235,10 @@ impl Connection {
 
     /// The error that waits to be told, if there is one.
     pub(super) fn take_error(&self) -> Option<io::Error> {
-        let (ended, soft) = self.running.shard.call(|locked, _now| {
-            (locked.waiters.ended(self.id), locked.waiters.take_soft_error(self.id))
-        });
+        let (ended, soft) = self
+            .running
+            .shard
+            .call(|locked, _now| (locked.waiters.ended(self.id), locked.waiters.take_soft_error(self.id)));
         match ended {
             Some(because) if !because.is_clean() && !self.told.swap(true, Ordering::Relaxed) => {
                 Some(error::closed(because))

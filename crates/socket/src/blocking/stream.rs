@@ -264,7 +264,11 @@ impl TcpStream {
     /// `NotConnected` if the host was shut down.
     pub fn nodelay(&self) -> io::Result<bool> {
         let id = self.connection.id;
-        self.connection.running.shard.call(|locked, _now| locked.stack.tcp_config(id).map(|config| config.nodelay)).ok_or_else(gone)
+        self.connection
+            .running
+            .shard
+            .call(|locked, _now| locked.stack.tcp_config(id).map(|config| config.nodelay))
+            .ok_or_else(gone)
     }
 
     /// The hop limit (IPv4: TTL) of the packets to come: 1 to 255.

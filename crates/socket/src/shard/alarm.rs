@@ -34,8 +34,7 @@ impl Alarm {
     pub(crate) fn new(device: BorrowedFd<'_>, clock: Clock) -> io::Result<Self> {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         let bell = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
-        let timer =
-            timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK)?;
+        let timer = timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK)?;
         let nothing = epoll::EventData::new_u64(0);
         epoll::add(&epoll, device, nothing, epoll::EventFlags::IN)?;
         // Edge-triggered: each ring and each expiry wakes once, and nobody needs to read the counters back to zero.

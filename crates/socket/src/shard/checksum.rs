@@ -57,10 +57,10 @@ mod tests {
     use std::net::IpAddr;
 
     use sockeye_device::Slices;
-    use sockeye_wire::{Instant, SeqNumber};
     use sockeye_wire::ip::v4::Ipv4Header;
     use sockeye_wire::ip::v6::Ipv6Header;
     use sockeye_wire::tcp::{Flags, Options, TcpHeader, fill_partial_checksum};
+    use sockeye_wire::{Instant, SeqNumber};
 
     use super::*;
 

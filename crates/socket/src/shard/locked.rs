@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 use sockeye_wire::Instant;
 
 use super::transmit_token::TransmitToken;
-use super::waiters::{WakeUp, Waiters};
+use super::waiters::{Waiters, WakeUp};
 use crate::stack::{ConnectionId, ListenerId, Stack, StackEvent};
 
 /// How long the driver may try to get the last packets out.

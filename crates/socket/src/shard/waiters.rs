@@ -68,14 +68,7 @@ struct Entry {
 
 impl Entry {
     fn new(id: ConnectionId) -> Self {
-        Self {
-            id,
-            waiter: Arc::default(),
-            readers_sleep: false,
-            writers_sleep: false,
-            soft_error: None,
-            ended: None,
-        }
+        Self { id, waiter: Arc::default(), readers_sleep: false, writers_sleep: false, soft_error: None, ended: None }
     }
 
     /// The waiter to notify if any of those sleep whom it concerns. Who isn't satisfied says so again before sleeping on.

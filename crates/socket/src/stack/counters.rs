@@ -19,6 +19,8 @@ pub enum Drop {
     HeaderChecksum,
     /// The checksum above IP doesn't verify.
     TransportChecksum,
+    /// A segment from port 0.
+    PortZero,
     /// A protocol that nobody here speaks.
     UnknownProtocol,
     /// A UDP datagram: nobody listens.
@@ -52,6 +54,7 @@ impl Drop {
             Self::InvalidSource => "invalid_source",
             Self::HeaderChecksum => "header_checksum",
             Self::TransportChecksum => "transport_checksum",
+            Self::PortZero => "port_zero",
             Self::UnknownProtocol => "unknown_protocol",
             Self::NoUdpSocket => "no_udp_socket",
             Self::FragmentLimit => "fragment_limit",

@@ -5,9 +5,9 @@ use std::net::{IpAddr, SocketAddr};
 use bytes::Bytes;
 use sockeye_device::Packet;
 use sockeye_tcb::{Header, Segment, State, Stop, Tcb, closed, half_open, listen, time_wait};
+use sockeye_wire::Instant;
 use sockeye_wire::ip::{IpView, protocol};
 use sockeye_wire::tcp::TcpView;
-use sockeye_wire::{Instant, ParseError};
 
 use super::counters::{Drop, Reason};
 use super::demux::Pair;
@@ -114,7 +114,7 @@ impl Stack {
             remote: SocketAddr::new(datagram.source, view.source_port()),
         };
         if pair.remote.port() == 0 {
-            return Err(ParseError::AddressType.into());
+            return Err(Drop::PortZero.into());
         }
         let segment = segment(&view, datagram);
         match self.demux.get(&pair) {

@@ -200,7 +200,7 @@ impl Pair {
             let limit = self.limit;
             while let Some(transmit) = self.end(side).tcb.poll_transmit(clock, limit) {
                 for segment in cut(&transmit, clock) {
-                    self.carry(side, segment);
+                    self.carry(side, &segment);
                 }
                 self.end(side).run_application(clock);
             }
@@ -208,7 +208,7 @@ impl Pair {
     }
 
     /// Puts a segment from `from` on the path.
-    pub fn carry(&mut self, from: Side, segment: Segment) {
+    pub fn carry(&mut self, from: Side, segment: &Segment) {
         let sent = Sent { at: self.now, from, segment: segment.clone() };
         let fate = (self.filter)(&sent);
         self.log.push(sent);

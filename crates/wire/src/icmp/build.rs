@@ -2,11 +2,39 @@
 
 use core::net::IpAddr;
 
-use super::{Echo, HEADER_LEN, IcmpError};
-use crate::checksum::{Sum, checksum};
+use super::{Echo, HEADER_LEN, IcmpError, v4, v6};
+use crate::checksum::{checksum, with_pseudo_header};
 use crate::error::{BufferTooSmall, room};
-use crate::ip::protocol;
+use crate::ip::{extension, protocol};
 
+/// Octets of an IPv4 packet with an error (RFC 1812 section 4.3.2.3), less its two headers.
+const QUOTED_V4: usize = 576 - 20 - HEADER_LEN;
+/// Octets of an IPv6 packet with an error (RFC 4443 section 2.4), less its two headers.
+const QUOTED_V6: usize = 1280 - 40 - HEADER_LEN;
+
+//= rfc1122#3.2.2-2
+/// As much of `packet` as an error about it quotes, so that the error gets through everywhere: at most 548 octets of an
+/// IPv4 packet, 1,232 of an IPv6 one.
+pub fn quotable(packet: &[u8]) -> &[u8] {
+    let most = if packet.first().is_some_and(|first| first >> 4 == 6) { QUOTED_V6 } else { QUOTED_V4 };
+    packet.get(..most).unwrap_or(packet)
+}
+
+/// Writes the request for an echo and says how many octets it takes.
+///
+/// # Errors
+/// [`BufferTooSmall`].
+pub fn emit_echo_request(
+    source: IpAddr,
+    destination: IpAddr,
+    request: &Echo<'_>,
+    buffer: &mut [u8],
+) -> Result<usize, BufferTooSmall> {
+    let kind = if source.is_ipv4() { v4::ECHO.0 } else { v6::ECHO.0 };
+    emit_echo(kind, source, destination, request, buffer)
+}
+
+//= rfc1122#3.2.2.6-5
 /// Writes the echo that answers `request` and says how many octets it takes.
 ///
 /// # Errors
@@ -17,13 +45,22 @@ pub fn emit_echo_reply(
     request: &Echo<'_>,
     buffer: &mut [u8],
 ) -> Result<usize, BufferTooSmall> {
-    let kind = if source.is_ipv4() { 0 } else { 129 };
-    let ([a, b], [c, d]) = (request.identifier.to_be_bytes(), request.sequence.to_be_bytes());
-    emit(source, destination, [kind, 0, 0, 0, a, b, c, d], request.data, buffer)
+    let kind = if source.is_ipv4() { v4::ECHO.1 } else { v6::ECHO.1 };
+    emit_echo(kind, source, destination, request, buffer)
 }
 
-/// Writes an error about the packet that starts with `quoted` and says how many octets it takes. The caller quotes as
-/// much as RFC 1122 section 3.2.2 and RFC 4443 section 2.4 want.
+fn emit_echo(
+    kind: u8,
+    source: IpAddr,
+    destination: IpAddr,
+    echo: &Echo<'_>,
+    buffer: &mut [u8],
+) -> Result<usize, BufferTooSmall> {
+    let ([a, b], [c, d]) = (echo.identifier.to_be_bytes(), echo.sequence.to_be_bytes());
+    emit(source, destination, [kind, 0, 0, 0, a, b, c, d], echo.data, buffer)
+}
+
+/// Writes an error about the packet that starts with `quoted` (see [`quotable`]) and says how many octets it takes.
 ///
 /// # Errors
 /// [`BufferTooSmall`].
@@ -34,38 +71,26 @@ pub fn emit_error(
     quoted: &[u8],
     buffer: &mut [u8],
 ) -> Result<usize, BufferTooSmall> {
-    let (kind, code, word) = if source.is_ipv4() { v4(error) } else { v6(error) };
+    let (kind, code, word) =
+        if source.is_ipv4() { v4::header(error) } else { v6::header(error, extension::upper_named_at(quoted)) };
     let [a, b, c, d] = word.to_be_bytes();
     emit(source, destination, [kind, code, 0, 0, a, b, c, d], quoted, buffer)
 }
 
-const fn v4(error: IcmpError) -> (u8, u8, u32) {
-    match error {
-        IcmpError::NetworkUnreachable => (3, 0, 0),
-        IcmpError::HostUnreachable => (3, 1, 0),
-        IcmpError::ProtocolUnreachable => (3, 2, 0),
-        IcmpError::PortUnreachable => (3, 3, 0),
-        IcmpError::PacketTooBig(mtu) => (3, 4, mtu & 0xffff),
-        IcmpError::Prohibited => (3, 13, 0),
-        IcmpError::HopLimitExceeded => (11, 0, 0),
-        IcmpError::ReassemblyTimeExceeded => (11, 1, 0),
-        IcmpError::ParameterProblem(pointer) => (12, 0, pointer << 24),
-    }
-}
-
-const fn v6(error: IcmpError) -> (u8, u8, u32) {
-    match error {
-        IcmpError::NetworkUnreachable => (1, 0, 0),
-        IcmpError::Prohibited => (1, 1, 0),
-        IcmpError::HostUnreachable => (1, 3, 0),
-        IcmpError::PortUnreachable => (1, 4, 0),
-        IcmpError::PacketTooBig(mtu) => (2, 0, mtu),
-        IcmpError::HopLimitExceeded => (3, 0, 0),
-        IcmpError::ReassemblyTimeExceeded => (3, 1, 0),
-        // The field that names an unknown protocol is the next header of the fixed header.
-        IcmpError::ProtocolUnreachable => (4, 1, 6),
-        IcmpError::ParameterProblem(pointer) => (4, 0, pointer),
-    }
+/// Writes the ICMPv6 complaint about a header: code and pointer are those of
+/// [`crate::ParseError::parameter_problem`].
+///
+/// # Errors
+/// [`BufferTooSmall`].
+pub fn emit_parameter_problem(
+    source: core::net::Ipv6Addr,
+    destination: core::net::Ipv6Addr,
+    (code, pointer): (u8, u32),
+    quoted: &[u8],
+    buffer: &mut [u8],
+) -> Result<usize, BufferTooSmall> {
+    let [a, b, c, d] = pointer.to_be_bytes();
+    emit(source.into(), destination.into(), [v6::PARAMETER_PROBLEM, code, 0, 0, a, b, c, d], quoted, buffer)
 }
 
 fn emit(
@@ -83,10 +108,7 @@ fn emit(
     let checksum = if source.is_ipv4() {
         checksum(message)
     } else {
-        let mut sum = Sum::default();
-        sum.add_pseudo_header(source, destination, protocol::ICMPV6, u32::try_from(length).unwrap_or(u32::MAX));
-        sum.add(message);
-        sum.checksum()
+        with_pseudo_header(source, destination, protocol::ICMPV6, message).checksum()
     };
     if let Some(field) = message.get_mut(2..4) {
         field.copy_from_slice(&checksum.to_be_bytes());

@@ -1,15 +1,20 @@
 //! ICMP for IPv4 (RFC 792) and for IPv6 (RFC 4443): what an end system sends and has to understand.
+//!
+//! One vocabulary serves both versions; which one is meant, the addresses say. Neighbour discovery, which IPv6 carries in
+//! ICMP too, is [`crate::ndp`].
 
 mod build;
 mod quoted;
+mod v4;
+mod v6;
 
 use core::net::IpAddr;
 
 use crate::ParseError;
-use crate::checksum::{Sum, checksum};
+use crate::checksum::{checksum, with_pseudo_header};
 use crate::ip::protocol;
 
-pub use build::{emit_echo_reply, emit_error};
+pub use build::{emit_echo_reply, emit_echo_request, emit_error, emit_parameter_problem, quotable};
 pub use quoted::QuotedTransport;
 
 /// Octets of the header: type, code, checksum, and four that depend on the type.
@@ -23,7 +28,7 @@ pub enum IcmpMessage<'a> {
     EchoRequest(Echo<'a>),
     /// The echo.
     EchoReply(Echo<'a>),
-    /// A packet of ours didn't arrive: why, and its first octets, from the IP header on.
+    /// A packet of ours didn't arrive: why, and its first octets, from the IP header on, for [`QuotedTransport`].
     Error(IcmpError, &'a [u8]),
     /// RFC 6633: to be ignored.
     SourceQuench,
@@ -53,76 +58,49 @@ pub enum IcmpError {
     PortUnreachable,
     /// Somebody forbids it, or the source route failed.
     Prohibited,
-    /// The packet is too long for a link: the link's MTU in octets; 0 from routers before RFC 1191.
+    /// The packet is too long for a link: the link's MTU in octets; 0 from routers before RFC 1191, which IPv4 alone
+    /// has. In IPv4 a number above 65,535 is sent as 65,535.
     PacketTooBig(u32),
     /// The hop limit was used up.
     HopLimitExceeded,
     /// A fragment was missing for too long.
     ReassemblyTimeExceeded,
-    /// A field of the header, at so many octets from its start, couldn't be understood.
+    /// A field of the header, at so many octets from its start, couldn't be understood. IPv4 tells up to 255.
     ParameterProblem(u32),
 }
 
-/// Reads the message in `bytes`. For IPv6 the checksum covers the two addresses as well.
+/// Reads the message in `bytes`, checksum included: for IPv6 that covers the two addresses as well.
 ///
 /// # Errors
-/// [`ParseError::Truncated`], [`ParseError::Checksum`], [`ParseError::MessageType`] for types that an end system without
-/// further duties ignores.
+/// [`ParseError::IcmpTruncated`], [`ParseError::IcmpChecksum`], [`ParseError::IcmpType`] for types that an end system
+/// without further duties ignores.
 pub fn parse(bytes: &[u8], source: IpAddr, destination: IpAddr) -> Result<IcmpMessage<'_>, ParseError> {
     let Some((&[kind, code, _, _, a, b, c, d], rest)) = bytes.split_first_chunk::<HEADER_LEN>() else {
-        return Err(ParseError::Truncated(HEADER_LEN.saturating_sub(bytes.len())));
+        return Err(ParseError::IcmpTruncated(HEADER_LEN.saturating_sub(bytes.len())));
     };
-    let word = u32::from_be_bytes([a, b, c, d]);
+    let valid = if source.is_ipv4() {
+        checksum(bytes) == 0
+    } else {
+        with_pseudo_header(source, destination, protocol::ICMPV6, bytes).is_valid()
+    };
+    if !valid {
+        return Err(ParseError::IcmpChecksum);
+    }
     let echo = Echo { identifier: u16::from_be_bytes([a, b]), sequence: u16::from_be_bytes([c, d]), data: rest };
-    if source.is_ipv4() {
-        if checksum(bytes) != 0 {
-            return Err(ParseError::Checksum);
-        }
-        return v4(kind, code, word, echo);
+    let (request, reply) = if source.is_ipv4() { v4::ECHO } else { v6::ECHO };
+    if kind == request {
+        return Ok(IcmpMessage::EchoRequest(echo));
     }
-    let mut sum = Sum::default();
-    sum.add_pseudo_header(source, destination, protocol::ICMPV6, u32::try_from(bytes.len()).unwrap_or(u32::MAX));
-    sum.add(bytes);
-    if !sum.is_valid() {
-        return Err(ParseError::Checksum);
+    if kind == reply {
+        return Ok(IcmpMessage::EchoReply(echo));
     }
-    v6(kind, code, word, echo)
+    if source.is_ipv4() && kind == v4::SOURCE_QUENCH {
+        return Ok(IcmpMessage::SourceQuench);
+    }
+    let word = u32::from_be_bytes([a, b, c, d]);
+    let error = if source.is_ipv4() { v4::error(kind, code, word) } else { v6::error(kind, code, word) };
+    error.map(|error| IcmpMessage::Error(error, rest)).ok_or(ParseError::IcmpType(kind))
 }
 
-fn v4(kind: u8, code: u8, word: u32, echo: Echo<'_>) -> Result<IcmpMessage<'_>, ParseError> {
-    let error = match (kind, code) {
-        (0, _) => return Ok(IcmpMessage::EchoReply(echo)),
-        (8, _) => return Ok(IcmpMessage::EchoRequest(echo)),
-        (4, _) => return Ok(IcmpMessage::SourceQuench),
-        (3, 0 | 6 | 11) => IcmpError::NetworkUnreachable,
-        (3, 1 | 7 | 8 | 12) => IcmpError::HostUnreachable,
-        (3, 2) => IcmpError::ProtocolUnreachable,
-        (3, 3) => IcmpError::PortUnreachable,
-        (3, 4) => IcmpError::PacketTooBig(word & 0xffff),
-        (3, _) => IcmpError::Prohibited,
-        (11, 0) => IcmpError::HopLimitExceeded,
-        (11, _) => IcmpError::ReassemblyTimeExceeded,
-        (12, _) => IcmpError::ParameterProblem(word >> 24),
-        _ => return Err(ParseError::MessageType(kind)),
-    };
-    Ok(IcmpMessage::Error(error, echo.data))
-}
-
-fn v6(kind: u8, code: u8, word: u32, echo: Echo<'_>) -> Result<IcmpMessage<'_>, ParseError> {
-    let error = match (kind, code) {
-        (128, _) => return Ok(IcmpMessage::EchoRequest(echo)),
-        (129, _) => return Ok(IcmpMessage::EchoReply(echo)),
-        (1, 0 | 6) => IcmpError::NetworkUnreachable,
-        (1, 3) => IcmpError::HostUnreachable,
-        (1, 4) => IcmpError::PortUnreachable,
-        (1, _) => IcmpError::Prohibited,
-        (2, _) => IcmpError::PacketTooBig(word),
-        (3, 0) => IcmpError::HopLimitExceeded,
-        (3, _) => IcmpError::ReassemblyTimeExceeded,
-        // A next header that the host doesn't know: it doesn't speak the protocol.
-        (4, 1) => IcmpError::ProtocolUnreachable,
-        (4, _) => IcmpError::ParameterProblem(word),
-        _ => return Err(ParseError::MessageType(kind)),
-    };
-    Ok(IcmpMessage::Error(error, echo.data))
-}
+#[cfg(test)]
+mod tests;

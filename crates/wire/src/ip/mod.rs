@@ -1,5 +1,6 @@
 //! IP, either version.
 
+mod ecn;
 pub mod extension;
 pub mod v4;
 pub mod v6;
@@ -7,6 +8,7 @@ pub mod v6;
 use core::net::IpAddr;
 
 use crate::ParseError;
+pub use ecn::Ecn;
 use v4::Ipv4View;
 use v6::Ipv6View;
 
@@ -20,6 +22,8 @@ pub mod protocol {
     pub const UDP: u8 = 17;
     /// ICMP for IPv6.
     pub const ICMPV6: u8 = 58;
+    /// IPv6: nothing follows, and if something does it is to be ignored.
+    pub const NONE: u8 = 59;
 }
 
 /// One piece of a datagram that was cut on its way.
@@ -33,8 +37,15 @@ pub struct Fragment {
     pub more: bool,
 }
 
+impl Fragment {
+    /// True if it is everything: nothing before, nothing behind (RFC 6946 calls that atomic).
+    pub const fn is_whole(self) -> bool {
+        self.offset == 0 && !self.more
+    }
+}
+
 /// An IP packet of either version, checked.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub enum IpView<'a> {
     /// IPv4.
     V4(Ipv4View<'a>),
@@ -46,33 +57,33 @@ impl<'a> IpView<'a> {
     /// A view of the packet at the start of `bytes`, by its version.
     ///
     /// # Errors
-    /// What the two versions' parsers return; [`ParseError::Version`] for any other.
+    /// What the two versions' parsers return; [`ParseError::IpEmpty`], [`ParseError::IpVersion`].
     pub fn parse(bytes: &'a [u8]) -> Result<Self, ParseError> {
-        match bytes.first().ok_or(ParseError::Truncated(1))? >> 4 {
+        match bytes.first().ok_or(ParseError::IpEmpty)? >> 4 {
             4 => Ipv4View::parse(bytes).map(Self::V4),
             6 => Ipv6View::parse(bytes).map(Self::V6),
-            version => Err(ParseError::Version(version)),
+            version => Err(ParseError::IpVersion(version)),
         }
     }
 
     /// Who sent it.
-    pub fn source(&self) -> IpAddr {
+    pub const fn source(&self) -> IpAddr {
         match self {
-            Self::V4(view) => view.source().into(),
-            Self::V6(view) => view.source().into(),
+            Self::V4(view) => IpAddr::V4(view.source()),
+            Self::V6(view) => IpAddr::V6(view.source()),
         }
     }
 
     /// To whom.
-    pub fn destination(&self) -> IpAddr {
+    pub const fn destination(&self) -> IpAddr {
         match self {
-            Self::V4(view) => view.destination().into(),
-            Self::V6(view) => view.destination().into(),
+            Self::V4(view) => IpAddr::V4(view.destination()),
+            Self::V6(view) => IpAddr::V6(view.destination()),
         }
     }
 
     /// The number of the protocol that it carries, extension headers skipped.
-    pub fn protocol(&self) -> u8 {
+    pub const fn protocol(&self) -> u8 {
         match self {
             Self::V4(view) => view.protocol(),
             Self::V6(view) => view.protocol(),
@@ -96,18 +107,55 @@ impl<'a> IpView<'a> {
     }
 
     /// TTL or hop limit.
-    pub fn hop_limit(&self) -> u8 {
+    pub const fn hop_limit(&self) -> u8 {
         match self {
             Self::V4(view) => view.ttl(),
             Self::V6(view) => view.hop_limit(),
         }
     }
 
+    /// Diffserv code point and ECN bits, as one octet.
+    pub const fn traffic_class(&self) -> u8 {
+        match self {
+            Self::V4(view) => view.traffic_class(),
+            Self::V6(view) => view.traffic_class(),
+        }
+    }
+
+    /// What routers said, or may say, of congestion.
+    pub const fn ecn(&self) -> Ecn {
+        Ecn::of(self.traffic_class())
+    }
+
     /// Octets from the start of the packet to its payload.
-    pub fn header_len(&self) -> usize {
+    pub const fn header_len(&self) -> usize {
         match self {
             Self::V4(view) => view.header_len(),
             Self::V6(view) => view.header_len(),
         }
+    }
+
+    /// The whole packet, without what a link padded.
+    pub const fn packet(&self) -> &'a [u8] {
+        match self {
+            Self::V4(view) => view.packet(),
+            Self::V6(view) => view.packet(),
+        }
+    }
+
+    /// Octets of the whole packet.
+    pub const fn total_len(&self) -> usize {
+        self.packet().len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn other_versions_are_refused() {
+        assert_eq!(IpView::parse(&[]).unwrap_err(), ParseError::IpEmpty);
+        assert_eq!(IpView::parse(&[0x50; 40]).unwrap_err(), ParseError::IpVersion(5));
     }
 }

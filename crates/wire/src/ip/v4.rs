@@ -2,92 +2,123 @@
 
 use core::net::Ipv4Addr;
 
-use pnet_packet::Packet as _;
 use pnet_packet::ipv4::Ipv4Packet;
 
-use super::Fragment;
+use super::{Ecn, Fragment};
 use crate::ParseError;
-use crate::checksum::{Sum, checksum};
+use crate::checksum::checksum;
 use crate::error::{BufferTooSmall, room};
 
 /// Octets of a header without options.
 pub const HEADER_LEN: usize = 20;
 const DONT_FRAGMENT: u8 = 0b010;
 const MORE_FRAGMENTS: u8 = 0b001;
+const LOOSE_SOURCE_ROUTE: u8 = 131;
+const STRICT_SOURCE_ROUTE: u8 = 137;
 
 /// An IPv4 packet whose lengths are consistent. Options are skipped (RFC 9293 MUST-50).
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Ipv4View<'a> {
-    packet: Ipv4Packet<'a>,
-    /// Up to the total length: what a link padded is cut off.
-    bytes: &'a [u8],
+    header: Ipv4Header,
+    fragment: Fragment,
     header_len: usize,
+    /// Up to the total length: what a link padded is cut off.
+    packet: &'a [u8],
 }
 
 impl<'a> Ipv4View<'a> {
+    //= rfc1122#3.2.1.1-1
     /// A view of the packet at the start of `bytes`. Its header checksum is for [`Self::verify_checksum`].
     ///
     /// # Errors
-    /// [`ParseError::Truncated`], [`ParseError::Version`], [`ParseError::HeaderLength`], [`ParseError::TotalLength`].
+    /// [`ParseError::Ipv4Truncated`], [`ParseError::IpVersion`], [`ParseError::Ipv4HeaderLength`],
+    /// [`ParseError::Ipv4TotalLength`], [`ParseError::Ipv4Cut`].
     pub fn parse(bytes: &'a [u8]) -> Result<Self, ParseError> {
-        let packet = Ipv4Packet::new(bytes).ok_or(ParseError::Truncated(HEADER_LEN.saturating_sub(bytes.len())))?;
-        if packet.get_version() != 4 {
-            return Err(ParseError::Version(packet.get_version()));
+        let missing = ParseError::Ipv4Truncated(HEADER_LEN.saturating_sub(bytes.len()));
+        let fields = Ipv4Packet::new(bytes).ok_or(missing)?;
+        if fields.get_version() != 4 {
+            return Err(ParseError::IpVersion(fields.get_version()));
         }
-        let header_len = usize::from(packet.get_header_length()) * 4;
-        let total = usize::from(packet.get_total_length());
-        if header_len < HEADER_LEN || header_len > total {
-            return Err(ParseError::HeaderLength(header_len));
+        let header_len = usize::from(fields.get_header_length()) * 4;
+        if header_len < HEADER_LEN {
+            return Err(ParseError::Ipv4HeaderLength(header_len));
         }
-        let bytes = bytes.get(..total).ok_or(ParseError::TotalLength(total))?;
-        Ok(Self { packet, bytes, header_len })
+        let total_len = usize::from(fields.get_total_length());
+        if total_len < header_len {
+            return Err(ParseError::Ipv4TotalLength(total_len));
+        }
+        let packet = bytes.get(..total_len).ok_or(ParseError::Ipv4Cut(total_len.saturating_sub(bytes.len())))?;
+        let header = Ipv4Header {
+            source: fields.get_source().octets().into(),
+            destination: fields.get_destination().octets().into(),
+            protocol: fields.get_next_level_protocol().0,
+            payload_len: total_len - header_len,
+            ttl: fields.get_ttl(),
+            traffic_class: fields.get_dscp() << 2 | fields.get_ecn(),
+            identification: fields.get_identification(),
+            dont_fragment: fields.get_flags() & DONT_FRAGMENT != 0,
+        };
+        let fragment = Fragment {
+            identification: u32::from(header.identification),
+            offset: u32::from(fields.get_fragment_offset()) * 8,
+            more: fields.get_flags() & MORE_FRAGMENTS != 0,
+        };
+        Ok(Self { header, fragment, header_len, packet })
     }
 
     /// Who sent it.
-    pub fn source(&self) -> Ipv4Addr {
-        self.packet.get_source().octets().into()
+    pub const fn source(&self) -> Ipv4Addr {
+        self.header.source
     }
 
     /// To whom.
-    pub fn destination(&self) -> Ipv4Addr {
-        self.packet.get_destination().octets().into()
+    pub const fn destination(&self) -> Ipv4Addr {
+        self.header.destination
     }
 
     /// The number of the protocol that it carries.
-    pub fn protocol(&self) -> u8 {
-        self.packet.get_next_level_protocol().0
+    pub const fn protocol(&self) -> u8 {
+        self.header.protocol
     }
 
     /// Time to live, in hops.
-    pub fn ttl(&self) -> u8 {
-        self.packet.get_ttl()
+    pub const fn ttl(&self) -> u8 {
+        self.header.ttl
+    }
+
+    /// Diffserv code point and ECN bits, as one octet.
+    pub const fn traffic_class(&self) -> u8 {
+        self.header.traffic_class
     }
 
     /// The Diffserv code point (RFC 2474): 0 to 63.
-    pub fn dscp(&self) -> u8 {
-        self.packet.get_dscp()
+    pub const fn dscp(&self) -> u8 {
+        self.header.traffic_class >> 2
     }
 
-    /// The two ECN bits (RFC 3168).
-    pub fn ecn(&self) -> u8 {
-        self.packet.get_ecn()
+    /// What routers said, or may say, of congestion.
+    pub const fn ecn(&self) -> Ecn {
+        Ecn::of(self.header.traffic_class)
     }
 
     /// The identification.
-    pub fn identification(&self) -> u16 {
-        self.packet.get_identification()
+    pub const fn identification(&self) -> u16 {
+        self.header.identification
     }
 
     /// True if nobody may cut it.
-    pub fn dont_fragment(&self) -> bool {
-        self.packet.get_flags() & DONT_FRAGMENT != 0
+    pub const fn dont_fragment(&self) -> bool {
+        self.header.dont_fragment
     }
 
     /// The piece of a datagram that it is; `None` if it is whole.
-    pub fn fragment(&self) -> Option<Fragment> {
-        let more = self.packet.get_flags() & MORE_FRAGMENTS != 0;
-        let offset = u32::from(self.packet.get_fragment_offset()) * 8;
-        (more || offset > 0).then(|| Fragment { identification: u32::from(self.identification()), offset, more })
+    pub const fn fragment(&self) -> Option<Fragment> {
+        if self.fragment.is_whole() { None } else { Some(self.fragment) }
+    }
+
+    /// The header as one would write it, without its options.
+    pub const fn header(&self) -> Ipv4Header {
+        self.header
     }
 
     /// Octets of the header, options included: 20 to 60.
@@ -97,20 +128,47 @@ impl<'a> Ipv4View<'a> {
 
     /// Octets of the whole packet.
     pub const fn total_len(&self) -> usize {
-        self.bytes.len()
+        self.packet.len()
+    }
+
+    /// The whole packet, without what a link padded.
+    pub const fn packet(&self) -> &'a [u8] {
+        self.packet
+    }
+
+    /// The options as bytes, padding included.
+    pub fn option_bytes(&self) -> &'a [u8] {
+        self.packet.get(HEADER_LEN..self.header_len).unwrap_or_default()
+    }
+
+    //= rfc1122#3.2.1.8-10
+    /// True if the sender, or somebody who poses as it, prescribes the way of the packet: a source route option, loose
+    /// or strict (RFC 7126 section 4.3 advises to drop those). Options behind one of an illegal length don't count.
+    pub fn has_source_route(&self) -> bool {
+        let mut rest = self.option_bytes();
+        loop {
+            match *rest {
+                [LOOSE_SOURCE_ROUTE | STRICT_SOURCE_ROUTE, ..] => return true,
+                [1, ref others @ ..] => rest = others,
+                [kind, length, ..] if kind != 0 && length >= 2 => {
+                    rest = rest.get(usize::from(length)..).unwrap_or_default();
+                }
+                _ => return false,
+            }
+        }
     }
 
     //= rfc9293#MUST-50
+    //= rfc1122#3.2.1.8-3
     /// What it carries: options are skipped, padding is cut off.
     pub fn payload(&self) -> &'a [u8] {
-        self.bytes.get(self.header_len..).unwrap_or_default()
+        self.packet.get(self.header_len..).unwrap_or_default()
     }
 
+    //= rfc1122#3.2.1.2-1
     /// True if the header checksum verifies.
     pub fn verify_checksum(&self) -> bool {
-        let mut sum = Sum::default();
-        sum.add(self.packet.packet().get(..self.header_len).unwrap_or_default());
-        sum.is_valid()
+        checksum(self.packet.get(..self.header_len).unwrap_or_default()) == 0
     }
 }
 
@@ -143,13 +201,13 @@ impl Ipv4Header {
     /// [`BufferTooSmall`].
     pub fn emit(&self, buffer: &mut [u8]) -> Result<usize, BufferTooSmall> {
         let header = room(buffer, HEADER_LEN)?;
+        let (fixed, addresses) = header.split_at_mut(12);
         let total = u16::try_from(HEADER_LEN + self.payload_len).unwrap_or(u16::MAX);
         let [total_high, total_low] = total.to_be_bytes();
         let [id_high, id_low] = self.identification.to_be_bytes();
         let flags = if self.dont_fragment { DONT_FRAGMENT << 5 } else { 0 };
-        let [s0, s1, s2, s3] = self.source.octets();
-        let [d0, d1, d2, d3] = self.destination.octets();
-        header.copy_from_slice(&[
+        let (ttl, protocol) = (self.ttl, self.protocol);
+        fixed.copy_from_slice(&[
             0x45,
             self.traffic_class,
             total_high,
@@ -158,23 +216,108 @@ impl Ipv4Header {
             id_low,
             flags,
             0,
-            self.ttl,
-            self.protocol,
+            ttl,
+            protocol,
             0,
             0,
-            s0,
-            s1,
-            s2,
-            s3,
-            d0,
-            d1,
-            d2,
-            d3,
         ]);
+        let (source, destination) = addresses.split_at_mut(4);
+        source.copy_from_slice(&self.source.octets());
+        destination.copy_from_slice(&self.destination.octets());
         let checksum = checksum(header).to_be_bytes();
         if let Some(field) = header.get_mut(10..12) {
             field.copy_from_slice(&checksum);
         }
         Ok(HEADER_LEN)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn packet() -> [u8; 28] {
+        let mut bytes = [7; 28];
+        let header = Ipv4Header {
+            source: [10, 0, 0, 1].into(),
+            destination: [10, 0, 0, 2].into(),
+            protocol: 17,
+            payload_len: 4,
+            ttl: 64,
+            traffic_class: 0,
+            identification: 9,
+            dont_fragment: false,
+        };
+        header.emit(&mut bytes).unwrap();
+        bytes
+    }
+
+    fn refused(at: usize, value: u8) -> ParseError {
+        let mut bytes = packet();
+        bytes[at] = value;
+        Ipv4View::parse(&bytes).unwrap_err()
+    }
+
+    //= rfc1122#3.2.1.1-1
+    #[test]
+    fn lengths_and_version_that_contradict_are_refused_by_name() {
+        assert_eq!(refused(0, 0x65), ParseError::IpVersion(6));
+        assert_eq!(refused(0, 0x44), ParseError::Ipv4HeaderLength(16));
+        assert_eq!(refused(3, 19), ParseError::Ipv4TotalLength(19));
+        assert_eq!(refused(3, 29), ParseError::Ipv4Cut(1));
+        assert_eq!(Ipv4View::parse(&packet()[..19]).unwrap_err(), ParseError::Ipv4Truncated(1));
+    }
+
+    #[test]
+    fn what_a_link_padded_is_cut_off() {
+        assert_eq!(Ipv4View::parse(&packet()).unwrap().payload(), [7; 4]);
+    }
+
+    //= rfc1122#3.2.1.2-1
+    #[test]
+    fn every_flipped_bit_of_the_header_spoils_its_checksum() {
+        assert!(Ipv4View::parse(&packet()).unwrap().verify_checksum());
+        for bit in 0..160 {
+            let mut bytes = packet();
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            assert!(Ipv4View::parse(&bytes).is_ok_and(|view| view.verify_checksum()).eq(&false), "bit {bit}");
+        }
+    }
+
+    //= rfc9293#MUST-50
+    //= rfc1122#3.2.1.8-3
+    //= rfc1122#3.2.1.8-10
+    #[test]
+    fn options_are_skipped_whatever_their_length_says_and_source_routes_seen() {
+        for (options, routed) in [
+            ([1, 1, 1, 1], false),
+            ([1, 131, 3, 4], true),
+            ([137, 0, 0, 0], true),
+            ([0, 131, 3, 4], false),
+            ([7, 0, 131, 3], false),
+            ([7, 1, 131, 3], false),
+            ([7, 2, 131, 3], true),
+            ([7, 200, 131, 3], false),
+            ([1, 1, 1, 7], false),
+        ] {
+            let mut bytes = packet();
+            (bytes[0], bytes[3]) = (0x46, 28);
+            bytes[20..24].copy_from_slice(&options);
+            let view = Ipv4View::parse(&bytes).unwrap();
+            assert_eq!((view.payload(), view.option_bytes()), (&[7; 4][..], &options[..]));
+            assert_eq!(view.has_source_route(), routed, "{options:?}");
+        }
+    }
+
+    #[test]
+    fn fragments_are_recognised() {
+        let fragment = |high: u8, low: u8| {
+            let mut bytes = packet();
+            (bytes[6], bytes[7]) = (high, low);
+            Ipv4View::parse(&bytes).unwrap().fragment()
+        };
+        assert_eq!(fragment(0x40, 0), None, "don't fragment");
+        assert_eq!(fragment(0x20, 0), Some(Fragment { identification: 9, offset: 0, more: true }));
+        assert_eq!(fragment(0x1f, 0xff), Some(Fragment { identification: 9, offset: 65_528, more: false }));
     }
 }

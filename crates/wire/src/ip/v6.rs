@@ -4,70 +4,107 @@ use core::net::Ipv6Addr;
 
 use pnet_packet::ipv6::Ipv6Packet;
 
-use super::Fragment;
-use super::extension::{self, Chain};
+use super::extension::Chain;
+use super::{Ecn, Fragment};
 use crate::ParseError;
 use crate::error::{BufferTooSmall, room};
 
 /// Octets of the fixed header.
 pub const HEADER_LEN: usize = 40;
 /// Where the fixed header names what follows it.
-const NEXT_HEADER: usize = 6;
+pub(crate) const NEXT_HEADER: usize = 6;
 
 /// An IPv6 packet whose lengths are consistent, its chain of extension headers walked.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Ipv6View<'a> {
-    packet: Ipv6Packet<'a>,
-    bytes: &'a [u8],
+    header: Ipv6Header,
+    flow_label: u32,
     chain: Chain,
+    packet: &'a [u8],
 }
 
 impl<'a> Ipv6View<'a> {
     /// A view of the packet at the start of `bytes`.
     ///
     /// # Errors
-    /// [`ParseError::Truncated`], [`ParseError::Version`], [`ParseError::TotalLength`],
-    /// [`ParseError::ExtensionHeader`], [`ParseError::TooManyExtensionHeaders`].
+    /// [`ParseError::Ipv6Truncated`], [`ParseError::IpVersion`], [`ParseError::Ipv6Cut`], and those of
+    /// [`super::extension`].
     pub fn parse(bytes: &'a [u8]) -> Result<Self, ParseError> {
-        let packet = Ipv6Packet::new(bytes).ok_or(ParseError::Truncated(HEADER_LEN.saturating_sub(bytes.len())))?;
-        if packet.get_version() != 6 {
-            return Err(ParseError::Version(packet.get_version()));
+        let missing = ParseError::Ipv6Truncated(HEADER_LEN.saturating_sub(bytes.len()));
+        let fields = Ipv6Packet::new(bytes).ok_or(missing)?;
+        if fields.get_version() != 6 {
+            return Err(ParseError::IpVersion(fields.get_version()));
         }
-        let total = HEADER_LEN + usize::from(packet.get_payload_length());
-        let bytes = bytes.get(..total).ok_or(ParseError::TotalLength(total))?;
-        let chain = extension::walk(bytes, packet.get_next_header().0, HEADER_LEN, NEXT_HEADER)?;
-        Ok(Self { packet, bytes, chain })
+        let total_len = HEADER_LEN + usize::from(fields.get_payload_length());
+        let packet = bytes.get(..total_len).ok_or(ParseError::Ipv6Cut(total_len.saturating_sub(bytes.len())))?;
+        let chain = Chain::walk(packet, fields.get_next_header().0, NEXT_HEADER, HEADER_LEN)?;
+        let header = Ipv6Header {
+            source: fields.get_source().octets().into(),
+            destination: fields.get_destination().octets().into(),
+            protocol: chain.protocol,
+            payload_len: total_len - chain.header_len,
+            hop_limit: fields.get_hop_limit(),
+            traffic_class: fields.get_traffic_class(),
+        };
+        Ok(Self { header, flow_label: fields.get_flow_label(), chain, packet })
     }
 
     /// Who sent it.
-    pub fn source(&self) -> Ipv6Addr {
-        self.packet.get_source().octets().into()
+    pub const fn source(&self) -> Ipv6Addr {
+        self.header.source
     }
 
     /// To whom.
-    pub fn destination(&self) -> Ipv6Addr {
-        self.packet.get_destination().octets().into()
+    pub const fn destination(&self) -> Ipv6Addr {
+        self.header.destination
     }
 
-    /// The number of the protocol behind the extension headers.
+    /// The number of the protocol behind the extension headers; of a [`Self::fragment`], of what follows its fragment
+    /// header, which may be an extension header that was cut ([`super::extension::skip`] walks on once all is there).
     pub const fn protocol(&self) -> u8 {
-        self.chain.protocol
+        self.header.protocol
+    }
+
+    /// Where in the packet the field stands that names [`Self::protocol`]: what an ICMPv6 parameter problem points at
+    /// if nobody here speaks it.
+    pub const fn protocol_named_at(&self) -> usize {
+        self.chain.named_at
     }
 
     /// Hop limit.
-    pub fn hop_limit(&self) -> u8 {
-        self.packet.get_hop_limit()
+    pub const fn hop_limit(&self) -> u8 {
+        self.header.hop_limit
     }
 
     /// Diffserv code point and ECN bits, as one octet.
-    pub fn traffic_class(&self) -> u8 {
-        self.packet.get_traffic_class()
+    pub const fn traffic_class(&self) -> u8 {
+        self.header.traffic_class
+    }
+
+    /// The Diffserv code point (RFC 2474): 0 to 63.
+    pub const fn dscp(&self) -> u8 {
+        self.header.traffic_class >> 2
+    }
+
+    /// What routers said, or may say, of congestion.
+    pub const fn ecn(&self) -> Ecn {
+        Ecn::of(self.header.traffic_class)
+    }
+
+    /// The flow label: 20 bits (RFC 6437).
+    pub const fn flow_label(&self) -> u32 {
+        self.flow_label
     }
 
     /// The piece of a datagram that it is; `None` if it is whole. A lone piece that is everything (RFC 6946) counts as
     /// whole.
-    pub fn fragment(&self) -> Option<Fragment> {
-        self.chain.fragment.filter(|fragment| fragment.more || fragment.offset > 0)
+    pub const fn fragment(&self) -> Option<Fragment> {
+        self.chain.fragment
+    }
+
+    /// The header as one would write it, without extension headers.
+    pub const fn header(&self) -> Ipv6Header {
+        self.header
     }
 
     /// Octets of the fixed header and all extension headers.
@@ -77,16 +114,21 @@ impl<'a> Ipv6View<'a> {
 
     /// Octets of the whole packet.
     pub const fn total_len(&self) -> usize {
-        self.bytes.len()
+        self.packet.len()
+    }
+
+    /// The whole packet, without what a link padded.
+    pub const fn packet(&self) -> &'a [u8] {
+        self.packet
     }
 
     /// What it carries: extension headers are skipped, padding is cut off.
     pub fn payload(&self) -> &'a [u8] {
-        self.bytes.get(self.chain.header_len..).unwrap_or_default()
+        self.packet.get(self.chain.header_len..).unwrap_or_default()
     }
 }
 
-/// A header to write, without extension headers.
+/// A header to write, without extension headers; its flow label is 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ipv6Header {
     /// Who sends.
@@ -95,7 +137,8 @@ pub struct Ipv6Header {
     pub destination: Ipv6Addr,
     /// The number of the protocol that follows.
     pub protocol: u8,
-    /// Octets that follow: up to 65,535.
+    /// Octets that follow: up to 65,535. A super-segment that the device cuts may be longer than the field says; the
+    /// device writes it anew.
     pub payload_len: usize,
     /// Hop limit.
     pub hop_limit: u8,

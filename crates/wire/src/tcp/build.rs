@@ -48,16 +48,18 @@ pub struct TcpHeader {
     pub flags: Flags,
     /// The window field.
     pub window: u16,
-    /// The urgent pointer.
+    /// The urgent pointer: from `seq` to the octet behind the urgent data. Sent as 0 unless [`Flags::urg`] is set.
     pub urgent: u16,
-    /// The options. Those that the 40 octets of option space don't hold are left out, SACK blocks first.
+    /// The options. Those of the handshake (see [`Options`]) are left out of a segment without SYN; so are those that
+    /// the 40 octets of option space don't hold: first SACK blocks from the last on, then the user timeout, then the
+    /// Fast Open cookie.
     pub options: Options,
 }
 
 impl TcpHeader {
     /// Octets that the header takes: 20 to 60.
     pub fn len(&self) -> usize {
-        HEADER_LEN + self.options.len()
+        HEADER_LEN + self.sendable().len()
     }
 
     /// Never: a header has at least 20 octets.
@@ -71,57 +73,59 @@ impl TcpHeader {
     /// # Errors
     /// [`BufferTooSmall`].
     pub fn emit(&self, buffer: &mut [u8]) -> Result<usize, BufferTooSmall> {
-        let length = self.len();
-        let header = room(buffer, length)?;
-        let (fixed, options) = header.split_at_mut(HEADER_LEN);
-        let [s0, s1] = self.source_port.to_be_bytes();
-        let [d0, d1] = self.destination_port.to_be_bytes();
-        let [q0, q1, q2, q3] = self.seq.value().to_be_bytes();
-        let [a0, a1, a2, a3] = self.ack.value().to_be_bytes();
-        let [w0, w1] = self.window.to_be_bytes();
-        let [u0, u1] = self.urgent.to_be_bytes();
+        let (options, options_len) = self.sendable().to_bytes();
+        let length = HEADER_LEN + options_len;
+        let (fixed, space) = room(buffer, length)?.split_at_mut(HEADER_LEN);
         let offset = u8::try_from(length / 4).unwrap_or(15) << 4;
-        fixed.copy_from_slice(&[
-            s0,
-            s1,
-            d0,
-            d1,
-            q0,
-            q1,
-            q2,
-            q3,
-            a0,
-            a1,
-            a2,
-            a3,
-            offset,
-            self.flags.bits(),
-            w0,
-            w1,
-            0,
-            0,
-            u0,
-            u1,
-        ]);
-        self.options.emit(options);
+        let urgent = if self.flags.urg { self.urgent } else { 0 };
+        let words = [
+            self.source_port.to_be_bytes(),
+            self.destination_port.to_be_bytes(),
+            upper(self.seq),
+            lower(self.seq),
+            upper(self.ack),
+            lower(self.ack),
+            [offset, self.flags.bits()],
+            self.window.to_be_bytes(),
+            [0, 0],
+            urgent.to_be_bytes(),
+        ];
+        fixed.copy_from_slice(words.as_flattened());
+        space.copy_from_slice(options.get(..options_len).unwrap_or_default());
         Ok(length)
+    }
+
+    //= rfc9293#MUST-65
+    //= rfc2018#2-2
+    /// The options that a segment with these flags may carry.
+    fn sendable(&self) -> Options {
+        if self.flags.syn { self.options } else { self.options.without_handshake() }
     }
 }
 
+fn upper(number: SeqNumber) -> [u8; 2] {
+    let [a, b, _, _] = number.value().to_be_bytes();
+    [a, b]
+}
+
+fn lower(number: SeqNumber) -> [u8; 2] {
+    let [_, _, c, d] = number.value().to_be_bytes();
+    [c, d]
+}
+
 //= rfc9293#MUST-2
-/// Fills in the checksum of the segment whose `header` is followed by the pieces of `text`.
-pub fn fill_checksum<'a>(
-    source: IpAddr,
-    destination: IpAddr,
-    header: &mut [u8],
-    text: impl Iterator<Item = &'a [u8]> + Clone,
-) {
-    let octets = header.len() + text.clone().map(<[u8]>::len).sum::<usize>();
-    let mut sum = Sum::default();
-    sum.add_pseudo_header(source, destination, protocol::TCP, u32::try_from(octets).unwrap_or(u32::MAX));
+//= rfc1122#4.2.2.7-1
+/// Fills in the checksum of the segment whose `header` is followed by the pieces of `text`, of whatever lengths.
+pub fn fill_checksum<'a>(source: IpAddr, destination: IpAddr, header: &mut [u8], text: impl Iterator<Item = &'a [u8]>) {
     put_checksum(header, 0);
+    let mut sum = Sum::default();
     sum.add(header);
-    text.for_each(|piece| sum.add(piece));
+    let mut octets = header.len();
+    for piece in text {
+        sum.add(piece);
+        octets += piece.len();
+    }
+    sum.add_pseudo_header(source, destination, protocol::TCP, u32::try_from(octets).unwrap_or(u32::MAX));
     put_checksum(header, sum.checksum());
 }
 
@@ -136,5 +140,85 @@ pub fn fill_partial_checksum(source: IpAddr, destination: IpAddr, header: &mut [
 fn put_checksum(header: &mut [u8], checksum: u16) {
     if let Some(field) = header.get_mut(CHECKSUM_OFFSET..CHECKSUM_OFFSET + 2) {
         field.copy_from_slice(&checksum.to_be_bytes());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tcp::{FastOpenCookie, TcpView, Timestamps};
+
+    const ENDS: [IpAddr; 2] =
+        [IpAddr::V4(core::net::Ipv4Addr::new(10, 0, 0, 1)), IpAddr::V4(core::net::Ipv4Addr::new(10, 0, 0, 2))];
+
+    fn header(flags: Flags) -> TcpHeader {
+        TcpHeader {
+            source_port: 1,
+            destination_port: 2,
+            seq: SeqNumber::new(3),
+            ack: SeqNumber::new(4),
+            flags,
+            window: 5,
+            urgent: 6,
+            options: Options {
+                mss: Some(1460),
+                window_scale: Some(7),
+                sack_permitted: true,
+                timestamps: Some(Timestamps { value: 8, echo: 9 }),
+                fast_open: Some(FastOpenCookie::REQUEST),
+                ..Options::NONE
+            },
+        }
+    }
+
+    //= rfc9293#MUST-65
+    //= rfc2018#2-2
+    #[test]
+    fn options_of_the_handshake_are_never_sent_without_syn() {
+        let mut buffer = [0; 60];
+        let length = header(Flags::ACK).emit(&mut buffer).unwrap();
+        assert_eq!(buffer[20..length], [1, 1, 8, 10, 0, 0, 0, 8, 0, 0, 0, 9]);
+        let length = header(Flags::SYN_ACK).emit(&mut buffer).unwrap();
+        let options = TcpView::parse(&buffer[..length]).unwrap().options();
+        assert_eq!(options, header(Flags::SYN_ACK).options);
+    }
+
+    #[test]
+    fn a_buffer_that_is_too_small_is_left_alone() {
+        let header = header(Flags::SYN);
+        let mut buffer = [0xee; 60];
+        assert_eq!(header.emit(&mut buffer[..header.len() - 3]), Err(BufferTooSmall(3)));
+        assert_eq!(buffer, [0xee; 60]);
+    }
+
+    //= rfc9293#MUST-2
+    //= rfc9293#3.1-3
+    //= rfc1122#4.2.2.7-1
+    #[test]
+    fn text_in_pieces_of_odd_length_has_the_checksum_of_the_whole() {
+        let text: [u8; 33] = core::array::from_fn(|i| u8::try_from(i * 7).unwrap());
+        let mut bytes = [0; 93];
+        let header_len = header(Flags::ACK).emit(&mut bytes).unwrap();
+        for cuts in [[0, 0], [1, 2], [5, 6], [7, 20], [33, 33]] {
+            let pieces = [&text[..cuts[0]], &text[cuts[0]..cuts[1]], &text[cuts[1]..]];
+            fill_checksum(ENDS[0], ENDS[1], &mut bytes[..header_len], pieces.into_iter());
+            bytes[header_len..header_len + text.len()].copy_from_slice(&text);
+            let view = TcpView::parse(&bytes[..header_len + text.len()]).unwrap();
+            assert!(view.verify_checksum(ENDS[0], ENDS[1]), "{cuts:?}");
+        }
+    }
+
+    #[test]
+    fn a_device_that_adds_header_and_text_to_the_partial_sum_has_the_checksum() {
+        let mut whole = [0; 20];
+        let header = TcpHeader { options: Options::NONE, ..header(Flags::ACK) };
+        header.emit(&mut whole).unwrap();
+        let mut partial = whole;
+        fill_checksum(ENDS[0], ENDS[1], &mut whole, [&b"text"[..]].into_iter());
+        fill_partial_checksum(ENDS[0], ENDS[1], &mut partial, 24);
+        let mut device = Sum::default();
+        device.add(&partial);
+        device.add(b"text");
+        assert_eq!(device.checksum().to_be_bytes(), whole[16..18]);
     }
 }

@@ -1,4 +1,5 @@
-//! TCP (RFC 9293 section 3.1).
+//! TCP (RFC 9293 section 3.1): segments to read ([`TcpView`]) and headers to write ([`TcpHeader`]), with their
+//! [`Options`] as meaning or one by one ([`OptionIter`]).
 
 mod build;
 mod flags;

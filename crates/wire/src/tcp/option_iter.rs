@@ -40,12 +40,32 @@ pub enum TcpOption<'a> {
     Authentication,
     /// Multipath TCP (RFC 8684): recognised and skipped.
     Multipath,
-    /// One that we don't know, or a known one of an illegal length: its kind and what follows the length.
+    /// One that we don't know, or a known one with a length that it can't have: its kind and what follows the length.
     Unknown(u8, &'a [u8]),
+    /// One whose length is below 2 or leads past the end of the header; 0 where the length itself is past it. It is the
+    /// last that is read: what follows can't be told apart.
+    Illegal {
+        /// The option's kind.
+        kind: u8,
+        /// Its length field.
+        length: u8,
+    },
 }
 
-/// The options in a header, one by one. No-operations are skipped; it ends at End of Option List, at the end of the
-/// header, and at an illegal length, since what follows can't be told apart then.
+/// The options in a header, one by one, wherever they start. No-operations are skipped; it ends at End of Option List, at
+/// the end of the header, and behind an option of an illegal length.
+///
+/// That last one is what RFC 9293 MUST-7 leaves open: it suggests to reset the connection. Like Linux we keep what was
+/// read before and go on with the segment, or else one damaged by a middlebox would end the connection.
+///
+/// ```
+/// # use sockeye_wire::tcp::{OptionIter, TcpOption};
+/// let mut options = OptionIter::new(&[1, 2, 4, 5, 180, 30, 2, 3, 9, 9]);
+/// assert_eq!(options.next(), Some(TcpOption::Mss(1460)));
+/// assert_eq!(options.next(), Some(TcpOption::Multipath));
+/// assert_eq!(options.next(), Some(TcpOption::Illegal { kind: 3, length: 9 }));
+/// assert_eq!(options.next(), None);
+/// ```
 #[derive(Clone, Debug)]
 pub struct OptionIter<'a> {
     rest: &'a [u8],
@@ -67,20 +87,17 @@ impl<'a> Iterator for OptionIter<'a> {
     //= rfc9293#MUST-64
     //= rfc9293#MUST-68
     fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            match *self.rest {
-                [] | [END, ..] => break,
-                [NOP, ref rest @ ..] => self.rest = rest,
-                [kind, length, ref rest @ ..] if length >= 2 => {
-                    let Some((data, rest)) = rest.split_at_checked(usize::from(length) - 2) else { break };
-                    self.rest = rest;
-                    return Some(read(kind, data));
-                }
-                _ => break,
-            }
+        while let [NOP, rest @ ..] = self.rest {
+            self.rest = rest;
         }
-        self.rest = &[];
-        None
+        let (&kind, after_kind) = self.rest.split_first().filter(|(kind, _)| **kind != END)?;
+        let length = after_kind.first().copied().unwrap_or_default();
+        let Some((option, rest)) = self.rest.split_at_checked(usize::from(length)).filter(|_| length >= 2) else {
+            self.rest = &[];
+            return Some(TcpOption::Illegal { kind, length });
+        };
+        self.rest = rest;
+        Some(read(kind, option.get(2..).unwrap_or_default()))
     }
 }
 
@@ -98,17 +115,24 @@ fn known(kind: u8, data: &[u8]) -> Option<TcpOption<'_>> {
             value: u32::from_be_bytes([a, b, c, d]),
             echo: u32::from_be_bytes([e, f, g, h]),
         }),
-        (USER_TIMEOUT, &[a, b]) => {
-            let field = u16::from_be_bytes([a, b]);
-            let unit = if field & 0x8000 == 0 { 1 } else { 60 };
-            TcpOption::UserTimeout(UserTimeout { seconds: u32::from(field & 0x7fff) * unit })
-        }
+        (USER_TIMEOUT, &[a, b]) => TcpOption::UserTimeout(user_timeout(u16::from_be_bytes([a, b]))?),
+        //= rfc7413#4.1.1-1
+        //= rfc7413#4.1.1-2
         (FAST_OPEN, cookie) => TcpOption::FastOpen(FastOpenCookie::new(cookie)?),
         (MD5, _) => TcpOption::Md5Signature,
         (AUTHENTICATION, _) => TcpOption::Authentication,
         (MULTIPATH, _) => TcpOption::Multipath,
         _ => return None,
     })
+}
+
+//= rfc5482#3.3-1
+//= rfc5482#3.4-1
+/// Seconds, or minutes if the highest bit is set; zero says nothing.
+fn user_timeout(field: u16) -> Option<UserTimeout> {
+    let unit = if field & 0x8000 == 0 { 1 } else { 60 };
+    let seconds = u32::from(field & 0x7fff) * unit;
+    (seconds > 0).then_some(UserTimeout { seconds })
 }
 
 //= rfc2018#3-1

@@ -1,0 +1,9 @@
+//! Devices and namespaces beside the kernel: each test makes a network namespace of its own and touches nothing else.
+//!
+//! As root they run as they are; else each runs again in a process of its own in a user namespace; where neither is
+//! allowed they say so and pass.
+
+mod host;
+mod netlink;
+mod netns;
+mod tun;

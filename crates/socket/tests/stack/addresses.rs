@@ -1,0 +1,120 @@
+//! Which packets are for us at all (RFC 9293 section 3.9.2.3, RFC 1122 section 3.2).
+
+use sockeye_wire::ip::{IpView, protocol};
+use sockeye_wire::tcp::{Flags, Options};
+
+use crate::net::{A4, A6, B4, B6, Net, describe, ip, packet, socket, tcp};
+
+//= rfc9293#MUST-57
+#[test]
+fn a_syn_to_many_is_ignored_silently() {
+    let mut net = Net::new();
+    net.listen(80);
+    for (from, to) in [(A4, "10.0.0.255"), (A4, "255.255.255.255"), (A4, "224.0.0.1"), (A6, "ff02::1")] {
+        assert!(net.inject(tcp(socket(from, 5), socket(to, 80), 1, 0, Flags::SYN, Options::NONE)).is_empty());
+    }
+    assert_eq!(net.b.stack.counters().ended("broadcast"), 4);
+    assert_eq!(net.b.stack.usage().half_open, 0);
+}
+
+//= rfc9293#MUST-63
+#[test]
+fn a_syn_from_an_address_that_no_host_has_is_ignored() {
+    let mut net = Net::new();
+    net.listen(80);
+    for (from, to) in [
+        ("255.255.255.255", B4),
+        ("224.0.0.1", B4),
+        ("0.0.0.0", B4),
+        ("127.0.0.1", B4),
+        ("10.0.0.255", B4),
+        (B4, B4),
+        ("ff02::1", B6),
+        ("::", B6),
+        ("::1", B6),
+    ] {
+        assert!(net.inject(tcp(socket(from, 5), socket(to, 80), 1, 0, Flags::SYN, Options::NONE)).is_empty(), "{from}");
+    }
+    assert_eq!(net.b.stack.counters().ended("invalid_source"), 9);
+    assert_eq!(net.b.stack.usage().half_open, 0);
+}
+
+#[test]
+fn what_is_for_others_is_dropped_and_counted() {
+    let mut net = Net::new();
+    assert!(net.inject(tcp(socket(A4, 5), socket("10.0.0.9", 80), 1, 0, Flags::SYN, Options::NONE)).is_empty());
+    assert_eq!(net.b.stack.counters().ended("not_ours"), 1);
+}
+
+//= rfc9293#MUST-3
+#[test]
+fn a_segment_with_a_wrong_checksum_is_dropped_without_a_word() {
+    let mut net = Net::new();
+    net.listen(80);
+    let mut syn = tcp(socket(A4, 5), socket(B4, 80), 1, 0, Flags::SYN, Options::NONE);
+    let last = syn.len() - 1;
+    syn[last] ^= 1;
+    assert!(net.inject(syn).is_empty());
+    assert_eq!(net.b.stack.counters().ended("transport_checksum"), 1);
+}
+
+//= rfc9293#MUST-50
+#[test]
+fn ip_options_that_nobody_understands_are_ignored() {
+    let mut net = Net::new();
+    net.listen(80);
+    let plain = tcp(socket(A4, 5), socket(B4, 80), 1, 0, Flags::SYN, Options::NONE);
+    // Four octets of an unknown option between header and segment.
+    let mut with_option = [&plain[..20], &[0x9e, 4, 0, 0], &plain[20..]].concat();
+    with_option[0] = 0x46;
+    let total = u16::try_from(with_option.len()).unwrap();
+    with_option[2..4].copy_from_slice(&total.to_be_bytes());
+    with_option[10..12].fill(0);
+    let sum = sockeye_wire::checksum::checksum(&with_option[..24]);
+    with_option[10..12].copy_from_slice(&sum.to_be_bytes());
+    let answers = net.inject(with_option);
+    assert_eq!(describe(&answers[0]).2, Flags::SYN_ACK);
+}
+
+#[test]
+fn a_segment_in_fragments_is_put_together() {
+    let mut net = Net::new();
+    net.listen(80);
+    let syn = tcp(socket(A4, 5), socket(B4, 80), 1, 0, Flags::SYN, Options { mss: Some(1000), ..Options::NONE });
+    let piece = |offset: u16, more: bool, payload: &[u8]| {
+        let mut piece = packet(ip(A4), ip(B4), protocol::TCP, payload);
+        let field = offset / 8 | if more { 0x2000 } else { 0 };
+        piece[6..8].copy_from_slice(&field.to_be_bytes());
+        piece[10..12].fill(0);
+        let sum = sockeye_wire::checksum::checksum(&piece[..20]);
+        piece[10..12].copy_from_slice(&sum.to_be_bytes());
+        piece
+    };
+    assert!(net.inject(piece(16, false, &syn[36..])).is_empty());
+    let answers = net.inject(piece(0, true, &syn[20..36]));
+    assert_eq!(describe(&answers[0]).2, Flags::SYN_ACK);
+    assert_eq!(net.b.stack.usage().fragment_octets, 0);
+}
+
+//= rfc1122#3.2.2.6-1
+//= rfc1122#3.2.2.6-4
+//= rfc1122#3.2.2.6-5
+#[test]
+fn an_echo_request_is_answered_with_all_its_data() {
+    let mut net = Net::new();
+    for (from, to) in [(A4, B4), (A6, B6)] {
+        let (kind, number) = if from == A4 { (8, protocol::ICMP) } else { (128, protocol::ICMPV6) };
+        let mut request = vec![kind, 0, 0, 0, 1, 2, 3, 4];
+        request.extend_from_slice(b"hello there");
+        let mut sum = sockeye_wire::checksum::Sum::default();
+        if from == A6 {
+            sum.add_pseudo_header(ip(from), ip(to), number, u32::try_from(request.len()).unwrap());
+        }
+        sum.add(&request);
+        request[2..4].copy_from_slice(&sum.checksum().to_be_bytes());
+        let answers = net.inject(packet(ip(from), ip(to), number, &request));
+        let view = IpView::parse(&answers[0]).unwrap();
+        assert_eq!((view.source(), view.destination()), (ip(to), ip(from)));
+        assert!(view.payload().ends_with(b"\x01\x02\x03\x04hello there"));
+    }
+}

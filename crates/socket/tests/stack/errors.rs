@@ -1,0 +1,75 @@
+//! ICMP errors about our segments (RFC 9293 section 3.9.2.2, RFC 5927).
+
+use sockeye::{ConnectOptions, StackEvent};
+use sockeye_tcb::{Event, SoftError, State, Unreachable};
+use sockeye_wire::icmp::{IcmpError, emit_error};
+use sockeye_wire::ip::protocol;
+
+use crate::net::{A4, B4, Net, ip, packet, socket};
+
+/// An error about `quoted`, from a router.
+fn error(error: IcmpError, quoted: &[u8]) -> Vec<u8> {
+    let mut message = vec![0; 8 + 28];
+    let length = emit_error(ip("10.0.0.254"), ip(A4), error, &quoted[..28], &mut message).unwrap();
+    packet(ip("10.0.0.254"), ip(A4), protocol::ICMP, &message[..length])
+}
+
+fn arrives(net: &mut Net, packet: Vec<u8>) {
+    net.a.stack.on_packet(net.now, sockeye_device::Packet::new(packet.into(), net.now));
+    net.settle();
+}
+
+//= rfc9293#MUST-54
+//= rfc9293#MUST-56
+//= rfc5927#4.1-1
+#[test]
+fn an_error_reaches_the_connection_that_it_quotes_and_a_forged_one_none() {
+    let mut net = Net::new();
+    let client = net.a.stack.connect(net.now, socket(B4, 80), &ConnectOptions::default()).unwrap();
+    net.settle();
+    let syn = net.a.sent[0].to_vec();
+    arrives(&mut net, error(IcmpError::HostUnreachable, &syn));
+    let told = StackEvent::Connection(client, Event::SoftError(SoftError::Unreachable(Unreachable::Host)));
+    assert_eq!(net.a.events, [told]);
+    let mut forged = syn;
+    forged[24] ^= 0x40; // another sequence number
+    arrives(&mut net, error(IcmpError::PortUnreachable, &forged));
+    assert_eq!(net.a.stack.counters().ended("stray_icmp"), 1);
+    assert_eq!(net.a.stack.state(client), Some(State::SynSent));
+}
+
+//= rfc9293#MUST-55
+//= rfc6633#3-1
+#[test]
+fn source_quench_is_discarded_silently() {
+    let mut net = Net::new();
+    net.a.stack.connect(net.now, socket(B4, 80), &ConnectOptions::default()).unwrap();
+    net.settle();
+    let mut quench = vec![4, 0, 0, 0, 0, 0, 0, 0];
+    quench.extend_from_slice(&net.a.sent[0][..28]);
+    let sum = sockeye_wire::checksum::checksum(&quench);
+    quench[2..4].copy_from_slice(&sum.to_be_bytes());
+    arrives(&mut net, packet(ip("10.0.0.254"), ip(A4), protocol::ICMP, &quench));
+    assert!(net.a.events.is_empty());
+    assert_eq!(net.a.stack.counters().ended("ignored_icmp"), 1);
+}
+
+/// FIELD D10: a router that doesn't say what fits, one that lies.
+#[test]
+fn a_packet_too_big_lowers_the_segments_and_never_below_the_floor() {
+    for (mtu, expected) in [(1280, 1240), (0, 1452), (68, 256), (1, 256), (9000, 1460)] {
+        let mut net = Net::new();
+        let listener = net.listen(80);
+        let (client, server) = net.connect(listener, 80);
+        net.a.sent.clear();
+        let mut text = bytes::Bytes::from(vec![7; 20_000]);
+        net.a.stack.send(net.now, client, &mut text).unwrap();
+        net.settle();
+        let first = net.a.sent[0].to_vec();
+        arrives(&mut net, error(IcmpError::PacketTooBig(mtu), &first));
+        let mss = net.a.stack.info(client).unwrap().snd_mss;
+        assert_eq!(mss, expected - 12, "mtu {mtu}, less the timestamps");
+        net.run_for(std::time::Duration::from_secs(5));
+        assert_eq!(net.b.stack.recv_queued(server), 20_000);
+    }
+}

@@ -1,0 +1,141 @@
+//! Many, hostile or garbled packets: memory is bounded, honest connections don't notice.
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+use sockeye::{ConnectOptions, ListenOptions, StackConfig};
+use sockeye_device::Packet;
+use sockeye_tcb::State;
+use sockeye_wire::tcp::{Flags, Options};
+
+use crate::net::{A4, A6, B4, B6, Net, config, packet, socket, tcp};
+
+/// FIELD D27.
+#[test]
+fn a_syn_flood_leaves_memory_flat_and_a_true_client_gets_through() {
+    let mut net = Net::with(config(1), StackConfig { max_half_open: 1000, ..config(2) });
+    let listener = net.listen(80);
+    for i in 0..100_000_u32 {
+        let from = socket(&format!("10.{}.{}.{}", 1 + (i >> 16), (i >> 8) & 255, 1 + i % 250), 1024);
+        let _ = net.inject(tcp(from, socket(B4, 80), i, 0, Flags::SYN, Options::NONE));
+        assert!(net.b.stack.usage().half_open <= 1000);
+    }
+    assert!(net.b.stack.usage().timers <= 1000 && net.b.stack.usage().pairs <= 1000);
+    let client = net.a.stack.connect(net.now, socket(B4, 80), &ConnectOptions::default()).unwrap();
+    net.run_for(Duration::from_secs(1));
+    assert_eq!(net.a.stack.state(client), Some(State::Established));
+    assert!(net.b.stack.accept(listener).is_some());
+}
+
+/// FIELD D52: one listener whose owner sleeps doesn't stop another's connection.
+#[test]
+fn a_full_backlog_is_nobody_elses_business() {
+    let mut net = Net::new();
+    let sleepy = net.b.stack.listen(socket(B4, 81), &ListenOptions { backlog: 4, tcp: None }).unwrap();
+    let listener = net.listen(80);
+    let (client, server) = net.connect(listener, 80);
+    for _ in 0..200 {
+        net.a.stack.connect(net.now, socket(B4, 81), &ConnectOptions::default()).unwrap();
+    }
+    net.run_for(Duration::from_millis(500));
+    assert_eq!(net.transfer(client, server, &[3; 100_000]).len(), 100_000);
+    let mut accepted = 0;
+    while net.b.stack.accept(sleepy).is_some() {
+        accepted += 1;
+    }
+    assert_eq!(accepted, 4);
+}
+
+/// FIELD D44: a health checker that opens and resets, and dials that nobody answers.
+#[test]
+fn open_and_reset_a_thousand_times_leaves_nothing() {
+    let mut net = Net::new();
+    let listener = net.listen(80);
+    for _ in 0..1000 {
+        let client = net.a.stack.connect(net.now, socket(B4, 80), &ConnectOptions::default()).unwrap();
+        net.run_for(Duration::from_millis(11));
+        net.a.stack.abort(net.now, client);
+        net.a.stack.close(net.now, client);
+        net.run_for(Duration::from_millis(11));
+        if let Some((server, _)) = net.b.stack.accept(listener) {
+            net.b.stack.close(net.now, server);
+        }
+    }
+    for _ in 0..1000 {
+        net.a.stack.connect(net.now, socket("10.0.0.99", 80), &ConnectOptions::default()).unwrap();
+    }
+    let (client, server) = net.connect(listener, 80);
+    assert_eq!(net.transfer(client, server, b"fine").len(), 4);
+    assert_eq!(net.b.stack.usage().connections, 1);
+}
+
+#[test]
+fn ten_thousand_connections_are_found_and_forgotten() {
+    let mut net = Net::new();
+    net.delay = Duration::ZERO;
+    let listener = net.b.stack.listen(socket(B4, 80), &ListenOptions { backlog: 20_000, tcp: None }).unwrap();
+    let mut clients = Vec::new();
+    for _ in 0..10_000 {
+        clients.push(net.a.stack.connect(net.now, socket(B4, 80), &ConnectOptions::default()).unwrap());
+        net.run_for(Duration::from_micros(1));
+    }
+    let mut servers = Vec::new();
+    while let Some((server, _)) = net.b.stack.accept(listener) {
+        servers.push(server);
+    }
+    assert_eq!((servers.len(), net.b.stack.usage().connections), (10_000, 10_000));
+    clients.iter().for_each(|id| net.a.stack.close(net.now, *id));
+    net.run_for(Duration::from_secs(1));
+    assert_eq!(net.a.stack.usage().connections, 10_000, "they wait for the servers to close");
+    servers.iter().for_each(|id| net.b.stack.close(net.now, *id));
+    net.run_for(Duration::from_mins(2));
+    assert_eq!(net.a.stack.usage(), sockeye::Usage::default());
+    assert_eq!(net.b.stack.usage(), sockeye::Usage::default());
+}
+
+#[test]
+fn every_byte_arrives_though_one_packet_in_fifty_is_lost() {
+    for seed in 0..20_usize {
+        let mut net = Net::new();
+        let listener = net.listen(80);
+        let (client, server) = net.connect(listener, 80);
+        net.loses = Box::new(move |i| (i * 2_654_435_761 + seed * 97) % 50 == 7);
+        let text: Vec<u8> = (0..300_000_usize).map(|i| u8::try_from(i * 7 % 251).unwrap()).collect();
+        assert!(net.transfer(client, server, &text) == text, "seed {seed}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    #[test]
+    fn garbage_never_panics_and_harms_nobody(
+        packets in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..120), 1..50),
+        flips in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..100),
+    ) {
+        let mut net = Net::new();
+        let listener = net.listen(80);
+        let (client, server) = net.connect(listener, 80);
+        let mut garbage = packets.clone();
+        for payload in &packets {
+            for (from, to) in [(A4, B4), (A6, B6)] {
+                for number in [1, 6, 17, 58, 43, 44, 0, 60] {
+                    garbage.push(packet(from.parse().unwrap(), to.parse().unwrap(), number, payload));
+                }
+            }
+        }
+        let honest: Vec<Vec<u8>> = net.a.sent.iter().map(|packet| packet.to_vec()).collect();
+        for (at, value) in flips {
+            for packet in &honest {
+                let mut mutated = packet.clone();
+                let at = at.index(mutated.len());
+                mutated[at] ^= value;
+                garbage.push(mutated);
+            }
+        }
+        for packet in garbage {
+            net.b.stack.on_packet(net.now, Packet::new(packet.into(), net.now));
+            net.settle();
+        }
+        prop_assert_eq!(net.transfer(client, server, &[5; 10_000]).len(), 10_000);
+    }
+}

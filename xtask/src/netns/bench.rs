@@ -1,0 +1,147 @@
+//! What a case works with: its namespace, our host in it, hashes, children.
+
+use std::io::{self, Read, Write};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use sha2::{Digest, Sha256};
+use sockeye::Host;
+use sockeye_device::netns::{Namespace, Settings, enter_user_namespace};
+use sockeye_device::pcapng::Recorder;
+use sockeye_device::{Clock, Tun, TunConfig};
+
+use crate::shell::{Outcome, root};
+
+/// The kernel's addresses on the TUN device, and ours.
+pub const KERNEL_V4: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 9, 0, 1));
+pub const OURS_V4: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 9, 0, 2));
+pub const KERNEL_V6: IpAddr = IpAddr::V6(Ipv6Addr::new(0xfd09, 0, 0, 0, 0, 0, 0, 1));
+pub const OURS_V6: IpAddr = IpAddr::V6(Ipv6Addr::new(0xfd09, 0, 0, 0, 0, 0, 0, 2));
+/// Both families: the kernel's address, ours.
+pub const FAMILIES: [(IpAddr, IpAddr); 2] = [(KERNEL_V4, OURS_V4), (KERNEL_V6, OURS_V6)];
+/// The name of the device.
+pub const DEVICE: &str = "sockeye0";
+
+/// How long a peer may be silent before a case has failed.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A namespace with nothing in it but what the case makes.
+pub struct Bench {
+    capture: Option<PathBuf>,
+}
+
+impl Bench {
+    /// Makes a namespace and enters it: every thread and process that is started from now on is in it.
+    pub fn enter(capture: Option<PathBuf>) -> Outcome<Self> {
+        if rustix::process::geteuid().is_root() {
+            Namespace::create()?.enter()?;
+        } else {
+            enter_user_namespace()?;
+        }
+        Settings::default().apply()?;
+        eprintln!("kernel: {}; device: MTU 1500, txqueuelen 10000", Settings::read()?);
+        Ok(Self { capture })
+    }
+
+    /// A host of ours on a TUN device, captured.
+    pub fn host(&self) -> Outcome<Host> {
+        let config = TunConfig {
+            name: DEVICE.to_owned(),
+            addresses: vec!["10.9.0.1/24".parse()?, "fd09::1/64".parse()?],
+            ..TunConfig::default()
+        };
+        let tun = Tun::create(&config)?;
+        let clock = Clock::start();
+        let builder = Host::builder().clock(clock).address("10.9.0.2/24".parse()?).address("fd09::2/64".parse()?);
+        let host = match &self.capture {
+            Some(path) => builder.device(Recorder::create(tun, path, clock)?).start()?,
+            None => builder.device(tun).start()?,
+        };
+        Ok(host)
+    }
+
+    /// The `sockeye` command.
+    pub fn sockeye() -> Command {
+        Command::new(root().join("target/release/sockeye"))
+    }
+}
+
+/// A child that is ended with its owner.
+pub struct Ended(pub Child);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        // It has ended by itself, as a rule.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Runs a program to its end with `input` on its standard input; gives its standard output.
+pub fn filter(command: &mut Command, input: Vec<u8>) -> Outcome<Vec<u8>> {
+    let mut child = Ended(command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?);
+    let mut stdin = child.0.stdin.take().ok_or("no standard input")?;
+    let writer = std::thread::spawn(move || stdin.write_all(&input));
+    let mut output = Vec::new();
+    child.0.stdout.take().ok_or("no standard output")?.read_to_end(&mut output)?;
+    writer.join().map_err(|_| "the writer has panicked")??;
+    let status = child.0.wait()?;
+    if status.success() { Ok(output) } else { Err(format!("{command:?}: {status}").into()) }
+}
+
+/// Octets that differ from place to place, the same for every run.
+pub fn text(length: usize) -> Vec<u8> {
+    let mut state = 0x9e37_79b9_u32;
+    let mut octets = Vec::with_capacity(length);
+    while octets.len() < length {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        octets.extend_from_slice(&state.to_be_bytes());
+    }
+    octets.truncate(length);
+    octets
+}
+
+/// Writes `length` octets, each block the same, and gives their hash.
+pub fn write_hashed(stream: &mut impl Write, length: u64) -> io::Result<[u8; 32]> {
+    let block = text(256 << 10);
+    let mut hash = Sha256::new();
+    let mut left = length;
+    while left > 0 {
+        let piece = &block[..block.len().min(usize::try_from(left).unwrap_or(usize::MAX))];
+        stream.write_all(piece)?;
+        hash.update(piece);
+        left -= piece.len() as u64;
+    }
+    Ok(hash.finalize().into())
+}
+
+/// Reads to the end and gives how many octets there were and their hash.
+pub fn read_hashed(stream: &mut impl Read) -> io::Result<(u64, [u8; 32])> {
+    let mut block = vec![0; 256 << 10];
+    let mut hash = Sha256::new();
+    let mut length = 0;
+    loop {
+        match stream.read(&mut block)? {
+            0 => return Ok((length, hash.finalize().into())),
+            count => {
+                hash.update(&block[..count]);
+                length += count as u64;
+            }
+        }
+    }
+}
+
+/// A socket of the kernel, connected, that fails rather than waits for ever.
+pub fn kernel_connect(to: SocketAddr) -> io::Result<std::net::TcpStream> {
+    let stream = std::net::TcpStream::connect_timeout(&to, PATIENCE)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    Ok(stream)
+}
+
+/// Fails with what was expected and what came.
+pub fn expect<T: PartialEq + std::fmt::Debug>(what: &str, found: T, expected: T) -> Outcome {
+    if found == expected { Ok(()) } else { Err(format!("{what}: {found:?} instead of {expected:?}").into()) }
+}

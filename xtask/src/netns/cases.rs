@@ -1,0 +1,40 @@
+//! The cases, by name.
+
+use super::bench::Bench;
+use super::{kernel_peers, programs, trouble};
+use crate::shell::Outcome;
+
+/// One case.
+pub struct Case {
+    /// As results and citations name it.
+    pub name: &'static str,
+    /// What it shows.
+    pub about: &'static str,
+    pub run: fn(&Bench) -> Outcome,
+}
+
+macro_rules! cases {
+    ($($module:ident :: $name:ident: $about:literal,)*) => {
+        &[$(Case { name: stringify!($name), about: $about, run: $module::$name },)*]
+    };
+}
+
+/// All of them, the quick ones first.
+pub const CASES: &[Case] = cases![
+    kernel_peers::kernel_client_is_echoed: "the kernel's client, our echo server, both families",
+    kernel_peers::our_client_reaches_a_kernel_server: "our client, the kernel's server, both families",
+    kernel_peers::either_end_may_close_first: "the client closes first, then the server, both ways",
+    kernel_peers::a_closed_port_refuses: "connecting to a closed port fails at once, both ways",
+    kernel_peers::resets_are_told_to_both_ends: "a reset arrives as one, both ways",
+    kernel_peers::a_thousand_clients_at_once: "a thousand concurrent clients on one listener",
+    kernel_peers::a_slow_reader_closes_the_window: "a reader that pauses, with a full window, both ways",
+    programs::openbsd_netcat_half_closes_both_ways: "nc.openbsd as client and as server, half-close",
+    programs::ncat_half_closes_both_ways: "ncat as client and as server, half-close",
+    programs::curl_fetches_a_hundred_files: "curl: a hundred files, in parallel, connections kept; one of 100 MiB",
+    programs::python_moves_bulk_both_ways: "python's sockets, 64 MiB each way at once",
+    trouble::a_killed_peer_is_noticed: "a peer killed in mid-transfer",
+    trouble::a_link_that_goes_down_and_up_again: "the interface goes down and up in mid-transfer",
+    trouble::a_vanished_device_ends_every_call: "the device is deleted under open connections",
+    trouble::a_stack_that_is_dropped_leaves_nothing: "live connections get a FIN or RST, threads and descriptors go",
+    kernel_peers::a_gigabyte_each_way_arrives_whole: "1 GiB each way, hashed",
+];

@@ -1,0 +1,77 @@
+//! `cargo xtask test`: everything, stage by stage.
+
+use std::fs;
+use std::time::Instant;
+
+use crate::conformance::{self, results::Results};
+use crate::shell::{Outcome, cargo, root, run};
+use crate::{netns, setup};
+
+/// Run all tests.
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// Leave out the tests with real peers in network namespaces.
+    #[arg(long)]
+    quick: bool,
+}
+
+/// What has been done, and how long it took.
+#[derive(Default)]
+struct Stages {
+    failed: Vec<&'static str>,
+}
+
+impl Stages {
+    /// Runs a stage; a failure is noted, and the next stage runs all the same.
+    fn run<T>(&mut self, name: &'static str, stage: impl FnOnce() -> Outcome<T>) -> Option<T> {
+        println!("\n== {name}");
+        let start = Instant::now();
+        let outcome = stage();
+        let seconds = start.elapsed().as_secs_f32();
+        match outcome {
+            Ok(value) => {
+                println!("== {name}: ok, {seconds:.1} s");
+                Some(value)
+            }
+            Err(error) => {
+                println!("== {name}: FAILED, {seconds:.1} s: {error}");
+                self.failed.push(name);
+                None
+            }
+        }
+    }
+}
+
+pub fn run_stages(arguments: &Arguments) -> Outcome {
+    let mut stages = Stages::default();
+    let mut results = Results::default();
+    stages.run("setup", setup::run_quietly);
+    stages.run("format", || run(cargo().args(["fmt", "--all", "--check"])));
+    stages.run("lints", || {
+        run(cargo().args(["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"]))
+    });
+    stages.run("documentation", || {
+        run(cargo().args(["doc", "--quiet", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"))
+    });
+    stages.run("unit, property and simulated tests", || {
+        let (output, succeeded) = conformance::run_tests()?;
+        results.add(&output);
+        if succeeded { Ok(()) } else { Err("see above".into()) }
+    });
+    if !arguments.quick {
+        stages.run("real peers in network namespaces", || {
+            let summary = netns::run_cases(None)?;
+            results.add(&serde_json::to_string(&summary)?);
+            if summary.failed == 0 { Ok(()) } else { Err(format!("{} cases failed", summary.failed).into()) }
+        });
+    }
+    stages.run("conformance", || {
+        let report = conformance::build(&results)?;
+        let page = root().join("target/conformance.html");
+        fs::write(&page, conformance::page(&report))?;
+        println!("{}\n{}\ntarget/conformance.html has every row", report.table(), report.summary());
+        Ok(())
+    });
+    println!("\n{} passed, {} failed", results.count_passed, results.count_failed);
+    if stages.failed.is_empty() { Ok(()) } else { Err(format!("failed: {}", stages.failed.join(", ")).into()) }
+}
