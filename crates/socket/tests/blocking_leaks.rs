@@ -21,7 +21,7 @@ fn one_life() {
         let linger = Duration::from_millis(100);
         Host::builder().device(device).address(address.parse().unwrap()).linger(linger).start().unwrap()
     };
-    let (first, second) = memory::pair(1500).unwrap();
+    let (first, second) = memory::pair(1500);
     let (here, there) = (host(first, "10.0.0.1/24"), host(second, "10.0.0.2/24"));
     let listener = TcpListener::bind(&there, "10.0.0.2:80").unwrap();
     let mut pairs: Vec<(TcpStream, TcpStream)> = Vec::new();

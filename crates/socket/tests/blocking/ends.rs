@@ -183,7 +183,7 @@ fn the_last_handle_waits_until_all_is_delivered() {
 #[test]
 fn a_host_that_goes_resets_who_does_not_close_in_time() {
     let _watchdog = Watchdog::new("a_host_that_goes_resets_who_does_not_close_in_time");
-    let (first, second) = sockeye_device::memory::pair(1500).unwrap();
+    let (first, second) = sockeye_device::memory::pair(1500);
     let here = Host::builder()
         .device(first)
         .address("10.0.0.1/24".parse().unwrap())
