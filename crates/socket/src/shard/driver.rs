@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use bytes::Bytes;
 use sockeye_device::Packet;
 
 use super::locked::Chores;
@@ -65,6 +66,10 @@ impl Driver {
         let shard = Arc::clone(&self.shard);
         let received = shard.device.receive(shard.clock.now(), &mut self.packets, MOST_PACKETS);
         self.packets.iter_mut().for_each(checksum::verify);
+        if shard.device.is_low_on_buffers() {
+            // What nobody reads must not keep the device from receiving: its buffers go back, a copy stays.
+            self.packets.iter_mut().for_each(|packet| packet.bytes = Bytes::copy_from_slice(&packet.bytes));
+        }
         let over = self.tell_stack(received.as_ref().err());
         shard.perform(&mut self.chores);
         if over {

