@@ -12,8 +12,12 @@ use serde_json::Value;
 use sockeye_tests::{Package, cargo, packages};
 
 /// What each example prints, among other things: package, example, text.
-const EXAMPLES: [(&str, &str, &str); 2] =
-    [("sockeye", "echo", "Is there anybody?"), ("sockeye", "memory", "1000000 octets came")];
+const EXAMPLES: [(&str, &str, &str); 4] = [
+    ("sockeye", "echo", "Is there anybody?"),
+    ("sockeye", "memory", "1000000 octets came"),
+    ("sockeye-device", "dump", "UDP 1001 > 9, 33 octets"),
+    ("sockeye-tcb", "two_endpoints", "client CLOSED, server CLOSED"),
+];
 
 /// How long an example may run.
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -10,7 +10,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         return try_it_in_memory();
     };
     let host = Host::builder().tun(&name).address("10.9.0.2/24".parse()?).start()?;
-    for stream in &TcpListener::bind(&host, "10.9.0.2:7")? {
+    for stream in TcpListener::bind(&host, "10.9.0.2:7")?.incoming() {
         let stream = stream?;
         thread::spawn(move || echo(&stream));
     }

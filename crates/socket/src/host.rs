@@ -45,7 +45,7 @@ impl Host {
         builder.start()
     }
 
-    /// Two hosts joined in memory: 10.0.0.1 and fd00::1 the first, 10.0.0.2 and fd00::2 the second. For trying things
+    /// Two hosts joined in memory: 10.0.0.1 and `fd00::1` the first, 10.0.0.2 and `fd00::2` the second. For trying things
     /// out, and for tests.
     ///
     /// # Errors

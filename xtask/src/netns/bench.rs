@@ -12,7 +12,7 @@ use sockeye_device::netns::{Namespace, Settings, enter_user_namespace};
 use sockeye_device::pcapng::Recorder;
 use sockeye_device::{Clock, Tun, TunConfig};
 
-use crate::shell::{Outcome, root};
+use crate::shell::Outcome;
 
 /// The kernel's addresses on the TUN device, and ours.
 pub const KERNEL_V4: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 9, 0, 1));
@@ -60,11 +60,6 @@ impl Bench {
             None => builder.device(tun).start()?,
         };
         Ok(host)
-    }
-
-    /// The `sockeye` command.
-    pub fn sockeye() -> Command {
-        Command::new(root().join("target/release/sockeye"))
     }
 }
 
@@ -142,6 +137,7 @@ pub fn kernel_connect(to: SocketAddr) -> io::Result<std::net::TcpStream> {
 }
 
 /// Fails with what was expected and what came.
+#[expect(clippy::needless_pass_by_value, reason = "literals at the call read best")]
 pub fn expect<T: PartialEq + std::fmt::Debug>(what: &str, found: T, expected: T) -> Outcome {
     if found == expected { Ok(()) } else { Err(format!("{what}: {found:?} instead of {expected:?}").into()) }
 }

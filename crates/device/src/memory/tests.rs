@@ -1,3 +1,5 @@
+//! Tests of `memory`.
+
 use std::time::Duration;
 
 use bytes::Bytes;

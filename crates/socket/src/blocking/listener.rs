@@ -168,12 +168,3 @@ impl Iterator for Incoming<'_> {
         Some(self.listener.accept().map(|(stream, _peer)| stream))
     }
 }
-
-impl<'a> IntoIterator for &'a TcpListener {
-    type Item = io::Result<TcpStream>;
-    type IntoIter = Incoming<'a>;
-
-    fn into_iter(self) -> Incoming<'a> {
-        self.incoming()
-    }
-}

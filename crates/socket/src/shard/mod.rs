@@ -102,7 +102,7 @@ impl Shard {
             }
             let patience = sleeper.patience.map(|patience| *give_up_at.get_or_insert(now + patience));
             locked = match self.leave_or_keep(locked, now) {
-                Some(locked) => self.sleep(locked, now, sleeper, patience)?,
+                Some(locked) => Self::sleep(locked, now, sleeper, patience)?,
                 None => self.lock(), // it was released: what is waited for may have come
             };
         }
@@ -110,7 +110,6 @@ impl Shard {
 
     /// Sleeps, the lock released, until woken or until `give_up_at`.
     fn sleep<'a>(
-        &self,
         mut locked: MutexGuard<'a, Locked>,
         now: Instant,
         sleeper: Sleeper<'_>,

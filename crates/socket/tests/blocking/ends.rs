@@ -205,8 +205,8 @@ fn a_host_that_goes_resets_who_does_not_close_in_time() {
         // First our FIN, and then, because the peer goes on, a RST.
         assert_eq!(stream.read(&mut [0; 1]).unwrap_or(0), 0);
         let error = loop {
-            match stream.write(b"hello?") {
-                Ok(_) => thread::yield_now(),
+            match stream.write_all(b"hello?") {
+                Ok(()) => thread::yield_now(),
                 Err(error) => break error,
             }
         };

@@ -1,7 +1,7 @@
 //! ICMP for IPv4 (RFC 792) and for IPv6 (RFC 4443): what an end system sends and has to understand.
 //!
 //! One vocabulary serves both versions; which one is meant, the addresses say. Neighbour discovery, which IPv6 carries in
-//! ICMP too, is [`crate::ndp`].
+//! ICMP too, is a module of its own.
 
 mod build;
 mod quoted;

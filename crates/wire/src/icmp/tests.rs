@@ -1,3 +1,5 @@
+//! Tests of `icmp`.
+
 use super::*;
 use crate::SeqNumber;
 use core::net::{Ipv4Addr, Ipv6Addr};

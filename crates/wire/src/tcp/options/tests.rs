@@ -1,3 +1,5 @@
+//! Tests of `options`.
+
 use super::*;
 use crate::SeqNumber;
 
