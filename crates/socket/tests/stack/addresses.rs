@@ -83,7 +83,7 @@ fn a_segment_in_fragments_is_put_together() {
     let syn = tcp(socket(A4, 5), socket(B4, 80), 1, 0, Flags::SYN, Options { mss: Some(1000), ..Options::NONE });
     let piece = |offset: u16, more: bool, payload: &[u8]| {
         let mut piece = packet(ip(A4), ip(B4), protocol::TCP, payload);
-        let field = offset / 8 | if more { 0x2000 } else { 0 };
+        let field = (offset / 8) | if more { 0x2000 } else { 0 };
         piece[6..8].copy_from_slice(&field.to_be_bytes());
         piece[10..12].fill(0);
         let sum = sockeye_wire::checksum::checksum(&piece[..20]);
