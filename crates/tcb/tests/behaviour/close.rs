@@ -297,3 +297,22 @@ fn a_new_connection_starts_afresh() {
     let fresh = Tcb::connect(Arc::new(config()), crate::pair::ISS_A, 0, pair.now).info();
     assert_eq!((fresh.bytes_sent, fresh.srtt, fresh.cwnd), (0, None, 0));
 }
+
+/// FIELD D29: text that comes with the FIN is read before the end, also if it is pushed, and wherever it is cut.
+//= rfc9293#3.10.7.4-21
+#[test]
+fn text_that_comes_with_the_fin_is_read_before_the_end() {
+    let mut pair = Pair::established();
+    pair.send(Side::A, text(1));
+    pair.run_for(Duration::from_secs(1));
+    let mut last = pair.forge(Side::A);
+    last.flags = Flags { psh: true, fin: true, ..Flags::ACK };
+    last.payload = text(700).into();
+    let mut beginning = last.clone();
+    beginning.flags.fin = false;
+    beginning.payload = last.payload.slice(..300);
+    pair.inject(Side::B, beginning).unwrap();
+    pair.inject(Side::B, last).unwrap();
+    assert_eq!((pair.b.received.len(), pair.b.ended), (701, true));
+    assert_eq!(pair.b.tcb.state(), State::CloseWait);
+}

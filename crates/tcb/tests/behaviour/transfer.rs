@@ -68,7 +68,7 @@ fn drawn(seed: u64) -> Pair {
 
 #[test]
 fn every_byte_once_and_in_order_on_a_bad_path() {
-    every_seed(0..400, |seed| {
+    every_seed(0..2_000, |seed| {
         let mut pair = drawn(seed);
         let (forth, back) = (text(50_000), text(30_000));
         pair.send(Side::A, forth.clone());
