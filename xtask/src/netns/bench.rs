@@ -12,7 +12,7 @@ use sockeye_device::netns::{Namespace, Settings, enter_user_namespace};
 use sockeye_device::pcapng::Recorder;
 use sockeye_device::{Clock, Tun, TunConfig};
 
-use crate::shell::Outcome;
+use crate::shell::{Outcome, root};
 
 /// The kernel's addresses on the TUN device, and ours.
 pub const KERNEL_V4: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 9, 0, 1));
@@ -60,6 +60,11 @@ impl Bench {
             None => builder.device(tun).start()?,
         };
         Ok(host)
+    }
+
+    /// The `sockeye` command.
+    pub fn sockeye() -> Command {
+        Command::new(root().join("target/release/sockeye"))
     }
 }
 

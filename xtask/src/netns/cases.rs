@@ -30,6 +30,7 @@ pub const CASES: &[Case] = cases![
     kernel_peers::a_slow_reader_closes_the_window: "a reader that pauses, with a full window, both ways",
     programs::openbsd_netcat_half_closes_both_ways: "nc.openbsd as client and as server, half-close",
     programs::ncat_half_closes_both_ways: "ncat as client and as server, half-close",
+    programs::curl_fetches_a_hundred_files: "curl: a hundred files, in parallel, connections kept; one of 100 MiB",
     programs::python_moves_bulk_both_ways: "python's sockets, 64 MiB each way at once",
     trouble::a_killed_peer_is_noticed: "a peer killed in mid-transfer",
     trouble::a_link_that_goes_down_and_up_again: "the interface goes down and up in mid-transfer",

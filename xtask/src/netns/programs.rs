@@ -1,5 +1,6 @@
 //! Programs that people use, as peers.
 
+use std::fs;
 use std::io::{Read, Write};
 use std::net::Shutdown;
 use std::process::{Command, Stdio};
@@ -63,6 +64,58 @@ fn connect_patiently(host: &sockeye::Host, to: std::net::SocketAddr) -> Outcome<
         }
     }
     Err(format!("nobody listens on {to}").into())
+}
+
+/// Case: see the table.
+pub fn curl_fetches_a_hundred_files(_bench: &Bench) -> Outcome {
+    let directory = std::env::temp_dir().join(format!("sockeye-http-{}", std::process::id()));
+    let outcome = curl(&directory);
+    fs::remove_dir_all(&directory)?;
+    outcome
+}
+
+fn curl(directory: &std::path::Path) -> Outcome {
+    let (site, fetched) = (directory.join("site"), directory.join("fetched"));
+    fs::create_dir_all(&site)?;
+    fs::create_dir_all(&fetched)?;
+    let all = text(100 << 20);
+    for number in 0..100_usize {
+        fs::write(site.join(format!("{number}.bin")), &all[number * 1000..number * 1000 + number * 997])?;
+    }
+    fs::write(site.join("large.bin"), &all)?;
+    let mut server = Bench::sockeye();
+    server.args(["serve", "http"]).arg(&site).args(["--port", "80", "--dev", "sockeye0", "--addr", "10.9.0.2/24"]);
+    let _server = Ended(server.stdin(Stdio::null()).spawn()?);
+    let base = "http://10.9.0.2";
+    let curl = || {
+        let mut curl = Command::new("curl");
+        curl.args(["--silent", "--show-error", "--fail", "--max-time", "60"]);
+        curl.args(["--retry", "20", "--retry-connrefused", "--retry-delay", "1", "--connect-timeout", "2"]);
+        curl
+    };
+    let one = filter(curl().arg(format!("{base}/1.bin")), Vec::new())?;
+    expect("one file", one == all[1000..1997], true)?;
+    let output = fetched.join("#1.bin");
+    filter(curl().args(["--parallel", "-o"]).arg(&output).arg(format!("{base}/[0-99].bin")), Vec::new())?;
+    for number in 0..100_usize {
+        let file = fs::read(fetched.join(format!("{number}.bin")))?;
+        expect("a file", file == all[number * 1000..number * 1000 + number * 997], true)?;
+    }
+    // One after the other over a connection that is kept: curl tells how many it opened.
+    let format = ["--write-out", "%{num_connects}\n", "-o", "/dev/null"];
+    let urls: Vec<_> = (0..10).map(|number| format!("{base}/{number}.bin")).collect();
+    let mut kept = curl();
+    for url in &urls {
+        kept.args(format).arg(url);
+    }
+    let opened = String::from_utf8(filter(&mut kept, Vec::new())?)?;
+    expect(
+        "connections opened for ten files",
+        opened.lines().filter_map(|count| count.parse::<u32>().ok()).sum::<u32>(),
+        1,
+    )?;
+    let large = filter(curl().arg(format!("{base}/large.bin")), Vec::new())?;
+    expect("100 MiB", large == all, true)
 }
 
 /// A client that sends and receives at once, and checks what comes back.

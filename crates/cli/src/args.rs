@@ -1,0 +1,66 @@
+//! The command line.
+
+use clap::builder::Styles;
+use clap::builder::styling::AnsiColor;
+use clap::{Parser, Subcommand};
+
+use crate::commands::{complete, connect, demo, listen, manual, serve};
+use crate::failure::EXIT_CODES;
+
+const STYLES: Styles = Styles::styled()
+    .header(AnsiColor::Green.on_default().bold())
+    .usage(AnsiColor::Green.on_default().bold())
+    .literal(AnsiColor::Cyan.on_default().bold())
+    .placeholder(AnsiColor::Cyan.on_default());
+
+/// A user-space TCP: carries, serves, connects and shows, beside the kernel's.
+///
+/// All commands but `demo --memory`, `dump --read`, `completions` and `man` make a TUN device, which needs root or
+/// CAP_NET_ADMIN (`demo` helps itself with a user namespace). The device is gone when the command ends.
+#[derive(Debug, Parser)]
+#[command(name = "sockeye", version, styles = STYLES, arg_required_else_help = true, max_term_width = 100)]
+#[command(after_help = format!("{EXIT_CODES}\n\nRUST_LOG=debug shows what happens inside, on standard error."))]
+#[command(after_long_help = format!("{EXAMPLES}\n\n{EXIT_CODES}\n\n{LOGS}"))]
+pub struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  sockeye demo                        bytes between the kernel's TCP and ours, both ways
+  sudo sockeye serve echo             then, elsewhere: nc 10.9.0.2 7
+  sudo sockeye serve http .           then, elsewhere: curl http://10.9.0.2/
+  sudo sockeye connect 10.9.0.1 8000  our client to a server on this machine's kernel";
+
+const LOGS: &str = "RUST_LOG=debug shows what happens inside, on standard error.";
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Carry bytes between the kernel's TCP and ours, both ways, and show the figures
+    Demo(demo::DemoArgs),
+    /// Run a server on a host of ours
+    Serve(serve::ServeArgs),
+    /// Connect to a server: standard input goes there, what it says to standard output
+    Connect(connect::ConnectArgs),
+    /// Wait for a client: standard input goes there, what it says to standard output
+    Listen(listen::ListenArgs),
+    /// Print a completion script for a shell
+    Completions(complete::CompletionsArgs),
+    /// Print the manual page
+    Man(manual::ManArgs),
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+}

@@ -1,0 +1,28 @@
+//! The commands, one a module.
+
+pub mod complete;
+pub mod connect;
+pub mod demo;
+pub mod listen;
+pub mod manual;
+pub mod serve;
+
+mod relay;
+
+use crate::args::Command;
+use crate::failure::Failure;
+
+/// Runs one.
+///
+/// # Errors
+/// When it didn't work.
+pub fn run(command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Demo(args) => demo::run(&args),
+        Command::Serve(args) => serve::run(&args),
+        Command::Connect(args) => connect::run(&args),
+        Command::Listen(args) => listen::run(&args),
+        Command::Completions(args) => complete::run(&args),
+        Command::Man(args) => manual::run(&args),
+    }
+}

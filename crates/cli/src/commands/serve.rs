@@ -1,0 +1,178 @@
+//! `sockeye serve`: a server on a host of ours.
+
+use std::fs::File;
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::thread;
+
+use clap::{Args, ValueEnum};
+use sockeye::{TcpListener, TcpStream};
+
+use crate::failure::{Failure, OrFail};
+use crate::http::Files;
+use crate::interrupt::Interrupt;
+use crate::link::{DeviceArgs, Link};
+use crate::services::{self, Characters, Places};
+
+/// What to serve, and where.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  sudo sockeye serve echo                  then, elsewhere: nc 10.9.0.2 7
+  sudo sockeye serve http /usr/share/doc   then, elsewhere: curl http://10.9.0.2/
+  sudo sockeye serve file some.iso         then, elsewhere: nc 10.9.0.2 9000 > some.iso
+  sudo sockeye serve discard --dev sock0 --addr 192.168.77.2/24 --pcap discard.pcapng
+
+RUST_LOG=info shows each connection, on standard error. Ctrl-C closes all connections and ends.")]
+pub struct ServeArgs {
+    /// What to serve
+    service: Service,
+    /// The directory (http) or the file (file)
+    #[arg(required_if_eq_any([("service", "http"), ("service", "file")]))]
+    path: Option<PathBuf>,
+    /// The port [default: 7 for echo, 9 for discard, 19 for chargen, 80 for http, 9000 for file]
+    #[arg(long, short, value_parser = clap::value_parser!(u16).range(1..))]
+    port: Option<u16>,
+    /// Connections that are served at a time, each by a thread; others wait
+    #[arg(long, value_name = "COUNT", default_value_t = 1000)]
+    max_connections: usize,
+    #[command(flatten)]
+    device: DeviceArgs,
+}
+
+/// What to serve.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Service {
+    /// Return all that comes (RFC 862)
+    Echo,
+    /// Take all that comes (RFC 863)
+    Discard,
+    /// Send characters without end (RFC 864)
+    Chargen,
+    /// Serve the files below a directory: GET and HEAD
+    Http,
+    /// Send one file to whoever connects
+    File,
+}
+
+impl Service {
+    const fn port(self) -> u16 {
+        match self {
+            Self::Echo => 7,
+            Self::Discard => 9,
+            Self::Chargen => 19,
+            Self::Http => 80,
+            Self::File => 9000,
+        }
+    }
+
+    /// What a user may type to try it.
+    fn example(self, server: SocketAddr) -> String {
+        match self {
+            Self::Http => format!("curl http://{server}/"),
+            _ => format!("nc {} {}", server.ip(), server.port()),
+        }
+    }
+}
+
+/// Serves until Ctrl-C.
+///
+/// # Errors
+/// When there is no device, or not what is to be served.
+pub fn run(args: &ServeArgs) -> Result<(), Failure> {
+    let server = Server::new(args.service, args.path.as_deref())?;
+    let link = args.device.link()?;
+    let host = link.host.clone();
+    let interrupt = Interrupt::install(move || host.shutdown())?;
+    let outcome = server.run(&link, args.port.unwrap_or(args.service.port()), &Places::new(args.max_connections));
+    link.host.shutdown();
+    interrupt.unless(outcome)
+}
+
+/// What each connection gets.
+#[derive(Debug)]
+enum Server {
+    Echo,
+    Discard,
+    Chargen,
+    Http(Files),
+    File(PathBuf),
+}
+
+impl Server {
+    fn new(service: Service, path: Option<&Path>) -> Result<Self, Failure> {
+        Ok(match (service, path) {
+            (Service::Http, Some(root)) => {
+                Self::Http(Files::new(root).or_fail(format!("opening the directory {}", root.display()))?)
+            }
+            (Service::File, Some(path)) => {
+                File::open(path).or_fail(format!("opening {}", path.display()))?;
+                Self::File(path.to_owned())
+            }
+            (Service::Echo, None) => Self::Echo,
+            (Service::Discard, None) => Self::Discard,
+            (Service::Chargen, None) => Self::Chargen,
+            _ => return Err(Failure::usage("serving", "only http and file take a path").advice("leave it out")),
+        })
+    }
+
+    fn run(&self, link: &Link, port: u16, places: &Places) -> Result<(), Failure> {
+        let bind = |address: &_| {
+            let listener = TcpListener::bind(&link.host, (*address, port));
+            listener.or_fail(format!("listening on {address} port {port}"))
+        };
+        let listeners = link.ours.iter().map(bind).collect::<Result<Vec<_>, _>>()?;
+        self.announce(link, &listeners);
+        let reasons: Vec<_> = thread::scope(|scope| {
+            let threads = listeners.iter().map(|listener| {
+                scope.spawn(|| services::accept_each(listener, places, |stream, peer| self.serve(stream, peer)))
+            });
+            let threads: Vec<_> = threads.collect();
+            threads.into_iter().filter_map(|thread| thread.join().ok()).collect()
+        });
+        let why = reasons.into_iter().next().unwrap_or_else(|| io::ErrorKind::NotConnected.into());
+        Err(Failure::new("serving", why))
+    }
+
+    fn announce(&self, link: &Link, listeners: &[TcpListener]) {
+        let addresses: Vec<_> = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
+        let list: Vec<_> = addresses.iter().map(ToString::to_string).collect();
+        eprintln!("sockeye: {} at {}; {link}", self.service_name(), list.join(" and "));
+        if let Some(first) = addresses.first() {
+            eprintln!("sockeye: try `{}`; Ctrl-C ends", self.service().example(*first));
+        }
+    }
+
+    const fn service(&self) -> Service {
+        match self {
+            Self::Echo => Service::Echo,
+            Self::Discard => Service::Discard,
+            Self::Chargen => Service::Chargen,
+            Self::Http(_) => Service::Http,
+            Self::File(_) => Service::File,
+        }
+    }
+
+    /// As it is given on the command line.
+    fn service_name(&self) -> String {
+        self.service().to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+    }
+
+    fn serve(&self, mut stream: TcpStream, peer: SocketAddr) {
+        log::info!("{peer} is connected");
+        let outcome = match self {
+            Self::Echo => services::echo(&mut stream).map(drop),
+            Self::Discard => services::discard(&mut stream, &mut io::sink()).map(drop),
+            Self::Chargen => services::supply(&mut stream, &mut Characters::default()).map(drop),
+            Self::Http(files) => services::http(&mut stream, files),
+            Self::File(path) => {
+                File::open(path).and_then(|mut file| services::supply(&mut stream, &mut file)).map(drop)
+            }
+        };
+        match outcome {
+            Ok(()) => log::info!("{peer} has ended"),
+            Err(error) => log::info!("{peer} has ended: {error}"),
+        }
+    }
+}

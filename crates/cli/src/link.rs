@@ -1,0 +1,120 @@
+//! The link that a command runs on: a TUN device, the kernel at its one end, a host of ours at the other.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use clap::Args;
+use sockeye::Host;
+use sockeye_device::pcapng::Recorder;
+use sockeye_device::{Cidr, Clock, Device, Tun, TunConfig};
+
+use crate::failure::{Failure, OrFail};
+
+/// The arguments that say which device to run on.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Device")]
+pub struct DeviceArgs {
+    /// Name of the device to make, up to 15 characters [default: the kernel chooses]
+    #[arg(long, value_name = "NAME")]
+    pub dev: Option<String>,
+    /// Address of ours, with the length of its network's prefix; may be given several times
+    #[arg(long, value_name = "CIDR", default_values = ["10.9.0.2/24", "fd09::2/64"])]
+    pub addr: Vec<Cidr>,
+    /// Address of the kernel's end [default: the first other address of each network of ours]
+    #[arg(long, value_name = "CIDR")]
+    pub peer_addr: Vec<Cidr>,
+    /// Octets of the largest packet; with IPv6 at least 1280
+    #[arg(long, default_value_t = 1500, value_parser = clap::value_parser!(u16).range(68..))]
+    pub mtu: u16,
+    /// Write all packets to a pcapng file, for Wireshark, tcpdump or `sockeye dump`
+    #[arg(long, value_name = "FILE")]
+    pub pcap: Option<PathBuf>,
+}
+
+/// A device that was made, not yet in use.
+pub struct Opened {
+    /// The device.
+    pub device: Box<dyn Device>,
+    /// The clock that stamps its packets.
+    pub clock: Clock,
+    /// Its name in the kernel.
+    pub name: String,
+    /// The addresses of the kernel's end.
+    pub kernels: Vec<Cidr>,
+}
+
+impl DeviceArgs {
+    /// Makes the device.
+    ///
+    /// # Errors
+    /// What a device may meet (see [`sockeye_device::Error`]); when the capture can't be written.
+    pub fn open(&self) -> Result<Opened, Failure> {
+        let kernels = self.kernels();
+        let name = self.dev.clone().unwrap_or_default();
+        let config = TunConfig { name, addresses: kernels.clone(), mtu: self.mtu, ..TunConfig::default() };
+        let tun = Tun::create(&config).or_fail("making the device")?;
+        let name = tun.name().to_owned();
+        let clock = Clock::start();
+        let device: Box<dyn Device> = match &self.pcap {
+            None => Box::new(tun),
+            Some(path) => {
+                let recorder = Recorder::create(tun, path, clock);
+                Box::new(recorder.or_fail(format!("creating {}", path.display()))?)
+            }
+        };
+        Ok(Opened { device, clock, name, kernels })
+    }
+
+    /// What the kernel's end gets.
+    fn kernels(&self) -> Vec<Cidr> {
+        if self.peer_addr.is_empty() {
+            self.addr.iter().filter_map(|ours| ours.first_other_host()).collect()
+        } else {
+            self.peer_addr.clone()
+        }
+    }
+
+    /// Makes the device and runs a host on it.
+    ///
+    /// # Errors
+    /// Those of [`Self::open`] and [`Opened::run`].
+    pub fn link(&self) -> Result<Link, Failure> {
+        self.open()?.run(&self.addr)
+    }
+}
+
+impl Opened {
+    /// Runs a host with these addresses on the device.
+    ///
+    /// # Errors
+    /// When the process has no descriptors or threads left.
+    pub fn run(self, addresses: &[Cidr]) -> Result<Link, Failure> {
+        let builder = Host::builder().device(self.device).clock(self.clock);
+        let builder = addresses.iter().fold(builder, |builder, address| builder.address(*address));
+        let host = builder.start().or_fail("starting the host")?;
+        let ours = addresses.iter().map(|address| address.address()).collect();
+        Ok(Link { host, name: self.name, ours, kernels: self.kernels })
+    }
+}
+
+/// A host on a device.
+pub struct Link {
+    /// The host.
+    pub host: Host,
+    /// The device's name in the kernel.
+    pub name: String,
+    /// The addresses of the host.
+    pub ours: Vec<IpAddr>,
+    /// Those of the kernel's end.
+    pub kernels: Vec<Cidr>,
+}
+
+impl fmt::Display for Link {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let list = |addresses: Vec<String>| addresses.join(" and ");
+        let ours = list(self.ours.iter().map(ToString::to_string).collect());
+        let kernels = list(self.kernels.iter().map(|cidr| cidr.address().to_string()).collect());
+        write!(f, "device {}: we are {ours}, the kernel is {kernels}", self.name)
+    }
+}

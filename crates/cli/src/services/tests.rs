@@ -1,0 +1,84 @@
+//! The servers on sockets of the kernel, over the loopback.
+
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::*;
+
+/// A client and the server's end of its connection.
+fn pair() -> (TcpStream, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("the loopback has a free port");
+    let client = TcpStream::connect(listener.local_addr().expect("it is bound")).expect("it listens");
+    (client, listener.accept().expect("the client is there").0)
+}
+
+#[test]
+fn echo_returns_everything_and_then_the_end() {
+    let (mut client, mut server) = pair();
+    let served = thread::spawn(move || echo(&mut server));
+    client.write_all(b"over and out").expect("the server is there");
+    client.shutdown(Shutdown::Write).expect("the server is there");
+    let mut heard = String::new();
+    client.read_to_string(&mut heard).expect("the server is there");
+    assert_eq!(heard, "over and out");
+    assert_eq!(served.join().expect("it doesn't panic").ok(), Some(12));
+}
+
+#[test]
+fn supply_ends_when_the_source_does_although_the_client_has_said_something() {
+    let (mut client, mut server) = pair();
+    client.write_all(b"unasked").expect("the server is there");
+    let served = thread::spawn(move || supply(&mut server, &mut &b"all there is"[..]));
+    let mut heard = String::new();
+    client.read_to_string(&mut heard).expect("it isn't reset");
+    assert_eq!(heard, "all there is");
+    drop(client);
+    assert_eq!(served.join().expect("it doesn't panic").ok(), Some(12));
+}
+
+#[test]
+fn no_more_clients_than_allowed_are_served_at_a_time() {
+    const MOST: usize = 3;
+    let listener = TcpListener::bind("127.0.0.1:0").expect("the loopback has a free port");
+    let address = listener.local_addr().expect("it is bound");
+    let (now, most, total) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(0));
+    thread::scope(|scope| {
+        let server = scope.spawn(|| {
+            accept_each(&StopsAfter(listener, 10, AtomicUsize::new(0)), &Places::new(MOST), |mut socket, _| {
+                most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                echo(&mut socket).expect("the client is there");
+                now.fetch_sub(1, Ordering::SeqCst);
+                total.fetch_add(1, Ordering::SeqCst);
+            })
+        });
+        let clients: Vec<_> = (0..10).map(|_| TcpStream::connect(address).expect("it listens")).collect();
+        drop(clients);
+        assert_eq!(server.join().expect("it doesn't panic").kind(), io::ErrorKind::NotConnected);
+    });
+    assert_eq!(total.into_inner(), 10);
+    assert!(most.into_inner() <= MOST);
+}
+
+/// A listener that is shut down after so many connections.
+struct StopsAfter(TcpListener, usize, AtomicUsize);
+
+impl Listen for StopsAfter {
+    type Socket = TcpStream;
+
+    fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
+        if self.2.fetch_add(1, Ordering::SeqCst) == self.1 {
+            return Err(io::ErrorKind::NotConnected.into());
+        }
+        self.0.accept()
+    }
+}
+
+#[test]
+fn characters_are_lines_of_72_each_beginning_one_further() {
+    let mut text = vec![0; 74 * 96];
+    Characters::default().read_exact(&mut text).expect("it has no end");
+    let lines: Vec<_> = text.chunks(74).collect();
+    assert!(lines[0].starts_with(b" !\"#$") && lines[0].ends_with(b"fg\r\n"));
+    assert!(lines[1].starts_with(b"!\"#$%") && lines[1].ends_with(b"gh\r\n"));
+    assert_eq!(lines[95], lines[0]);
+}
