@@ -12,10 +12,11 @@ use serde_json::Value;
 use sockeye_tests::{Package, cargo, packages};
 
 /// What each example prints, among other things: package, example, text.
-const EXAMPLES: [(&str, &str, &str); 4] = [
+const EXAMPLES: [(&str, &str, &str); 5] = [
     ("sockeye", "echo", "Is there anybody?"),
     ("sockeye", "memory", "1000000 octets came"),
     ("sockeye-device", "dump", "UDP 1001 > 9, 33 octets"),
+    ("sockeye-wire", "dissect", "10.9.0.1:54321 > 10.9.0.2:22"),
     ("sockeye-tcb", "two_endpoints", "client CLOSED, server CLOSED"),
 ];
 
