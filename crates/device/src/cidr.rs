@@ -64,6 +64,18 @@ impl Cidr {
         }
     }
 
+    /// The address that means all hosts of the network; `None` in IPv6, and where a prefix of 31 or 32 bits leaves none
+    /// for it (RFC 3021).
+    pub fn broadcast(self) -> Option<IpAddr> {
+        match self.address {
+            IpAddr::V4(ours) if self.prefix_len <= 30 => {
+                let hosts = u32::MAX.checked_shr(self.prefix_len.into()).unwrap_or(0);
+                Some(IpAddr::V4((ours.to_bits() | hosts).into()))
+            }
+            IpAddr::V4(_) | IpAddr::V6(_) => None,
+        }
+    }
+
     /// The first address of the network that a host may have and that isn't this one; `None` if there is none.
     pub fn first_other_host(self) -> Option<Self> {
         (1..=2).map(|host| self.host(host)).find(|other| *other != self && self.contains(other.address))
@@ -98,5 +110,50 @@ impl FromStr for Cidr {
 impl fmt::Display for Cidr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.address, self.prefix_len)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cidr(text: &str) -> Cidr {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn a_network_holds_what_shares_its_prefix_and_no_other_family() {
+        let contains = |network, address: &str| cidr(network).contains(address.parse().unwrap());
+        assert!(contains("10.9.0.2/24", "10.9.0.255") && !contains("10.9.0.2/24", "10.9.1.0"));
+        assert!(contains("0.0.0.0/0", "203.0.113.9") && !contains("0.0.0.0/0", "::1"));
+        assert!(contains("10.9.0.2/32", "10.9.0.2") && !contains("10.9.0.2/32", "10.9.0.3"));
+        assert!(contains("fd00::1/64", "fd00::ffff:0:0:1") && !contains("fd00::1/64", "fd00:0:0:1::1"));
+        assert!(contains("::/0", "2001:db8::1") && !contains("::1/128", "::2"));
+    }
+
+    #[test]
+    fn the_other_host_is_the_first_that_is_not_ours() {
+        let other = |text| cidr(text).first_other_host().map(|other| other.to_string());
+        assert_eq!(other("10.9.0.2/24").as_deref(), Some("10.9.0.1/24"));
+        assert_eq!(other("10.9.0.1/24").as_deref(), Some("10.9.0.2/24"));
+        assert_eq!(other("fd09::77/64").as_deref(), Some("fd09::1/64"));
+        assert_eq!(other("10.9.0.1/32"), None);
+    }
+
+    #[test]
+    fn the_broadcast_address_ends_the_network() {
+        let broadcast = |text| cidr(text).broadcast().map(|all| all.to_string());
+        assert_eq!(broadcast("10.9.0.2/24").as_deref(), Some("10.9.0.255"));
+        assert_eq!(broadcast("10.9.0.2/30").as_deref(), Some("10.9.0.3"));
+        assert_eq!(broadcast("10.9.0.2/0").as_deref(), Some("255.255.255.255"));
+        assert_eq!(broadcast("10.9.0.2/31").or(broadcast("fd09::1/64")), None);
+    }
+
+    #[test]
+    fn what_is_no_cidr_is_refused_in_words() {
+        for text in ["", "10.9.0.1", "10.9.0.1/33", "fd00::/129", "10.9.0/24", "10.9.0.1/", "10.9.0.1/-1"] {
+            let error = text.parse::<Cidr>().expect_err(text);
+            assert!(error.to_string().contains("10.9.0.2/24"), "{error}");
+        }
     }
 }

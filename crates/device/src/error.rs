@@ -3,6 +3,8 @@
 use std::fmt;
 use std::io;
 
+use sockeye_wire::ethernet::MacAddr;
+
 use crate::Cidr;
 
 /// Why a device or a namespace could not be set up.
@@ -25,6 +27,8 @@ pub enum Error {
     NoSuchDevice(String),
     /// The address is on some device already.
     AddressTaken(Cidr),
+    /// No host can have this hardware address.
+    HardwareAddress(MacAddr),
     /// IPv6 is switched off where this address was to be.
     Ipv6Off(Cidr),
     /// Not within 68 (IPv4) or 1280 (IPv6) and 65,535 octets.
@@ -68,6 +72,12 @@ impl fmt::Display for Error {
             }
             Self::NoSuchDevice(name) => write!(f, "there is no device {name:?}: see `ip link` for those that are"),
             Self::AddressTaken(address) => write!(f, "{address} is assigned already: choose another address"),
+            Self::HardwareAddress(address) => {
+                write!(
+                    f,
+                    "{address} is no hardware address of a host: leave it out, or take one like 02:00:0a:09:00:02"
+                )
+            }
             Self::Ipv6Off(address) => {
                 write!(
                     f,
@@ -76,7 +86,7 @@ impl fmt::Display for Error {
                 )
             }
             Self::MtuOutOfRange(mtu) => {
-                write!(f, "an MTU of {mtu} is out of range: 68 to 65535, with IPv6 at least 1280")
+                write!(f, "an MTU of {mtu} is out of range: 68 to 65535 (TAP: 65521), with IPv6 at least 1280")
             }
             Self::HasThreads(count) => write!(
                 f,
@@ -121,7 +131,9 @@ impl From<Error> for io::Error {
             Error::TunNotAccessible | Error::NotPermitted(_) | Error::NoUserNamespaces(_) => {
                 io::ErrorKind::PermissionDenied
             }
-            Error::NameTooLong(_) | Error::NameInvalid(_) | Error::MtuOutOfRange(_) => io::ErrorKind::InvalidInput,
+            Error::NameTooLong(_) | Error::NameInvalid(_) | Error::MtuOutOfRange(_) | Error::HardwareAddress(_) => {
+                io::ErrorKind::InvalidInput
+            }
             Error::NameInUse(_) | Error::AddressTaken(_) => io::ErrorKind::AddrInUse,
             Error::Ipv6Off(_) => io::ErrorKind::Unsupported,
             Error::HasThreads(_) => io::ErrorKind::ResourceBusy,

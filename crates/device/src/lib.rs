@@ -12,6 +12,7 @@ mod device;
 mod error;
 mod packet;
 mod pool;
+mod tap;
 mod tun;
 
 pub use cidr::{Cidr, CidrError};
@@ -21,4 +22,5 @@ pub use device::{Capabilities, Device};
 pub use error::Error;
 pub use packet::{Outgoing, Packet, Slices};
 pub use pool::Pool;
+pub use tap::{Tap, TapConfig};
 pub use tun::{Tun, TunConfig};

@@ -12,7 +12,7 @@ use crate::{Cidr, Error};
 /// The kernel's limit on names, without the zero that ends them. tun-tap would cut what is longer.
 const MAX_NAME: usize = 15;
 /// What a kernel with IPv6 must be able to send in one piece (RFC 8200 section 5).
-const MIN_MTU_V6: u16 = 1280;
+pub(crate) const MIN_MTU_V6: u16 = 1280;
 /// What every IPv4 link must carry (RFC 791).
 const MIN_MTU_V4: u16 = 68;
 const DEVICE: &str = "/dev/net/tun";

@@ -11,7 +11,8 @@ use sockeye_wire::Instant;
 
 use crate::{Capabilities, Counter, Counters, Device, Outgoing, Packet};
 pub use create::TunConfig;
-use plain::{PlainQueue, Sent};
+pub(crate) use create::{MIN_MTU_V6, create};
+pub(crate) use plain::{PlainQueue, Sent};
 
 /// A TUN device, one packet a system call. It is gone when this is dropped.
 #[derive(Debug)]
@@ -28,7 +29,7 @@ impl Tun {
     /// [`Error::NoTunDevice`](crate::Error::NoTunDevice) and those that follow it, down to
     /// [`Error::MtuOutOfRange`](crate::Error::MtuOutOfRange); [`Error::Io`](crate::Error::Io).
     pub fn create(config: &TunConfig) -> Result<Self, crate::Error> {
-        let (fd, name) = create::create(config, tun_tap::Mode::Tun)?;
+        let (fd, name) = create(config, tun_tap::Mode::Tun)?;
         let TunConfig { mtu, .. } = *config;
         Ok(Self { name, mtu, queue: PlainQueue::new(fd, usize::from(mtu)) })
     }

@@ -82,6 +82,13 @@ impl PlainQueue {
         Ok(Sent::Lost)
     }
 
+    /// Sends a frame of the device's own, which is lost if it can't go now.
+    pub(crate) fn send_frame(&self, frame: &[u8]) {
+        if let Err(error) = rustix::io::retry_on_intr(|| rustix::io::write(&self.fd, frame)) {
+            log::debug!("a frame of {} octets is lost: {error}", frame.len());
+        }
+    }
+
     fn write(&self, link_header: &[u8], packet: &Outgoing) -> rustix::io::Result<usize> {
         if packet.payload.len() + 2 > MOST_PIECES {
             return rustix::io::writev(&self.fd, &[IoSlice::new(link_header), IoSlice::new(&packet.to_bytes())]);
