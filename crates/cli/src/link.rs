@@ -1,4 +1,4 @@
-//! The link that a command runs on: a TUN device, the kernel at its one end, a host of ours at the other.
+//! The link that a command runs on: a TUN or TAP device, the kernel at its one end, a host of ours at the other.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use clap::Args;
 use sockeye::Host;
 use sockeye_device::pcapng::Recorder;
-use sockeye_device::{Cidr, Clock, Device, Tun, TunConfig};
+use sockeye_device::{Cidr, Clock, Device, Tap, TapConfig, Tun, TunConfig};
 
 use crate::failure::{Failure, OrFail};
 
@@ -18,6 +18,9 @@ pub struct DeviceArgs {
     /// Name of the device to make, up to 15 characters [default: the kernel chooses]
     #[arg(long, value_name = "NAME")]
     pub dev: Option<String>,
+    /// Make a TAP device, which carries Ethernet frames, instead of a TUN, which carries IP packets
+    #[arg(long)]
+    pub tap: bool,
     /// Address of ours, with the length of its network's prefix; may be given several times
     #[arg(long, value_name = "CIDR", default_values = ["10.9.0.2/24", "fd09::2/64"])]
     pub addr: Vec<Cidr>,
@@ -51,19 +54,33 @@ impl DeviceArgs {
     /// What a device may meet (see [`sockeye_device::Error`]); when the capture can't be written.
     pub fn open(&self) -> Result<Opened, Failure> {
         let kernels = self.kernels();
-        let name = self.dev.clone().unwrap_or_default();
-        let config = TunConfig { name, addresses: kernels.clone(), mtu: self.mtu, ..TunConfig::default() };
-        let tun = Tun::create(&config).or_fail("making the device")?;
-        let name = tun.name().to_owned();
+        let (device, name) = self.make(kernels.clone())?;
         let clock = Clock::start();
         let device: Box<dyn Device> = match &self.pcap {
-            None => Box::new(tun),
+            None => device,
             Some(path) => {
-                let recorder = Recorder::create(tun, path, clock);
+                let recorder = Recorder::create(device, path, clock);
                 Box::new(recorder.or_fail(format!("creating {}", path.display()))?)
             }
         };
         Ok(Opened { device, clock, name, kernels })
+    }
+
+    /// The device without capture, and its name.
+    fn make(&self, addresses: Vec<Cidr>) -> Result<(Box<dyn Device>, String), Failure> {
+        let (name, mtu) = (self.dev.clone().unwrap_or_default(), self.mtu);
+        if self.tap {
+            let own_addresses = self.addr.clone();
+            let config = TapConfig { name, addresses, own_addresses, mtu, ..TapConfig::default() };
+            let tap = Tap::create(&config).or_fail("making the device")?;
+            let name = tap.name().to_owned();
+            Ok((Box::new(tap), name))
+        } else {
+            let config = TunConfig { name, addresses, mtu, ..TunConfig::default() };
+            let tun = Tun::create(&config).or_fail("making the device")?;
+            let name = tun.name().to_owned();
+            Ok((Box::new(tun), name))
+        }
     }
 
     /// What the kernel's end gets.

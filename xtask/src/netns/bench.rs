@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use sockeye::Host;
 use sockeye_device::netns::{Namespace, Settings, enter_user_namespace};
 use sockeye_device::pcapng::Recorder;
-use sockeye_device::{Clock, Tun, TunConfig};
+use sockeye_device::{Clock, Device, Tap, TapConfig, Tun, TunConfig};
 
 use crate::shell::{Outcome, root};
 
@@ -52,12 +52,26 @@ impl Bench {
             addresses: vec!["10.9.0.1/24".parse()?, "fd09::1/64".parse()?],
             ..TunConfig::default()
         };
-        let tun = Tun::create(&config)?;
+        self.host_on(Tun::create(&config)?)
+    }
+
+    /// A host of ours on a TAP device, captured.
+    pub fn host_on_ethernet(&self) -> Outcome<Host> {
+        let config = TapConfig {
+            name: DEVICE.to_owned(),
+            addresses: vec!["10.9.0.1/24".parse()?, "fd09::1/64".parse()?],
+            own_addresses: vec!["10.9.0.2/24".parse()?, "fd09::2/64".parse()?],
+            ..TapConfig::default()
+        };
+        self.host_on(Tap::create(&config)?)
+    }
+
+    fn host_on(&self, device: impl Device + 'static) -> Outcome<Host> {
         let clock = Clock::start();
         let builder = Host::builder().clock(clock).address("10.9.0.2/24".parse()?).address("fd09::2/64".parse()?);
         let host = match &self.capture {
-            Some(path) => builder.device(Recorder::create(tun, path, clock)?).start()?,
-            None => builder.device(tun).start()?,
+            Some(path) => builder.device(Recorder::create(device, path, clock)?).start()?,
+            None => builder.device(device).start()?,
         };
         Ok(host)
     }

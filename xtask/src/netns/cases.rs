@@ -23,6 +23,7 @@ macro_rules! cases {
 pub const CASES: &[Case] = cases![
     kernel_peers::kernel_client_is_echoed: "the kernel's client, our echo server, both families",
     kernel_peers::our_client_reaches_a_kernel_server: "our client, the kernel's server, both families",
+    kernel_peers::ethernet_carries_it_as_well: "both again over TAP: ARP and neighbour discovery on the way",
     kernel_peers::either_end_may_close_first: "the client closes first, then the server, both ways",
     kernel_peers::a_closed_port_refuses: "connecting to a closed port fails at once, both ways",
     kernel_peers::resets_are_told_to_both_ends: "a reset arrives as one, both ways",

@@ -49,8 +49,19 @@ fn echoed(mut stream: std::net::TcpStream, text: &[u8]) -> Outcome {
 //= rfc9293#MUST-3
 /// Case: see the table.
 pub fn kernel_client_is_echoed(bench: &Bench) -> Outcome {
-    let host = bench.host()?;
-    serve_echo(&host, 7)?;
+    kernel_clients_on(&bench.host()?)
+}
+
+/// Case: see the table.
+pub fn ethernet_carries_it_as_well(bench: &Bench) -> Outcome {
+    let host = bench.host_on_ethernet()?;
+    // We ask for the kernel's address first, then it for ours.
+    our_clients_on(&host)?;
+    kernel_clients_on(&host)
+}
+
+fn kernel_clients_on(host: &Host) -> Outcome {
+    serve_echo(host, 7)?;
     for (_, ours) in FAMILIES {
         for length in [0, 1, 1460, 1_000_000] {
             echoed(kernel_connect((ours, 7).into())?, &text(length))?;
@@ -61,7 +72,10 @@ pub fn kernel_client_is_echoed(bench: &Bench) -> Outcome {
 
 /// Case: see the table.
 pub fn our_client_reaches_a_kernel_server(bench: &Bench) -> Outcome {
-    let host = bench.host()?;
+    our_clients_on(&bench.host()?)
+}
+
+fn our_clients_on(host: &Host) -> Outcome {
     for (kernel, _) in FAMILIES {
         let listener = std::net::TcpListener::bind((kernel, 7))?;
         let server = thread::spawn(move || -> std::io::Result<()> {
@@ -73,7 +87,7 @@ pub fn our_client_reaches_a_kernel_server(bench: &Bench) -> Outcome {
             Ok(())
         });
         for length in [0, 1, 1_000_000] {
-            let stream = TcpStream::connect(&host, (kernel, 7))?;
+            let stream = TcpStream::connect(host, (kernel, 7))?;
             let sent = text(length);
             let received = thread::scope(|scope| -> Outcome<Vec<u8>> {
                 let writer = scope.spawn(|| (&stream).write_all(&sent).and_then(|()| stream.shutdown(Shutdown::Write)));

@@ -6,4 +6,5 @@
 mod host;
 mod netlink;
 mod netns;
+mod tap;
 mod tun;
