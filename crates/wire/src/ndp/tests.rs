@@ -1,3 +1,5 @@
+//! Neighbour discovery, message by message.
+
 use super::*;
 
 const ROUTER: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 1);

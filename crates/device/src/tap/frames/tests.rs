@@ -1,15 +1,17 @@
+//! The host on the link beside a neighbour made of the same code, and beside liars.
+
 use super::*;
 
 const WE: MacAddr = MacAddr([2, 0, 0, 0, 0, 2]);
 const THEY: MacAddr = MacAddr([2, 0, 0, 0, 0, 1]);
 
-/// 10.9.0.2 and fd09::2.
+/// 10.9.0.2 and `fd09::2`.
 fn host() -> Host {
     let networks = ["10.9.0.2/24", "fd09::2/64"].map(|text| text.parse().unwrap()).to_vec();
     Host::new(WE, Routes::new(networks, Vec::new()))
 }
 
-/// 10.9.0.1 and fd09::1.
+/// 10.9.0.1 and `fd09::1`.
 fn neighbor() -> Host {
     let networks = ["10.9.0.1/24", "fd09::1/64"].map(|text| text.parse().unwrap()).to_vec();
     Host::new(THEY, Routes::new(networks, Vec::new()))

@@ -1,3 +1,5 @@
+//! The cache in virtual time.
+
 use super::*;
 
 type Cache = NeighborCache<u32>;
