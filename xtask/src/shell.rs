@@ -26,8 +26,15 @@ pub fn run(command: &mut Command) -> Outcome {
     if status.success() { Ok(()) } else { Err(format!("{} failed: {status}", name(command)).into()) }
 }
 
-/// Runs a command, its standard output shown as it comes and returned; the second value tells whether it succeeded.
-pub fn run_and_keep(command: &mut Command) -> Outcome<(String, bool)> {
+/// What of a command's standard output is shown as it comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Show {
+    All,
+    Nothing,
+}
+
+/// Runs a command and returns its standard output; the second value tells whether it succeeded.
+pub fn run_and_keep(command: &mut Command, show: Show) -> Outcome<(String, bool)> {
     let mut child = command
         .stdout(Stdio::piped())
         .spawn()
@@ -36,7 +43,9 @@ pub fn run_and_keep(command: &mut Command) -> Outcome<(String, bool)> {
     if let Some(output) = child.stdout.take() {
         for line in BufReader::new(output).lines() {
             let line = line?;
-            println!("{line}");
+            if show == Show::All {
+                println!("{line}");
+            }
             kept.push_str(&line);
             kept.push('\n');
         }

@@ -3,8 +3,8 @@
 use std::fs;
 use std::time::Instant;
 
-use crate::conformance::{self, results::Results};
-use crate::shell::{Outcome, cargo, root, run};
+use crate::conformance::{self, Results};
+use crate::shell::{Outcome, Show, cargo, root, run};
 use crate::{netns, setup};
 
 /// Run all tests.
@@ -54,24 +54,34 @@ pub fn run_stages(arguments: &Arguments) -> Outcome {
         run(cargo().args(["doc", "--quiet", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"))
     });
     stages.run("unit, property and simulated tests", || {
-        let (output, succeeded) = conformance::run_tests()?;
+        let (output, succeeded) = conformance::run_tests(Show::All)?;
         results.add(&output);
+        keep("cargo-test.txt", &output)?;
         if succeeded { Ok(()) } else { Err("see above".into()) }
     });
     if !arguments.quick {
         stages.run("real peers in network namespaces", || {
             let summary = netns::run_cases(None)?;
-            results.add(&serde_json::to_string(&summary)?);
+            let output = serde_json::to_string(&summary)?;
+            results.add(&output);
+            keep("netns-test.json", &output)?;
             if summary.failed == 0 { Ok(()) } else { Err(format!("{} cases failed", summary.failed).into()) }
         });
     }
     stages.run("conformance", || {
         let report = conformance::build(&results)?;
         let page = root().join("target/conformance.html");
-        fs::write(&page, conformance::page(&report))?;
+        conformance::write_page(&report, &page)?;
         println!("{}\n{}\ntarget/conformance.html has every row", report.table(), report.summary());
         Ok(())
     });
     println!("\n{} passed, {} failed", results.count_passed, results.count_failed);
     if stages.failed.is_empty() { Ok(()) } else { Err(format!("failed: {}", stages.failed.join(", ")).into()) }
+}
+
+/// Leaves the output of tests in target/test-results, for `cargo xtask conformance --results`.
+fn keep(name: &str, output: &str) -> Outcome {
+    let directory = root().join("target/test-results");
+    fs::create_dir_all(&directory)?;
+    fs::write(directory.join(name), output).map_err(Into::into)
 }
