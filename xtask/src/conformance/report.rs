@@ -245,6 +245,7 @@ pub mod tests {
     use std::path::PathBuf;
 
     use super::super::tables::Rfc;
+    use super::Verdict::{Done, Excused, Failing, NotRun, Open, Unclaimed, Untested};
     use super::*;
 
     fn tables() -> Tables {
@@ -302,7 +303,6 @@ pub mod tests {
     #[test]
     fn code_tests_and_results_make_the_verdict() {
         let verdicts = report().chapters[0].entries.iter().map(Entry::verdict).collect::<Vec<_>>();
-        use Verdict::{Done, Excused, Failing, NotRun, Open, Unclaimed, Untested};
         assert_eq!(verdicts, [Done, Excused, Failing, Done, NotRun, Unclaimed, Untested, Open]);
     }
 
