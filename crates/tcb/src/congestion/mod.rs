@@ -1,7 +1,7 @@
-//! Congestion control: samples in, a window out. Knows nothing of the connection.
+//! Congestion control: samples in, a window and a rate out. Knows nothing of the connection.
 //!
 //! What is lost and what may be sent again is for the recovery to decide; an algorithm only answers how much may be on
-//! its way.
+//! its way, and how fast it may leave. Units are octets, octets a second, and our own [`Instant`].
 
 mod newreno;
 
@@ -12,38 +12,157 @@ use sockeye_wire::Instant;
 
 pub use newreno::NewReno;
 
-/// What one ACK of new data tells.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What one ACK tells.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct AckSample {
     /// When it was processed.
     pub now: Instant,
-    /// Octets acknowledged by it for the first time.
+    /// Octets delivered, as far as this ACK is the first to tell: acknowledged by it, cumulatively or selectively.
     pub newly_acked: u32,
+    /// Octets that it made the recovery hold lost.
+    pub newly_lost: u32,
     /// Octets in flight before it.
+    pub prior_in_flight: u32,
+    /// Octets in flight after it.
     pub in_flight: u32,
     /// The round-trip time that it measured, if it did.
     pub rtt: Option<Duration>,
+    /// The least round-trip time of the last ten seconds, once there is one.
+    pub min_rtt: Option<Duration>,
+    /// The smoothed round-trip time, once there is one.
+    pub srtt: Option<Duration>,
     /// True if the application, or the peer's window, kept the congestion window from being filled: such an ACK proves
     /// nothing about the path.
     pub app_limited: bool,
+    /// A loss is being repaired while ACKs come: the window is the recovery's (PRR, RFC 6937) until it is over.
+    pub recovering: bool,
+    /// Octets of `newly_acked` of which the peer says that the network marked them (RFC 3168).
+    pub marked: u32,
+    /// Octets delivered over the life of the connection, this ACK included.
+    pub delivered: u64,
+    /// `delivered` as it was when the newest segment that this ACK tells of was sent. A round trip begins when it reaches
+    /// the `delivered` of the ACK that began the last one.
+    pub prior_delivered: u64,
+    /// The rate at which the path delivered, if this ACK measured it.
+    pub rate: Option<RateSample>,
 }
 
-/// A congestion control algorithm. Units are octets throughout.
+/// A rate at which the path delivered (draft-ietf-ccwg-bbr section 4.1).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RateSample {
+    /// Octets delivered over the interval.
+    pub delivered: u32,
+    /// Octets lost over the interval.
+    pub lost: u32,
+    /// Octets of `delivered` that the network marked.
+    pub marked: u32,
+    /// The longer of the time that sending and that acknowledging them took.
+    pub interval: Duration,
+    /// Octets in flight when the newest segment that the ACK tells of was sent, that segment included.
+    pub tx_in_flight: u32,
+    /// True if the application didn't fill the path: the rate is a lower bound.
+    pub app_limited: bool,
+}
+
+impl RateSample {
+    /// Octets a second.
+    pub fn rate(&self) -> u64 {
+        let nanos = self.interval.as_nanos().max(1);
+        u64::try_from(u128::from(self.delivered) * 1_000_000_000 / nanos).unwrap_or(u64::MAX)
+    }
+}
+
+/// A segment, or several sent together, that the recovery has just found lost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LostSegment {
+    /// When it was found lost.
+    pub now: Instant,
+    /// Its octets.
+    pub octets: u32,
+    /// Octets in flight when it was sent, itself included.
+    pub tx_in_flight: u32,
+    /// Octets lost since it was sent, itself included.
+    pub lost_since_sent: u32,
+    /// `delivered` of [`AckSample`] when it was sent.
+    pub prior_delivered: u64,
+    /// The application didn't fill the path then.
+    pub app_limited: bool,
+}
+
+/// What an algorithm tells about itself, for `TcpInfo`, plots and tables. Zero or empty where it has no such thing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Details {
+    /// The phase that it is in, such as `slow start` or `probe bw: up`.
+    pub phase: &'static str,
+    /// Its estimate of the path's bandwidth, in octets a second.
+    pub bandwidth: u64,
+    /// Its estimate of the path's round-trip propagation time.
+    pub min_rtt: Duration,
+    /// Its gain for pacing and for the window, in hundredths.
+    pub pacing_gain: u16,
+    /// Its gain for the window, in hundredths.
+    pub cwnd_gain: u16,
+    /// The estimate of the marked fraction (alpha of RFC 8257), in 1/1024.
+    pub marked_fraction: u16,
+}
+
+/// How an algorithm uses Explicit Congestion Notification.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum EcnUse {
+    /// A mark is answered as a loss is, once a window: [`CongestionControl::on_ecn`] (RFC 3168).
+    #[default]
+    Classic,
+    /// Marks are counted: the receiver echoes each change, the sender hears of the marked octets in
+    /// [`AckSample::marked`] (RFC 8257).
+    Counting,
+}
+
+/// A congestion control algorithm.
+///
+/// Of the calls that follow from one ACK [`Self::on_segment_lost`] comes first, then [`Self::on_loss`] or
+/// [`Self::on_ecn`] if it begins a recovery, then [`Self::on_ack`], then [`Self::on_recovered`] or [`Self::undo`].
 pub trait CongestionControl: Debug + Send + Sync {
     /// A short name, such as `newreno`.
     fn name(&self) -> &'static str;
 
-    /// The congestion window: how much may be in flight.
+    /// The congestion window: octets that may be in flight.
     fn cwnd(&self) -> u32;
 
-    /// The slow start threshold.
+    /// The slow start threshold, in octets; `u32::MAX` while there is none.
     fn ssthresh(&self) -> u32;
 
-    /// New data was acknowledged, and nothing is being repaired, or what is being repaired was lost to a timeout.
+    /// The rate at which segments may leave, in octets a second; `None` leaves it to the connection, which takes twice
+    /// the window in a smoothed round-trip time in slow start and 1.2 times outside it, as Linux.
+    fn pacing_rate(&self) -> Option<u64> {
+        None
+    }
+
+    /// True if the window shrinks by proportional rate reduction (RFC 6937) while a loss is repaired; false if the
+    /// algorithm's own window holds then too.
+    fn uses_prr(&self) -> bool {
+        true
+    }
+
+    /// What it does with marks of the network.
+    fn ecn(&self) -> EcnUse {
+        EcnUse::Classic
+    }
+
+    /// An ACK that delivered something new. While [`AckSample::recovering`], an algorithm that
+    /// [uses PRR](Self::uses_prr) doesn't grow.
     fn on_ack(&mut self, sample: &AckSample);
+
+    /// The recovery holds a segment lost; told for each, also while a loss is being repaired.
+    fn on_segment_lost(&mut self, _lost: &LostSegment) {}
 
     /// A loss was found while ACKs still come, the first in this window of data; `flight` octets were outstanding.
     fn on_loss(&mut self, now: Instant, flight: u32);
+
+    /// The peer tells of a mark, the first in this window of data; `flight` octets were outstanding. By default a loss
+    /// (RFC 3168 section 6.1.2).
+    fn on_ecn(&mut self, now: Instant, flight: u32) {
+        self.on_loss(now, flight);
+    }
 
     /// All that was outstanding at the loss is acknowledged; `flight` octets are outstanding now.
     fn on_recovered(&mut self, now: Instant, flight: u32);
@@ -52,12 +171,25 @@ pub trait CongestionControl: Debug + Send + Sync {
     /// before.
     fn on_timeout(&mut self, now: Instant, flight: u32, again: bool);
 
+    /// The last [`Self::on_loss`] or [`Self::on_timeout`] answered a loss that was none: what it took is given back
+    /// (RFC 4015). The sender sees to it that no burst follows.
+    fn undo(&mut self, now: Instant);
+
+    /// Something leaves: `in_flight` octets were in flight before it; `app_limited` if the application hadn't filled the
+    /// path.
+    fn on_sent(&mut self, _now: Instant, _in_flight: u32, _octets: u32, _app_limited: bool) {}
+
     /// Nothing was sent for longer than the retransmission timeout, and now something will be.
     fn on_idle(&mut self, now: Instant);
 
-    /// Segments now carry `mss` octets of text. Called first of all, and again when the path proves narrower.
+    /// Segments now carry `mss` octets of text. Called first of all, and again when the path proves narrower or wider.
     fn set_mss(&mut self, mss: u16);
 
     /// The handshake needed more than one retransmission of a SYN: begin with one segment (RFC 6928 section 2).
     fn on_lost_handshake(&mut self);
+
+    /// What it has to tell about itself.
+    fn details(&self) -> Details {
+        Details::default()
+    }
 }

@@ -23,13 +23,15 @@ pub struct NewReno {
     acked: u32,
     /// Slow start repairs what a timeout lost.
     after_timeout: bool,
+    /// Window and threshold before the last reduction, to be given back if there was no loss.
+    before: Option<(u32, u32)>,
 }
 
 impl NewReno {
     /// An algorithm that begins with `initial` segments, 10 by RFC 6928.
     pub const fn new(initial: u8) -> Self {
         //= rfc5681#3.1-6
-        Self { cwnd: 0, ssthresh: u32::MAX, mss: 0, initial, acked: 0, after_timeout: false }
+        Self { cwnd: 0, ssthresh: u32::MAX, mss: 0, initial, acked: 0, after_timeout: false, before: None }
     }
 
     //= rfc6928#2-2
@@ -62,7 +64,7 @@ impl CongestionControl for NewReno {
     }
 
     fn on_ack(&mut self, sample: &AckSample) {
-        if sample.app_limited {
+        if sample.app_limited || sample.recovering {
             return; // a window that was not filled proves nothing about the path (RFC 7661 section 4)
         }
         //= rfc9293#MUST-19
@@ -90,6 +92,7 @@ impl CongestionControl for NewReno {
     }
 
     fn on_loss(&mut self, _now: Instant, flight: u32) {
+        self.before = Some((self.cwnd, self.ssthresh));
         self.ssthresh = self.half(flight);
         // The three segments that left the network count as gone in the recovery's own account of what is in flight,
         // so the window isn't inflated by them, nor by those that leave later.
@@ -105,12 +108,20 @@ impl CongestionControl for NewReno {
     fn on_timeout(&mut self, _now: Instant, flight: u32, again: bool) {
         //= rfc5681#3.1-18
         if !again {
+            self.before = Some((self.cwnd, self.ssthresh));
             self.ssthresh = self.half(flight);
         }
         //= rfc5681#3.1-19
         self.cwnd = self.mss;
         self.acked = 0;
         self.after_timeout = true;
+    }
+
+    fn undo(&mut self, _now: Instant) {
+        if let Some((cwnd, ssthresh)) = self.before.take() {
+            self.cwnd = self.cwnd.max(cwnd);
+            self.ssthresh = self.ssthresh.max(ssthresh);
+        }
     }
 
     //= rfc5681#4.1-1
@@ -145,7 +156,7 @@ mod tests {
     }
 
     fn ack(newly_acked: u32) -> AckSample {
-        AckSample { now: NOW, newly_acked, in_flight: 1 << 20, rtt: None, app_limited: false }
+        AckSample { now: NOW, newly_acked, ..AckSample::default() }
     }
 
     //= rfc6928#2-2
@@ -208,6 +219,17 @@ mod tests {
         let mut reno = reno();
         reno.on_timeout(NOW, 30_000, false);
         reno.on_ack(&ack(5000));
+        assert_eq!(reno.cwnd(), 2000);
+    }
+
+    #[test]
+    fn a_reduction_without_a_loss_is_undone_once() {
+        let mut reno = reno();
+        reno.on_timeout(NOW, 10_000, false);
+        reno.undo(NOW);
+        assert_eq!((reno.cwnd(), reno.ssthresh()), (10_000, u32::MAX));
+        reno.on_loss(NOW, 10_000);
+        reno.on_recovered(NOW, 0);
         assert_eq!(reno.cwnd(), 2000);
     }
 

@@ -127,7 +127,9 @@ impl Recovery {
         self.outstanding = self.outstanding.take().filter(|outstanding| !outstanding.is_empty());
         self.timeouts = 0;
         let rtt = acked.sent_once_at.map(|sent_at| now.since(sent_at));
-        let sample = AckSample { now, newly_acked: acked.octets, in_flight, rtt, app_limited };
+        let newly_acked = acked.octets;
+        let sample =
+            AckSample { now, newly_acked, prior_in_flight: in_flight, rtt, app_limited, ..AckSample::default() };
         match self.phase {
             Phase::Open => congestion.on_ack(&sample),
             Phase::Loss => {
