@@ -5,7 +5,8 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use clap::Args;
-use sockeye::Host;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use sockeye::{Algorithm, Host};
 use sockeye_device::pcapng::Recorder;
 use sockeye_device::{Cidr, Clock, Device, Tap, TapConfig, Tun, TunConfig};
 
@@ -33,6 +34,13 @@ pub struct DeviceArgs {
     /// Write all packets to a pcapng file, for Wireshark, tcpdump or `sockeye dump`
     #[arg(long, value_name = "FILE")]
     pub pcap: Option<PathBuf>,
+    /// The congestion control
+    #[arg(long, value_name = "NAME", help_heading = "TCP", default_value_t, value_parser = congestion_control())]
+    pub cc: Algorithm,
+}
+
+fn congestion_control() -> impl TypedValueParser<Value = Algorithm> {
+    PossibleValuesParser::new(Algorithm::all().iter().map(Algorithm::name)).try_map(|name| name.parse::<Algorithm>())
 }
 
 /// A device that was made, not yet in use.
@@ -45,6 +53,8 @@ pub struct Opened {
     pub name: String,
     /// The addresses of the kernel's end.
     pub kernels: Vec<Cidr>,
+    /// The congestion control.
+    pub cc: Algorithm,
 }
 
 impl DeviceArgs {
@@ -63,7 +73,7 @@ impl DeviceArgs {
                 Box::new(recorder.or_fail(format!("creating {}", path.display()))?)
             }
         };
-        Ok(Opened { device, clock, name, kernels })
+        Ok(Opened { device, clock, name, kernels, cc: self.cc })
     }
 
     /// The device without capture, and its name.
@@ -107,7 +117,7 @@ impl Opened {
     /// # Errors
     /// When the process has no descriptors or threads left.
     pub fn run(self, addresses: &[Cidr]) -> Result<Link, Failure> {
-        let builder = Host::builder().device(self.device).clock(self.clock);
+        let builder = Host::builder().device(self.device).clock(self.clock).congestion_control(self.cc);
         let builder = addresses.iter().fold(builder, |builder, address| builder.address(*address));
         let host = builder.start().or_fail("starting the host")?;
         let ours = addresses.iter().map(|address| address.address()).collect();

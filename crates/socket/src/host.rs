@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sockeye_device::{Capabilities, Cidr, Clock, Device, Tun, TunConfig, memory};
+use sockeye_tcb::congestion::Algorithm;
 use sockeye_tcb::{Config, TcpInfo};
 
 use crate::shard::Running;
@@ -162,6 +163,13 @@ impl HostBuilder {
     #[must_use]
     pub fn tcp(self, tcp: Config) -> Self {
         Self { tcp, ..self }
+    }
+
+    /// The congestion control of those connections: [`Config::congestion`]. Call it after [`Self::tcp`].
+    #[must_use]
+    pub fn congestion_control(mut self, algorithm: Algorithm) -> Self {
+        self.tcp.congestion = algorithm;
+        self
     }
 
     /// What all that must not be guessed is drawn from: initial sequence numbers, ports, keys. Default: the operating

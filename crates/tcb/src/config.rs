@@ -2,6 +2,8 @@
 
 use core::time::Duration;
 
+use crate::congestion::Algorithm;
+
 /// The settings of a connection, shared by all that were opened with the same ones.
 ///
 /// ```
@@ -53,6 +55,8 @@ pub struct Config {
     pub sack: bool,
     /// Segments in the initial window (RFC 6928). Default 10.
     pub initial_window: u8,
+    /// The congestion control. Default [`Algorithm::default`].
+    pub congestion: Algorithm,
     /// The least that the RTO stands above the smoothed RTT. Default 200 ms, as Linux; RFC 6298 floors the RTO at 1 s.
     pub min_rto: Duration,
     /// The most that the RTO backs off to: at least 60 s (RFC 6298 section 2.5). Default 120 s.
@@ -105,6 +109,7 @@ impl Default for Config {
             timestamps: true,
             sack: true,
             initial_window: 10,
+            congestion: Algorithm::default(),
             min_rto: Duration::from_millis(200),
             max_rto: Duration::from_mins(2),
             granularity: Duration::from_millis(1),

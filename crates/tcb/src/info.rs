@@ -3,6 +3,7 @@
 use core::time::Duration;
 
 use crate::State;
+use crate::congestion::Details;
 
 /// A snapshot of a connection, in the spirit of Linux's `tcp_info`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,6 +20,10 @@ pub struct TcpInfo {
     pub rto: Duration,
     /// From our SYN to ESTABLISHED; zero until then.
     pub handshake: Duration,
+    /// The name of the congestion control.
+    pub congestion_control: &'static str,
+    /// What it has to tell about itself.
+    pub congestion: Details,
     /// The congestion window, in octets.
     pub cwnd: u32,
     /// The slow start threshold, in octets.

@@ -10,7 +10,7 @@ use core::time::Duration;
 use sockeye_wire::{Instant, SeqNumber};
 
 use crate::challenge::Challenge;
-use crate::congestion::{CongestionControl, NewReno};
+use crate::congestion::CongestionControl;
 use crate::event::Notices;
 use crate::negotiated::Negotiated;
 use crate::recovery::Recovery;
@@ -115,7 +115,7 @@ impl Tcb {
             send: SendSide::new(iss),
             recv: RecvSide::new(SeqNumber::default(), agreed, window, config.receive_buffer, 0, now),
             recovery: Recovery::new(iss),
-            congestion: Box::new(NewReno::new(config.initial_window)),
+            congestion: config.congestion.make(config.initial_window),
             rtt: Rtt::new(&config),
             deadlines: Deadlines::NONE,
             challenge: Challenge::default(),
@@ -243,6 +243,8 @@ impl Tcb {
             rttvar: self.rtt.rttvar(),
             rto: self.rtt.rto(),
             handshake: self.times.handshake,
+            congestion_control: self.congestion.name(),
+            congestion: self.congestion.details(),
             cwnd: self.congestion.cwnd(),
             ssthresh: self.congestion.ssthresh(),
             snd_wnd: self.send.snd_wnd(),

@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
+use sockeye_tcb::congestion::Algorithm;
 use sockeye_tcb::{Config, TcpInfo};
 
 use super::connection::{Chunks, Connection};
@@ -294,6 +295,24 @@ impl TcpStream {
     pub fn ttl(&self) -> io::Result<u32> {
         let id = self.connection.id;
         self.connection.running.shard.call(|locked, _now| locked.stack.hop_limit(id)).map(u32::from).ok_or_else(gone)
+    }
+
+    /// Goes on under another congestion control, one of [`Algorithm::all`] by its name, as with the kernel's
+    /// `TCP_CONGESTION`. For one of your own: [`Self::configure`] and [`Config::congestion`].
+    ///
+    /// # Errors
+    /// `InvalidInput` if none of this name is built in; `NotConnected` if the host was shut down.
+    pub fn set_congestion_control(&self, name: &str) -> io::Result<()> {
+        let algorithm = name.parse::<Algorithm>().map_err(|error| io::Error::new(ErrorKind::InvalidInput, error))?;
+        self.configure(|config| config.congestion = algorithm)
+    }
+
+    /// The congestion control that the connection runs under.
+    ///
+    /// # Errors
+    /// `NotConnected` if the host was shut down.
+    pub fn congestion_control(&self) -> io::Result<&'static str> {
+        Ok(self.info()?.congestion_control)
     }
 
     /// Changes settings of TCP: keep-alive, user timeout, delayed ACKs … Those that the SYN carried stay as they were

@@ -111,6 +111,9 @@ fn settings_are_kept_and_shared() {
     assert_eq!(clone.ttl().unwrap(), 17);
     assert_eq!(client.set_ttl(0).unwrap_err().kind(), ErrorKind::InvalidInput);
     assert_eq!(client.set_ttl(256).unwrap_err().kind(), ErrorKind::InvalidInput);
+    assert_eq!(client.set_congestion_control("vegas").unwrap_err().kind(), ErrorKind::InvalidInput);
+    client.set_congestion_control("newreno").unwrap();
+    assert_eq!(client.congestion_control().unwrap(), "newreno");
     client.set_linger(Some(Duration::ZERO)).unwrap();
     assert_eq!(clone.linger().unwrap(), Some(Duration::ZERO));
 }

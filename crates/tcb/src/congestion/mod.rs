@@ -3,6 +3,7 @@
 //! What is lost and what may be sent again is for the recovery to decide; an algorithm only answers how much may be on
 //! its way, and how fast it may leave. Units are octets, octets a second, and our own [`Instant`].
 
+mod algorithm;
 mod newreno;
 
 use core::fmt::Debug;
@@ -10,6 +11,7 @@ use core::time::Duration;
 
 use sockeye_wire::Instant;
 
+pub use algorithm::{Algorithm, UnknownAlgorithm};
 pub use newreno::NewReno;
 
 /// What one ACK tells.
@@ -184,6 +186,10 @@ pub trait CongestionControl: Debug + Send + Sync {
 
     /// Segments now carry `mss` octets of text. Called first of all, and again when the path proves narrower or wider.
     fn set_mss(&mut self, mss: u16);
+
+    /// The connection ran under `other` so far, which knows what the path takes: go on from there. Called after
+    /// [`Self::set_mss`]. By default the new one begins anew.
+    fn take_over(&mut self, _other: &dyn CongestionControl) {}
 
     /// The handshake needed more than one retransmission of a SYN: begin with one segment (RFC 6928 section 2).
     fn on_lost_handshake(&mut self);

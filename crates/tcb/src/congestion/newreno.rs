@@ -138,6 +138,11 @@ impl CongestionControl for NewReno {
         }
     }
 
+    fn take_over(&mut self, other: &dyn CongestionControl) {
+        self.cwnd = other.cwnd();
+        self.ssthresh = other.ssthresh();
+    }
+
     fn on_lost_handshake(&mut self) {
         self.cwnd = self.mss;
     }

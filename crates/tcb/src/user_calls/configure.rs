@@ -5,6 +5,7 @@ use alloc::sync::Arc;
 use sockeye_wire::Instant;
 
 use crate::Config;
+use crate::congestion::Algorithm;
 use crate::tcb::Tcb;
 use crate::timeouts::Timer;
 
@@ -14,8 +15,11 @@ impl Tcb {
     //= rfc9293#MUST-21
     //= rfc9293#MUST-24
     pub fn configure(&mut self, now: Instant, change: impl FnOnce(&mut Config)) {
-        let keep_alive = self.config.keep_alive;
+        let (keep_alive, congestion) = (self.config.keep_alive, self.config.congestion);
         change(Arc::make_mut(&mut self.config));
+        if self.config.congestion != congestion {
+            self.change_congestion_control();
+        }
         if self.config.keep_alive != keep_alive {
             self.unanswered_probes = 0;
             self.arm_keep_alive(now);
@@ -26,5 +30,21 @@ impl Tcb {
         if self.deadlines.is_set(Timer::Retransmit) && self.state.is_synchronized() {
             self.arm_retransmit(now);
         }
+    }
+
+    /// Goes on under another congestion control, from the window that there is (`TCP_CONGESTION` of Linux). The same as
+    /// [`Self::configure`] with another [`Config::congestion`].
+    pub fn set_congestion_control(&mut self, now: Instant, algorithm: Algorithm) {
+        self.configure(now, |config| config.congestion = algorithm);
+    }
+
+    fn change_congestion_control(&mut self) {
+        let mut next = self.config.congestion.make(self.config.initial_window);
+        // Before the SYNs have told the segment size there is no window either.
+        if self.send.mss() > 0 {
+            next.set_mss(self.send.mss());
+            next.take_over(self.congestion.as_ref());
+        }
+        self.congestion = next;
     }
 }

@@ -1,6 +1,7 @@
 //! How a connection behaves, seen from outside: through its public calls, in virtual time. A file a behaviour.
 
 mod close;
+mod congestion;
 mod hostile;
 mod open;
 mod outside;

@@ -1,0 +1,123 @@
+//! Which algorithm a connection runs under: a name and how to make one.
+
+use alloc::boxed::Box;
+use core::fmt;
+use core::str::FromStr;
+
+use super::{CongestionControl, NewReno};
+
+/// A kind of [`CongestionControl`], for [`Config::congestion`](crate::Config::congestion). Two of the same name are the
+/// same.
+///
+/// ```
+/// # use sockeye_tcb::Config;
+/// # use sockeye_tcb::congestion::Algorithm;
+/// let config = Config { congestion: "newreno".parse()?, ..Config::default() };
+/// assert_eq!(config.congestion, Algorithm::NEWRENO);
+/// # Ok::<(), sockeye_tcb::congestion::UnknownAlgorithm>(())
+/// ```
+#[derive(Clone, Copy)]
+pub struct Algorithm {
+    name: &'static str,
+    make: fn(u8) -> Box<dyn CongestionControl>,
+}
+
+impl Algorithm {
+    /// [`NewReno`]: slow start and congestion avoidance by RFC 5681.
+    pub const NEWRENO: Self = Self::new("newreno", |initial| Box::new(NewReno::new(initial)));
+
+    /// One of your own: its name, in lower case, and how to make it for a connection, given how many segments the
+    /// initial window has ([`Config::initial_window`](crate::Config::initial_window)).
+    pub const fn new(name: &'static str, make: fn(u8) -> Box<dyn CongestionControl>) -> Self {
+        Self { name, make }
+    }
+
+    /// All that are built in.
+    pub const fn all() -> &'static [Self] {
+        &[Self::NEWRENO]
+    }
+
+    /// Its name, as [`CongestionControl::name`] tells it too.
+    pub const fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// One for a new connection.
+    pub(crate) fn make(self, initial_window: u8) -> Box<dyn CongestionControl> {
+        (self.make)(initial_window)
+    }
+}
+
+impl Default for Algorithm {
+    fn default() -> Self {
+        Self::NEWRENO
+    }
+}
+
+impl PartialEq for Algorithm {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+impl Eq for Algorithm {}
+
+impl fmt::Debug for Algorithm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Algorithm({})", self.name)
+    }
+}
+
+impl fmt::Display for Algorithm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name)
+    }
+}
+
+impl FromStr for Algorithm {
+    type Err = UnknownAlgorithm;
+
+    fn from_str(name: &str) -> Result<Self, UnknownAlgorithm> {
+        // As Linux calls it.
+        let name = if name == "reno" { "newreno" } else { name };
+        Self::all().iter().copied().find(|algorithm| algorithm.name == name).ok_or(UnknownAlgorithm)
+    }
+}
+
+/// No algorithm of this name is built in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UnknownAlgorithm;
+
+impl fmt::Display for UnknownAlgorithm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("no such congestion control; there are")?;
+        for (index, algorithm) in Algorithm::all().iter().enumerate() {
+            write!(f, "{} {algorithm}", if index == 0 { "" } else { "," })?;
+        }
+        Ok(())
+    }
+}
+
+impl core::error::Error for UnknownAlgorithm {}
+
+#[cfg(test)]
+mod tests {
+    use alloc::string::ToString;
+
+    use super::*;
+
+    #[test]
+    fn each_is_found_by_its_name_and_makes_what_it_says() {
+        for algorithm in Algorithm::all() {
+            assert_eq!(algorithm.to_string().parse(), Ok(*algorithm));
+            assert_eq!(algorithm.make(10).name(), algorithm.name());
+        }
+        assert_eq!("reno".parse(), Ok(Algorithm::NEWRENO));
+    }
+
+    #[test]
+    fn an_unknown_name_is_refused_with_those_that_are_known() {
+        let error = "vegas".parse::<Algorithm>().unwrap_err();
+        assert!(error.to_string().starts_with("no such congestion control; there are newreno"));
+    }
+}
