@@ -54,6 +54,9 @@ pub fn run_stages(arguments: &Arguments) -> Outcome {
         run(cargo().args(["doc", "--quiet", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"))
     });
     stages.run("unit, property and simulated tests", || {
+        if let Ok(seed) = std::env::var("PROPTEST_RNG_SEED") {
+            println!("property tests draw from seed {seed}; PROPTEST_RNG_SEED={seed} draws the same again");
+        }
         let (output, succeeded) = conformance::run_tests(Show::All)?;
         results.add(&output);
         keep("cargo-test.txt", &output)?;
