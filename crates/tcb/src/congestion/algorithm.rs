@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 use core::fmt;
 use core::str::FromStr;
 
-use super::{CongestionControl, NewReno};
+use super::{CongestionControl, Cubic, NewReno};
 
 /// A kind of [`CongestionControl`], for [`Config::congestion`](crate::Config::congestion). Two of the same name are the
 /// same.
@@ -23,6 +23,8 @@ pub struct Algorithm {
 }
 
 impl Algorithm {
+    /// [`Cubic`], the default: RFC 9438.
+    pub const CUBIC: Self = Self::new("cubic", |initial| Box::new(Cubic::new(initial)));
     /// [`NewReno`]: slow start and congestion avoidance by RFC 5681.
     pub const NEWRENO: Self = Self::new("newreno", |initial| Box::new(NewReno::new(initial)));
 
@@ -34,7 +36,7 @@ impl Algorithm {
 
     /// All that are built in.
     pub const fn all() -> &'static [Self] {
-        &[Self::NEWRENO]
+        &[Self::CUBIC, Self::NEWRENO]
     }
 
     /// Its name, as [`CongestionControl::name`] tells it too.
@@ -50,7 +52,7 @@ impl Algorithm {
 
 impl Default for Algorithm {
     fn default() -> Self {
-        Self::NEWRENO
+        Self::CUBIC
     }
 }
 
@@ -118,6 +120,6 @@ mod tests {
     #[test]
     fn an_unknown_name_is_refused_with_those_that_are_known() {
         let error = "vegas".parse::<Algorithm>().unwrap_err();
-        assert!(error.to_string().starts_with("no such congestion control; there are newreno"));
+        assert!(error.to_string().starts_with("no such congestion control; there are cubic, newreno"));
     }
 }

@@ -4,7 +4,11 @@
 //! its way, and how fast it may leave. Units are octets, octets a second, and our own [`Instant`].
 
 mod algorithm;
+mod cubic;
+mod hystart;
 mod newreno;
+mod rounds;
+mod validation;
 
 use core::fmt::Debug;
 use core::time::Duration;
@@ -12,7 +16,11 @@ use core::time::Duration;
 use sockeye_wire::Instant;
 
 pub use algorithm::{Algorithm, UnknownAlgorithm};
+pub use cubic::Cubic;
 pub use newreno::NewReno;
+
+/// The most that a window can be: the peer's is never larger (RFC 7323 section 2.3).
+const MAX_WINDOW: u32 = 1 << 30;
 
 /// What one ACK tells.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -198,4 +206,16 @@ pub trait CongestionControl: Debug + Send + Sync {
     fn details(&self) -> Details {
         Details::default()
     }
+}
+
+//= rfc6928#2-2
+/// IW: `min(10 * MSS, max(2 * MSS, 14600))`, 10 being what was asked for.
+fn initial_window(segments: u8, mss: u32) -> u32 {
+    let segments = u32::from(segments);
+    (segments * mss).min((2 * mss).max(segments * 1460))
+}
+
+/// `value * numerator / denominator`, without overflow on the way.
+fn mul_div(value: u32, numerator: u32, denominator: u32) -> u32 {
+    u32::try_from(u64::from(value) * u64::from(numerator) / u64::from(denominator.max(1))).unwrap_or(u32::MAX)
 }

@@ -2,9 +2,12 @@
 
 use sockeye_wire::Instant;
 
-use super::{AckSample, CongestionControl};
+use super::hystart::HyStart;
+use super::validation::Validation;
+use super::{AckSample, CongestionControl, Details, LostSegment, MAX_WINDOW, initial_window, mul_div};
 
-/// RFC 5681 with the initial window of RFC 6928.
+/// RFC 5681 with the initial window of RFC 6928, byte counting (RFC 3465), HyStart++ (RFC 9406), a window that is
+/// validated by use (RFC 7661), and a milder answer to marks (RFC 8511).
 ///
 /// ```
 /// # use sockeye_tcb::congestion::{CongestionControl, NewReno};
@@ -23,22 +26,27 @@ pub struct NewReno {
     acked: u32,
     /// Slow start repairs what a timeout lost.
     after_timeout: bool,
+    hystart: HyStart,
+    validation: Validation,
     /// Window and threshold before the last reduction, to be given back if there was no loss.
     before: Option<(u32, u32)>,
 }
 
 impl NewReno {
     /// An algorithm that begins with `initial` segments, 10 by RFC 6928.
-    pub const fn new(initial: u8) -> Self {
-        //= rfc5681#3.1-6
-        Self { cwnd: 0, ssthresh: u32::MAX, mss: 0, initial, acked: 0, after_timeout: false, before: None }
-    }
-
-    //= rfc6928#2-2
-    /// IW: `min(10 * MSS, max(2 * MSS, 14600))`, 10 being what was asked for.
-    fn initial_window(&self) -> u32 {
-        let segments = u32::from(self.initial);
-        (segments * self.mss).min((2 * self.mss).max(segments * 1460))
+    pub fn new(initial: u8) -> Self {
+        Self {
+            cwnd: 0,
+            //= rfc5681#3.1-6
+            ssthresh: u32::MAX,
+            mss: 0,
+            initial,
+            acked: 0,
+            after_timeout: false,
+            hystart: HyStart::new(),
+            validation: Validation::default(),
+            before: None,
+        }
     }
 
     //= rfc5681#3.1-17
@@ -47,6 +55,57 @@ impl NewReno {
     /// Equation 4: half of what was outstanding, at least two segments.
     fn half(&self, flight: u32) -> u32 {
         (flight / 2).max(2 * self.mss)
+    }
+
+    fn reduce_to(&mut self, threshold: u32) {
+        self.before = Some((self.cwnd, self.ssthresh));
+        self.ssthresh = threshold;
+        // The three segments that left the network count as gone in the recovery's own account of what is in flight,
+        // so the window isn't inflated by them, nor by those that leave later.
+        self.cwnd = threshold;
+        self.acked = 0;
+    }
+
+    //= rfc7661#4.4.3-1
+    /// The window has gone unused for long.
+    fn age(&mut self) {
+        self.remember();
+        self.cwnd = (self.cwnd / 2).max(initial_window(self.initial, self.mss));
+    }
+
+    /// What the path took last isn't forgotten: slow start leads back to it.
+    fn remember(&mut self) {
+        if self.ssthresh != u32::MAX {
+            self.ssthresh = self.ssthresh.max(mul_div(self.cwnd, 3, 4));
+        }
+    }
+
+    fn grow(&mut self, sample: &AckSample) {
+        let newly_acked = sample.newly_acked;
+        //= rfc9293#MUST-19
+        //= rfc5681#3.1-1
+        //= rfc5681#3.1-8
+        if self.cwnd < self.ssthresh {
+            //= rfc5681#3.1-9
+            //= rfc3465#2.2-1
+            //= rfc3465#2.3-4
+            // One segment an ACK after a timeout, when one ACK may tell of much that arrived before it.
+            let growth = match self.ssthresh {
+                _ if self.after_timeout => newly_acked.min(self.mss),
+                u32::MAX => self.hystart.growth(newly_acked),
+                _ => newly_acked,
+            };
+            self.cwnd = self.cwnd.saturating_add(growth.min(self.ssthresh - self.cwnd)).min(MAX_WINDOW);
+            return;
+        }
+        self.after_timeout = false;
+        //= rfc5681#3.1-13
+        //= rfc5681#3.1-14
+        self.acked = self.acked.saturating_add(newly_acked);
+        if self.acked >= self.cwnd {
+            self.acked -= self.cwnd;
+            self.cwnd = self.cwnd.saturating_add(self.mss).min(MAX_WINDOW);
+        }
     }
 }
 
@@ -64,77 +123,80 @@ impl CongestionControl for NewReno {
     }
 
     fn on_ack(&mut self, sample: &AckSample) {
-        if sample.app_limited || sample.recovering {
-            return; // a window that was not filled proves nothing about the path (RFC 7661 section 4)
+        self.validation.on_ack(sample, self.cwnd);
+        if self.validation.has_aged(sample.now) {
+            self.age();
         }
-        //= rfc9293#MUST-19
-        //= rfc5681#3.1-1
-        //= rfc5681#3.1-8
-        if self.cwnd < self.ssthresh {
-            //= rfc5681#3.1-9
-            //= rfc3465#2.2-1
-            //= rfc3465#2.3-2
-            //= rfc3465#2.3-4
-            // Two segments an ACK, so that delayed ACKs don't halve the rate; one after a timeout, when one ACK may tell
-            // of much that arrived before it (RFC 3465 section 2.3).
-            let limit = if self.after_timeout { self.mss } else { 2 * self.mss };
-            self.cwnd = self.cwnd.saturating_add(sample.newly_acked.min(limit));
-            return;
+        if self.ssthresh == u32::MAX && self.hystart.is_over(sample) {
+            self.ssthresh = self.cwnd;
         }
-        self.after_timeout = false;
-        //= rfc5681#3.1-13
-        //= rfc5681#3.1-14
-        self.acked = self.acked.saturating_add(sample.newly_acked);
-        if self.acked >= self.cwnd {
-            self.acked -= self.cwnd;
-            self.cwnd = self.cwnd.saturating_add(self.mss);
+        // A window that was not filled proves nothing about the path.
+        //= rfc7661#4.4-3
+        //= rfc7661#4.4-4
+        //= rfc3168#6.1.2-3
+        if !sample.app_limited && !sample.recovering && sample.marked == 0 {
+            self.grow(sample);
         }
+    }
+
+    fn on_segment_lost(&mut self, lost: &LostSegment) {
+        self.validation.on_lost(lost.octets);
     }
 
     fn on_loss(&mut self, _now: Instant, flight: u32) {
-        self.before = Some((self.cwnd, self.ssthresh));
-        self.ssthresh = self.half(flight);
-        // The three segments that left the network count as gone in the recovery's own account of what is in flight,
-        // so the window isn't inflated by them, nor by those that leave later.
-        self.cwnd = self.ssthresh;
-        self.acked = 0;
+        self.reduce_to(self.half(self.validation.on_loss(flight)));
     }
 
+    //= rfc8511#3-1
+    fn on_ecn(&mut self, _now: Instant, flight: u32) {
+        let reduced = mul_div(self.validation.on_loss(flight), 8, 10);
+        self.reduce_to(reduced.max(2 * self.mss));
+        //= rfc3168#6.1.2-1
+        self.cwnd = reduced.max(self.mss);
+    }
+
+    // What the recovery has left open doesn't leave as a burst: it is paced.
     //= rfc6582#3.2-4
-    fn on_recovered(&mut self, _now: Instant, flight: u32) {
-        self.cwnd = self.ssthresh.min(flight.max(self.mss) + self.mss);
+    fn on_recovered(&mut self, _now: Instant, _flight: u32) {
+        //= rfc7661#4.4.1-3
+        let threshold = self.ssthresh.saturating_sub(self.validation.on_recovered()).max(2 * self.mss);
+        self.ssthresh = threshold;
+        self.cwnd = self.cwnd.min(threshold);
     }
 
     fn on_timeout(&mut self, _now: Instant, flight: u32, again: bool) {
         //= rfc5681#3.1-18
         if !again {
-            self.before = Some((self.cwnd, self.ssthresh));
-            self.ssthresh = self.half(flight);
+            self.reduce_to(self.half(flight));
         }
         //= rfc5681#3.1-19
+        //= rfc6928#2-6
         self.cwnd = self.mss;
-        self.acked = 0;
         self.after_timeout = true;
+        self.validation.forget();
     }
 
     fn undo(&mut self, _now: Instant) {
         if let Some((cwnd, ssthresh)) = self.before.take() {
             self.cwnd = self.cwnd.max(cwnd);
             self.ssthresh = self.ssthresh.max(ssthresh);
+            self.after_timeout = false;
         }
     }
 
     //= rfc5681#4.1-1
     //= rfc5681#4.1-2
+    //= rfc6928#2-5
     fn on_idle(&mut self, _now: Instant) {
-        self.cwnd = self.cwnd.min(self.initial_window());
+        self.remember();
+        self.cwnd = self.cwnd.min(initial_window(self.initial, self.mss));
         self.acked = 0;
     }
 
     fn set_mss(&mut self, mss: u16) {
         self.mss = u32::from(mss);
         if self.cwnd == 0 {
-            self.cwnd = self.initial_window();
+            self.cwnd = initial_window(self.initial, self.mss);
         }
     }
 
@@ -145,6 +207,15 @@ impl CongestionControl for NewReno {
 
     fn on_lost_handshake(&mut self) {
         self.cwnd = self.mss;
+    }
+
+    fn details(&self) -> Details {
+        let phase = match self.cwnd < self.ssthresh {
+            true if self.hystart.is_conservative() => "conservative slow start",
+            true => "slow start",
+            false => "congestion avoidance",
+        };
+        Details { phase, ..Details::default() }
     }
 }
 
@@ -174,15 +245,41 @@ mod tests {
     }
 
     //= rfc5681#3.1-8
-    //= rfc5681#3.1-9
+    //= rfc3465#2.2-1
+    //= rfc9406#4.3-2
+    //= rfc9406#6-1
     #[test]
-    fn slow_start_grows_by_what_was_acknowledged_and_at_most_two_segments() {
+    fn slow_start_grows_by_what_was_acknowledged_up_to_the_threshold() {
         let mut reno = reno();
         reno.on_ack(&ack(1000));
         reno.on_ack(&ack(500));
         assert_eq!(reno.cwnd(), 11_500);
         reno.on_ack(&ack(60_000));
-        assert_eq!(reno.cwnd(), 13_500);
+        assert_eq!(reno.cwnd(), 71_500);
+        reno.on_loss(NOW, 70_000);
+        reno.on_idle(NOW);
+        assert_eq!((reno.cwnd(), reno.ssthresh()), (10_000, 35_000));
+        reno.on_ack(&ack(60_000));
+        assert_eq!(reno.cwnd(), 35_000);
+    }
+
+    //= rfc8511#3-1
+    //= rfc3168#6.1.2-1
+    #[test]
+    fn a_mark_takes_a_fifth_of_the_window_and_leaves_at_least_one_segment() {
+        let mut reno = reno();
+        reno.on_ecn(NOW, 10_000);
+        assert_eq!((reno.cwnd(), reno.ssthresh()), (8000, 8000));
+        (0..20).for_each(|_| reno.on_ecn(NOW, reno.cwnd()));
+        assert_eq!((reno.cwnd(), reno.ssthresh()), (1000, 2000));
+    }
+
+    //= rfc3168#6.1.2-3
+    #[test]
+    fn an_ack_that_tells_of_marks_does_not_grow_the_window() {
+        let mut reno = reno();
+        reno.on_ack(&AckSample { marked: 1000, ..ack(1000) });
+        assert_eq!(reno.cwnd(), 10_000);
     }
 
     //= rfc5681#3.1-13
@@ -233,9 +330,8 @@ mod tests {
         reno.on_timeout(NOW, 10_000, false);
         reno.undo(NOW);
         assert_eq!((reno.cwnd(), reno.ssthresh()), (10_000, u32::MAX));
-        reno.on_loss(NOW, 10_000);
-        reno.on_recovered(NOW, 0);
-        assert_eq!(reno.cwnd(), 2000);
+        reno.undo(NOW);
+        assert_eq!((reno.cwnd(), reno.ssthresh()), (10_000, u32::MAX));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use sockeye_tcb::congestion::Algorithm;
 use sockeye_tcb::{ClosedBecause, Config, Event, SoftError, State};
 use sockeye_wire::tcp::Flags;
 
@@ -126,7 +127,8 @@ fn the_timer_stops_when_everything_is_acknowledged() {
 //= rfc5681#4.3-3
 #[test]
 fn after_a_timeout_everything_is_sent_again_in_slow_start() {
-    let mut pair = Pair::established();
+    let mut pair = Pair::opening(Config { congestion: Algorithm::NEWRENO, ..config() }, config());
+    pair.run_for(Duration::from_millis(100));
     lose(&mut pair, &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
     pair.send(Side::A, text(9_880));
     pair.run_for(Duration::from_secs(3));
