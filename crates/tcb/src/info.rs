@@ -24,6 +24,8 @@ pub struct TcpInfo {
     pub congestion_control: &'static str,
     /// What it has to tell about itself.
     pub congestion: Details,
+    /// The rate at which text leaves at most, in octets a second; `None` while it isn't paced.
+    pub pacing_rate: Option<u64>,
     /// The congestion window, in octets.
     pub cwnd: u32,
     /// The slow start threshold, in octets.

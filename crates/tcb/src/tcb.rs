@@ -19,6 +19,7 @@ use crate::rtt::Rtt;
 use crate::segment_arrives::half_open::HalfOpen;
 use crate::segment_arrives::time_wait::TimeWait;
 use crate::send::SendSide;
+use crate::send::pacing::Pacer;
 use crate::state::Cause;
 use crate::timeouts::{Deadlines, Timer};
 use crate::{ClosedBecause, Config, Event, Header, State, TcpInfo};
@@ -39,6 +40,7 @@ pub struct Tcb {
     pub(crate) recv: RecvSide,
     pub(crate) recovery: Recovery,
     pub(crate) congestion: Box<dyn CongestionControl>,
+    pub(crate) pacer: Pacer,
     pub(crate) rtt: Rtt,
     pub(crate) deadlines: Deadlines,
     pub(crate) challenge: Challenge,
@@ -116,6 +118,7 @@ impl Tcb {
             recv: RecvSide::new(SeqNumber::default(), agreed, window, config.receive_buffer, 0, now),
             recovery: Recovery::new(iss),
             congestion: config.congestion.make(config.initial_window),
+            pacer: Pacer::default(),
             rtt: Rtt::new(&config),
             deadlines: Deadlines::NONE,
             challenge: Challenge::default(),
@@ -245,6 +248,7 @@ impl Tcb {
             handshake: self.times.handshake,
             congestion_control: self.congestion.name(),
             congestion: self.congestion.details(),
+            pacing_rate: self.pacing_rate(),
             cwnd: self.congestion.cwnd(),
             ssthresh: self.congestion.ssthresh(),
             snd_wnd: self.send.snd_wnd(),

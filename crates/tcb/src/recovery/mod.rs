@@ -204,6 +204,11 @@ impl Recovery {
         Some((seq, octets))
     }
 
+    /// True if something is to be sent again.
+    pub(crate) fn has_lost(&self) -> bool {
+        self.outstanding.as_ref().is_some_and(|outstanding| outstanding.has_lost())
+    }
+
     /// Forgets all.
     pub(crate) fn clear(&mut self) {
         self.outstanding = None;

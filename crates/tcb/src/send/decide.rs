@@ -10,6 +10,8 @@ pub(crate) struct Situation {
     pub(crate) usable: u32,
     /// What the congestion window still takes.
     pub(crate) congestion: u32,
+    /// What may leave at this instant at the pacing rate.
+    pub(crate) paced: u32,
     /// Eff.snd.MSS.
     pub(crate) mss: u32,
     /// Max(SND.WND): the largest window that the peer ever offered.
@@ -44,6 +46,8 @@ pub(crate) enum Hold {
     Window,
     /// The congestion window is full.
     Congestion,
+    /// It would leave faster than the pacing rate.
+    Pacing,
     /// Nagle waits for an ACK.
     Nagle,
     /// The application holds text back.
@@ -52,7 +56,7 @@ pub(crate) enum Hold {
 
 /// How much new text may leave now; whole segments if it is more than one.
 pub(crate) fn decide(situation: &Situation) -> Decision {
-    let Situation { unsent, usable, congestion, mss, .. } = *situation;
+    let Situation { unsent, usable, congestion, paced, mss, .. } = *situation;
     if unsent == 0 {
         return Decision::Hold(Hold::Nothing);
     }
@@ -64,12 +68,16 @@ pub(crate) fn decide(situation: &Situation) -> Decision {
     //= rfc9293#SHLD-28
     if offered >= mss {
         // A part of a segment isn't worth what congestion control has left: wait for room for a whole one.
-        let whole = offered.min(congestion) / mss * mss;
-        return if whole > 0 { Decision::Send(whole) } else { Decision::Hold(Hold::Congestion) };
+        return match offered.min(congestion) / mss * mss {
+            0 => Decision::Hold(Hold::Congestion),
+            _ if paced < mss => Decision::Hold(Hold::Pacing),
+            whole => Decision::Send(whole.min(paced)),
+        };
     }
     match small(situation, offered) {
         Some(hold) => Decision::Hold(hold),
         None if congestion < offered => Decision::Hold(Hold::Congestion),
+        None if paced < offered => Decision::Hold(Hold::Pacing),
         None => Decision::Send(offered),
     }
 }
@@ -104,6 +112,7 @@ mod tests {
         unsent: 5000,
         usable: 50_000,
         congestion: 10_000,
+        paced: u32::MAX,
         mss: 1000,
         max_window: 50_000,
         idle: true,
@@ -119,6 +128,14 @@ mod tests {
         assert_eq!(decide(&Situation { congestion: 2999, ..OPEN }), Decision::Send(2000));
         assert_eq!(decide(&Situation { usable: 3500, ..OPEN }), Decision::Send(3000));
         assert_eq!(decide(&Situation { congestion: 999, ..OPEN }), Decision::Hold(Hold::Congestion));
+    }
+
+    #[test]
+    fn pacing_holds_what_the_windows_allow() {
+        assert_eq!(decide(&Situation { paced: 2000, ..OPEN }), Decision::Send(2000));
+        assert_eq!(decide(&Situation { paced: 0, ..OPEN }), Decision::Hold(Hold::Pacing));
+        assert_eq!(decide(&Situation { paced: 0, congestion: 0, ..OPEN }), Decision::Hold(Hold::Congestion));
+        assert_eq!(decide(&Situation { paced: 0, unsent: 10, ..OPEN }), Decision::Hold(Hold::Pacing));
     }
 
     //= rfc9293#SHLD-7

@@ -1,6 +1,7 @@
 //! The send side: SND.UNA, SND.NXT, the peer's window, text until it is acknowledged (RFC 9293 section 3.3.1).
 
 pub(crate) mod decide;
+pub(crate) mod pacing;
 mod poll;
 mod template;
 

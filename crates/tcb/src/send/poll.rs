@@ -22,6 +22,9 @@ impl Tcb {
             return None;
         };
         let payload = transmit.payload_len();
+        if let Some(rate) = self.pacing_rate() {
+            self.pacer.on_sent(now, payload as u64, rate);
+        }
         self.counts.segments_out +=
             payload.checked_div(usize::from(transmit.segment_size)).map_or(1, |segments| segments.max(1)) as u64;
         self.counts.bytes_sent += payload as u64;
@@ -85,8 +88,14 @@ impl Tcb {
 
     fn retransmission(&mut self, now: Instant, limit: u32) -> Option<Transmit> {
         let mss = u32::from(self.send.mss());
+        let paced = self.paced(now);
         let room = self.congestion.cwnd().saturating_sub(self.recovery.in_flight(mss));
-        let (seq, octets) = self.recovery.resend(now, mss, limit.max(mss), room)?;
+        let Some((seq, octets)) = self.recovery.resend(now, mss, limit.max(mss), room.min(paced)) else {
+            if paced < mss && room >= mss && self.recovery.has_lost() {
+                self.wait_for_pacer();
+            }
+            return None;
+        };
         self.times.sent_at = now;
         if !self.deadlines.is_set(Timer::Retransmit) {
             self.arm_retransmit(now);
@@ -111,12 +120,13 @@ impl Tcb {
     //= rfc9293#MUST-60
     fn new_text(&mut self, now: Instant, limit: u32) -> Option<Transmit> {
         if !self.send.has_unsent() {
+            self.pacer.release();
             return None;
         }
         if self.recovery.is_idle() {
             self.restart_after_idleness(now);
         }
-        match decide(&self.situation()) {
+        match decide(&self.situation(now)) {
             Decision::Send(octets) => {
                 let octets = octets.min(limit.max(u32::from(self.send.mss())));
                 Some(self.send_new(now, octets))
@@ -129,12 +139,13 @@ impl Tcb {
         }
     }
 
-    fn situation(&self) -> Situation {
+    fn situation(&self, now: Instant) -> Situation {
         let mss = u32::from(self.send.mss());
         Situation {
             unsent: self.send.unsent(),
             usable: self.send.usable(),
             congestion: self.congestion.cwnd().saturating_sub(self.recovery.in_flight(mss)),
+            paced: self.paced(now),
             mss,
             max_window: self.send.max_window(),
             idle: self.recovery.is_idle(),
@@ -146,12 +157,48 @@ impl Tcb {
     }
 
     fn held_back(&mut self, now: Instant, hold: Hold) {
+        if hold != Hold::Pacing {
+            self.pacer.release();
+        }
         match hold {
             Hold::Congestion => self.filled_window = true,
+            Hold::Pacing => self.wait_for_pacer(),
             Hold::Window | Hold::Nothing => self.arm_persist(now),
             Hold::Cork if !self.deadlines.is_set(Timer::Cork) => self.deadlines.set(Timer::Cork, now + CORKED),
             Hold::Cork | Hold::Nagle => {}
         }
+    }
+
+    /// Octets that may leave now at the pacing rate.
+    fn paced(&self, now: Instant) -> u32 {
+        let mss = u32::from(self.send.mss());
+        self.pacing_rate().map_or(u32::MAX, |rate| self.pacer.allowance(now, rate, mss))
+    }
+
+    /// The pacing rate, in octets a second. `None` while no round trip was measured; nor are the first segments paced,
+    /// as many as the initial window has (Linux, `tcp_update_skb_after_send`): a short answer doesn't wait.
+    pub(crate) fn pacing_rate(&self) -> Option<u64> {
+        let unpaced = u64::from(self.config.initial_window) * u64::from(self.send.mss());
+        if self.counts.bytes_sent < unpaced {
+            return None;
+        }
+        self.congestion.pacing_rate().or_else(|| {
+            let (cwnd, srtt) = (u64::from(self.congestion.cwnd()), self.rtt.srtt()?);
+            // Linux, `tcp_update_pacing_rate`: twice the window in a round trip in the first half of slow start, so that
+            // it may double; else a fifth more, so that ACKs, not this, hold the sender.
+            let percent = if cwnd < u64::from(self.congestion.ssthresh() / 2) { 200 } else { 120 };
+            let nanos = u64::try_from(srtt.as_nanos()).unwrap_or(u64::MAX).max(1);
+            u64::try_from(u128::from(cwnd * percent / 100) * 1_000_000_000 / u128::from(nanos)).ok()
+        })
+    }
+
+    fn wait_for_pacer(&mut self) {
+        let due = self.pacer.hold();
+        self.deadlines.set(Timer::Pacing, due);
+        // Half a window in flight proves slow start as much as a full one does (Linux, `tcp_is_cwnd_limited`).
+        let in_flight = self.recovery.in_flight(u32::from(self.send.mss()));
+        self.filled_window |=
+            self.congestion.cwnd() < self.congestion.ssthresh() && in_flight >= self.congestion.cwnd() / 2;
     }
 
     //= rfc5681#4.1-2

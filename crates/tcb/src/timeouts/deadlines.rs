@@ -15,13 +15,15 @@ pub(crate) enum Timer {
     KeepAlive,
     /// What a cork holds back is to leave.
     Cork,
+    /// Text that was held back for the pacing rate may leave.
+    Pacing,
     /// 2 MSL have passed in TIME-WAIT, or the peer of an orphan has not closed in FIN-WAIT-2.
     Linger,
 }
 
 impl Timer {
-    pub(crate) const ALL: [Self; 6] =
-        [Self::Retransmit, Self::Persist, Self::DelayedAck, Self::KeepAlive, Self::Cork, Self::Linger];
+    pub(crate) const ALL: [Self; 7] =
+        [Self::Retransmit, Self::Persist, Self::DelayedAck, Self::KeepAlive, Self::Cork, Self::Pacing, Self::Linger];
 }
 
 /// When each [`Timer`] is due.

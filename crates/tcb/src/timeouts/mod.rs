@@ -23,6 +23,7 @@ impl Tcb {
                 Timer::DelayedAck => self.recv.ack.now(),
                 Timer::KeepAlive => self.on_keep_alive_timer(now),
                 Timer::Cork => self.pending.overdue = true,
+                Timer::Pacing => {} // what waits is asked for after this call, as after every other
                 Timer::Linger => self.on_linger_timer(),
             }
         }

@@ -8,24 +8,34 @@ use sockeye_wire::Instant;
 
 use crate::pair::{Pair, Side, config, text};
 
-/// One of our own: always the same window.
+/// One of our own: always the same window and rate.
 #[derive(Debug)]
-struct Steady;
+struct Steady {
+    window: u32,
+    rate: Option<u64>,
+}
 
 const WINDOW: u32 = 4000;
-const STEADY: Algorithm = Algorithm::new("steady", |_initial| Box::new(Steady));
+const STEADY: Algorithm = Algorithm::new("steady", |_initial| Box::new(Steady { window: WINDOW, rate: None }));
+/// Octets a second.
+const RATE: u64 = 1_000_000;
+const PACED: Algorithm = Algorithm::new("paced", |_initial| Box::new(Steady { window: 100_000, rate: Some(RATE) }));
 
 impl CongestionControl for Steady {
     fn name(&self) -> &'static str {
-        "steady"
+        if self.rate.is_some() { "paced" } else { "steady" }
     }
 
     fn cwnd(&self) -> u32 {
-        WINDOW
+        self.window
     }
 
     fn ssthresh(&self) -> u32 {
         u32::MAX
+    }
+
+    fn pacing_rate(&self) -> Option<u64> {
+        self.rate
     }
 
     fn on_ack(&mut self, _sample: &AckSample) {}
@@ -36,6 +46,26 @@ impl CongestionControl for Steady {
     fn on_idle(&mut self, _now: Instant) {}
     fn set_mss(&mut self, _mss: u16) {}
     fn on_lost_handshake(&mut self) {}
+}
+
+/// `a` runs under [`PACED`] and has sent what isn't paced: the first ten segments.
+fn paced() -> Pair {
+    let mut pair = Pair::opening(Config { congestion: PACED, ..config() }, config());
+    pair.run_for(Duration::from_millis(100));
+    assert_eq!(pair.a.tcb.info().pacing_rate, None);
+    let before = pair.now;
+    pair.send(Side::A, text(10 * 988));
+    pair.settle();
+    assert_eq!(octets_of_a(&pair, before, before + Duration::from_nanos(1)), 9880, "a short answer leaves at once");
+    pair.run_for(Duration::from_millis(100));
+    assert_eq!(pair.a.tcb.info().pacing_rate, Some(RATE));
+    pair
+}
+
+/// Octets of text that `a` sent from `from` on, before `until`.
+fn octets_of_a(pair: &Pair, from: Instant, until: Instant) -> usize {
+    let sent = pair.log.iter().filter(|sent| sent.from == Side::A && (from..until).contains(&sent.at));
+    sent.map(|sent| sent.segment.payload.len()).sum()
 }
 
 /// The most that `a` had in flight while it sent 200,000 octets.
@@ -68,4 +98,69 @@ fn it_can_be_changed_while_the_connection_lives_and_goes_on_from_the_window_that
     let info = pair.a.tcb.info();
     assert_eq!((info.congestion_control, info.cwnd), ("newreno", WINDOW));
     assert!(most_in_flight(&mut pair) > 4 * WINDOW);
+}
+
+#[test]
+fn text_leaves_at_the_pacing_rate_in_bursts_of_two_segments() {
+    let mut pair = paced();
+    let start = pair.now;
+    pair.send(Side::A, text(200 * 988));
+    pair.run_for(Duration::from_millis(500));
+    let window = Duration::from_millis(10);
+    let all = (0..300).map(|millis| {
+        octets_of_a(&pair, start + Duration::from_millis(millis), start + Duration::from_millis(millis) + window)
+    });
+    let most = all.max().unwrap();
+    assert!(most <= 10_000 + 2 * 988, "{most} octets in 10 ms");
+    let last = pair.log.iter().rfind(|sent| sent.from == Side::A && !sent.segment.payload.is_empty());
+    let took = last.unwrap().at.since(start);
+    assert!((193..=199).contains(&took.as_millis()), "{took:?}");
+}
+
+#[test]
+fn nothing_leaves_before_the_deadline_that_is_told() {
+    let mut pair = paced();
+    pair.send(Side::A, text(50_000));
+    pair.settle();
+    let due = pair.a.tcb.next_timeout().unwrap();
+    assert_eq!(due.since(pair.now), Duration::from_nanos(1_976_000), "two segments at a megabyte a second");
+    let before = due - Duration::from_nanos(1);
+    pair.a.tcb.on_timeout(before);
+    assert!(pair.a.tcb.poll_transmit(before, 0).is_none());
+    pair.a.tcb.on_timeout(due);
+    assert!(pair.a.tcb.poll_transmit(due, 0).is_some());
+}
+
+#[test]
+fn coarse_clocks_reach_the_rate() {
+    for tick in [1, 4, 10] {
+        let mut pair = paced();
+        pair.tick = Duration::from_millis(tick);
+        let expected = pair.b.received.len() + 200 * 988;
+        pair.send(Side::A, text(200 * 988));
+        let done = pair.run_until(Duration::from_millis(250), |pair| pair.b.received.len() == expected);
+        assert!(done, "tick {tick} ms: {} of {expected}", pair.b.received.len());
+    }
+}
+
+#[test]
+fn acknowledgments_are_not_paced() {
+    let mut pair = paced();
+    pair.send(Side::A, text(50_000));
+    pair.send(Side::B, text(3 * 988));
+    pair.log.clear();
+    let start = pair.now;
+    pair.run_until(Duration::from_secs(1), |pair| pair.a.received.len() == 3 * 988);
+    let acked = pair.sent_by(Side::A).iter().any(|segment| segment.payload.is_empty());
+    assert!(acked && pair.now.since(start) < Duration::from_millis(12));
+}
+
+#[test]
+fn cubic_is_paced_at_twice_its_window_a_round_trip_in_slow_start() {
+    let mut pair = Pair::established();
+    pair.send(Side::A, text(9880));
+    pair.run_for(Duration::from_millis(100));
+    let info = pair.a.tcb.info();
+    let rate = u64::from(info.cwnd) * 2 * 1_000_000_000 / u64::try_from(info.srtt.unwrap().as_nanos()).unwrap();
+    assert_eq!(info.pacing_rate, Some(rate));
 }

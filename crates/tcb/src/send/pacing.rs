@@ -1,0 +1,150 @@
+//! Pacing: when the next text may leave.
+//!
+//! Text leaves in bursts of about a millisecond's worth, so that a window isn't dumped into the bottleneck's queue at
+//! once. What is asked for is time: each burst moves [`Pacer::due`] on by as long as it takes at the pacing rate. Holds:
+//! over any time, what leaves is at most the rate times that time, one burst, and what a late clock kept from leaving.
+
+use core::time::Duration;
+
+use sockeye_wire::Instant;
+
+/// What one burst lasts, as in Linux's TSO autosizing (`sk_pacing_shift` of 10).
+const BURST: Duration = Duration::from_millis(1);
+/// The largest burst: what one super-segment carries.
+const MAX_BURST: u64 = 65_536;
+/// The longest that a deadline may be missed without loss of rate: the tick of the coarsest clocks.
+const LATE: Duration = Duration::from_millis(10);
+
+/// The departure times of one connection.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Pacer {
+    /// When all that has left is paid for.
+    due: Instant,
+    /// Something has waited for `due` and nothing else since: a clock that says so late must not cost rate.
+    held: bool,
+}
+
+impl Pacer {
+    /// Octets that may leave now at `rate` octets a second, in segments of `mss`: whole ones; none before
+    /// [`Self::hold`]'s time.
+    pub(crate) fn allowance(&self, now: Instant, rate: u64, mss: u32) -> u32 {
+        let burst = burst(rate, mss);
+        let octets = if now >= self.due {
+            burst.saturating_add(octets_in(now.since(self.paid_from(now)), rate))
+        } else if self.held {
+            0 // wakes for whole bursts, not for each segment that an ACK would let go
+        } else {
+            burst.saturating_sub(octets_in(self.due.since(now), rate))
+        };
+        u32::try_from(octets).unwrap_or(u32::MAX) / mss * mss
+    }
+
+    /// Something is held back: when it may leave.
+    pub(crate) const fn hold(&mut self) -> Instant {
+        self.held = true;
+        self.due
+    }
+
+    /// Nothing waits for the pacer any more: time that passes from now on earns nothing.
+    pub(crate) const fn release(&mut self) {
+        self.held = false;
+    }
+
+    /// `octets` leave.
+    pub(crate) fn on_sent(&mut self, now: Instant, octets: u64, rate: u64) {
+        let nanos = u128::from(octets) * 1_000_000_000 / u128::from(rate.max(1));
+        self.due = self.paid_from(now) + Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX));
+        self.held &= self.due <= now;
+    }
+
+    /// From when on the next burst is to be paid for.
+    fn paid_from(&self, now: Instant) -> Instant {
+        self.due.max(if self.held { now - LATE } else { now })
+    }
+}
+
+fn burst(rate: u64, mss: u32) -> u64 {
+    octets_in(BURST, rate).clamp(2 * u64::from(mss), MAX_BURST.max(2 * u64::from(mss)))
+}
+
+fn octets_in(time: Duration, rate: u64) -> u64 {
+    u64::try_from(time.as_nanos() * u128::from(rate) / 1_000_000_000).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MSS: u32 = 1000;
+
+    fn at(micros: u64) -> Instant {
+        Instant::from_nanos(1_000_000_000 + micros * 1000)
+    }
+
+    /// Sends what may leave; the octets.
+    fn send(pacer: &mut Pacer, now: Instant, rate: u64) -> u64 {
+        let octets = u64::from(pacer.allowance(now, rate, MSS));
+        if octets > 0 {
+            pacer.on_sent(now, octets, rate);
+        }
+        octets
+    }
+
+    #[test]
+    fn a_burst_is_a_millisecond_within_two_segments_and_one_super_segment() {
+        assert_eq!(burst(10_000_000, MSS), 10_000);
+        assert_eq!(burst(125_000, MSS), 2000);
+        assert_eq!(burst(1_250_000_000, MSS), 65_536);
+        assert_eq!(burst(1_250_000_000, 60_000), 120_000);
+    }
+
+    #[test]
+    fn bursts_follow_each_other_at_the_rate() {
+        let mut pacer = Pacer::default();
+        assert_eq!(send(&mut pacer, at(0), 10_000_000), 10_000);
+        assert_eq!(send(&mut pacer, at(0), 10_000_000), 0);
+        assert_eq!(pacer.hold(), at(1000));
+        assert_eq!(send(&mut pacer, at(999), 10_000_000), 0);
+        assert_eq!(send(&mut pacer, at(1000), 10_000_000), 10_000);
+    }
+
+    #[test]
+    fn what_a_burst_has_left_may_leave_while_nothing_waits() {
+        let mut pacer = Pacer::default();
+        pacer.on_sent(at(0), 4000, 10_000_000);
+        assert_eq!(pacer.allowance(at(0), 10_000_000, MSS), 6000);
+        assert_eq!(pacer.allowance(at(250), 10_000_000, MSS), 8000, "2500 octets of time have passed");
+    }
+
+    #[test]
+    fn silence_earns_no_credit() {
+        let mut pacer = Pacer::default();
+        send(&mut pacer, at(0), 10_000_000);
+        assert_eq!(send(&mut pacer, at(5_000_000), 10_000_000), 10_000);
+        pacer.hold();
+        pacer.release();
+        assert_eq!(send(&mut pacer, at(9_000_000), 10_000_000), 10_000);
+    }
+
+    #[test]
+    fn clocks_of_1_4_and_10_milliseconds_reach_the_rate_and_do_not_exceed_it() {
+        for tick in [1000, 4000, 10_000] {
+            for rate in [125_000, 1_250_000, 12_500_000, 125_000_000] {
+                let (mut pacer, mut sent) = (Pacer::default(), 0);
+                for now in (0..=1_000_000).step_by(tick) {
+                    loop {
+                        let octets = send(&mut pacer, at(now), rate);
+                        sent += octets;
+                        if octets == 0 {
+                            break;
+                        }
+                    }
+                    pacer.hold();
+                }
+                let least = rate - rate / 20;
+                let most = rate + burst(rate, MSS) + u64::from(MSS);
+                assert!((least..=most).contains(&sent), "tick {tick} us, rate {rate}: {sent}");
+            }
+        }
+    }
+}
