@@ -114,6 +114,7 @@ pub struct HostBuilder {
     tcp: Config,
     seed: Option<[u8; 32]>,
     linger: Duration,
+    busy_poll: Duration,
     clock: Clock,
 }
 
@@ -126,6 +127,7 @@ impl Default for HostBuilder {
             tcp: Config::default(),
             seed: None,
             linger: Duration::from_secs(5),
+            busy_poll: Duration::ZERO,
             clock: Clock::start(),
         }
     }
@@ -185,6 +187,13 @@ impl HostBuilder {
         Self { linger, ..self }
     }
 
+    /// How long a thread that waits for the network asks the device again and again before it sleeps: an answer then
+    /// finds it awake, for the price of a core that does nothing else. Default zero: it sleeps at once.
+    #[must_use]
+    pub fn busy_poll(self, at_most: Duration) -> Self {
+        Self { busy_poll: at_most, ..self }
+    }
+
     /// The clock that stamps packets; to be shared with a device that records them. Default: one of its own.
     #[must_use]
     pub fn clock(self, clock: Clock) -> Self {
@@ -216,7 +225,7 @@ impl HostBuilder {
         for address in self.addresses {
             stack.add_address(address);
         }
-        Ok(Host { running: Arc::new(Running::start(stack, device, self.clock, self.linger)?) })
+        Ok(Host { running: Arc::new(Running::start(stack, device, self.clock, self.linger, self.busy_poll)?) })
     }
 }
 

@@ -97,13 +97,19 @@ impl TcpListener {
     }
 
     fn take_ticket(&self) -> io::Result<Ticket> {
-        if !self.shared.nonblocking.load(Ordering::Relaxed) {
-            return self.shared.announced.recv().map_err(|_| self.shut());
+        let announced = &self.shared.announced;
+        match announced.try_recv() {
+            Ok(ticket) => Ok(ticket),
+            Err(TryRecvError::Disconnected) => Err(self.shut()),
+            Err(TryRecvError::Empty) if self.shared.nonblocking.load(Ordering::Relaxed) => {
+                Err(ErrorKind::WouldBlock.into())
+            }
+            Err(TryRecvError::Empty) => {
+                // Another thread may take the ticket that this one has sat for: then it waits like all others.
+                self.shared.running.shard.sit_until(|| !announced.is_empty());
+                announced.recv().map_err(|_| self.shut())
+            }
         }
-        self.shared.announced.try_recv().map_err(|error| match error {
-            TryRecvError::Empty => ErrorKind::WouldBlock.into(),
-            TryRecvError::Disconnected => self.shut(),
-        })
     }
 
     /// Why nobody will come any more.

@@ -1,20 +1,16 @@
-//! The thread that sleeps on the device: reads what arrives, minds the deadlines, writes what nobody else writes.
+//! The thread that minds the deadlines, writes what nobody else writes, and reads what arrives unless another thread sits
+//! in its seat.
 
 use std::io;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use bytes::Bytes;
 use sockeye_device::Packet;
 
 use super::locked::Chores;
 use super::transmit_token::Batch;
-use super::{Shard, checksum};
-
-/// Packets to read before the stack hears of them: ACKs answer a whole batch, so a large one saves writes; but the lock
-/// is held while the stack takes it in.
-const MOST_PACKETS: usize = 128;
+use super::{MOST_PACKETS, Shard};
 
 /// How soon to try again to write to a device whose queue is full.
 const RETRY: Duration = Duration::from_millis(1);
@@ -24,10 +20,8 @@ const RETRY: Duration = Duration::from_millis(1);
 enum Next {
     /// There may be more to read or to write.
     GoOn,
-    /// There is nothing to do until somebody wakes it.
-    Sleep,
-    /// The device's queue is full.
-    SleepBriefly,
+    /// There is nothing to do until somebody wakes it, and for so long at most.
+    Sleep(Option<Duration>),
     End,
 }
 
@@ -47,29 +41,28 @@ impl Driver {
 
     /// Runs until the shard is closed or its device fails.
     pub(super) fn run(mut self) {
-        let _last_will = LastWill(Arc::clone(&self.shard));
+        let shard = Arc::clone(&self.shard);
+        let _last_will = LastWill(Arc::clone(&shard));
+        let mut reads = true;
         loop {
-            let slept = match self.turn() {
-                Next::GoOn => Ok(()),
-                Next::Sleep => self.shard.alarm.sleep(None),
-                Next::SleepBriefly => self.shard.alarm.sleep(Some(RETRY)),
+            match self.turn(reads) {
+                Next::GoOn => {}
+                Next::Sleep(at_most) => {
+                    let on = shard.lock().seat.driver_sleeps();
+                    if let Err(error) = shard.alarm.sleep(on, at_most) {
+                        shard.die(&error);
+                    }
+                    reads = shard.lock().seat.driver_wakes(shard.clock.now());
+                }
                 Next::End => return,
-            };
-            if let Err(error) = slept {
-                self.shard.die(&error);
             }
         }
     }
 
-    /// Reads a batch, tells the stack, wakes whom it concerns, writes a batch.
-    fn turn(&mut self) -> Next {
+    /// Reads a batch if the seat is the driver's, tells the stack, wakes whom it concerns, writes a batch.
+    fn turn(&mut self, reads: bool) -> Next {
         let shard = Arc::clone(&self.shard);
-        let received = shard.device.receive(shard.clock.now(), &mut self.packets, MOST_PACKETS);
-        self.packets.iter_mut().for_each(checksum::verify);
-        if shard.device.is_low_on_buffers() {
-            // What nobody reads must not keep the device from receiving: its buffers go back, a copy stays.
-            self.packets.iter_mut().for_each(|packet| packet.bytes = Bytes::copy_from_slice(&packet.bytes));
-        }
+        let received = if reads { shard.receive(&mut self.packets) } else { Ok(0) };
         let over = self.tell_stack(received.as_ref().err());
         shard.perform(&mut self.chores);
         if over {
@@ -86,17 +79,11 @@ impl Driver {
     fn tell_stack(&mut self, failed: Option<&io::Error>) -> bool {
         let shard = &*self.shard;
         let mut locked = shard.lock();
-        let now = shard.clock.now();
-        shard.alarm.passed(now);
-        for packet in self.packets.drain(..) {
-            locked.stack.on_packet(now, packet);
-        }
-        if locked.stack.next_timeout().is_some_and(|due| due <= now) {
-            locked.stack.on_timeout(now);
-        }
+        shard.tell_stack(&mut locked, &mut self.packets);
         if let Some(error) = failed {
             locked.die(error, &mut self.chores);
         }
+        let now = shard.clock.now();
         shard.settle(&mut locked, now, &mut self.chores);
         self.batch = locked.token.drive(self.batch.take());
         let (finished, over) = (locked.is_finished(), locked.is_over(now));
@@ -110,13 +97,13 @@ impl Driver {
     /// Writes what the driver has to write, as far as the device takes it.
     fn write(&mut self) -> Next {
         let Some(batch) = &mut self.batch else {
-            return Next::Sleep;
+            return Next::Sleep(None);
         };
         if let Err(error) = self.shard.transmit(batch) {
             batch.packets.clear();
             self.shard.die(&error);
         }
-        if batch.packets.is_empty() { Next::GoOn } else { Next::SleepBriefly }
+        if batch.packets.is_empty() { Next::GoOn } else { Next::Sleep(Some(RETRY)) }
     }
 }
 

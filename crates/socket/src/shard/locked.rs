@@ -2,12 +2,16 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use smallvec::SmallVec;
+use sockeye_device::Packet;
 use sockeye_wire::Instant;
 
+use super::alarm::Cushion;
+use super::driver_seat::DriverSeat;
 use super::transmit_token::TransmitToken;
 use super::waiters::{Waiters, WakeUp};
 use crate::stack::{ConnectionId, ListenerId, Stack, StackEvent};
@@ -20,6 +24,9 @@ pub(crate) struct Locked {
     pub(crate) stack: Stack,
     pub(crate) waiters: Waiters,
     pub(super) token: TransmitToken,
+    pub(super) seat: DriverSeat,
+    /// Where the next thread in the seat reads packets to.
+    pub(super) spare: Vec<Packet>,
     /// For each listener where to announce connections that wait to be accepted.
     doors: HashMap<ListenerId, Sender<Ticket>>,
     stage: Stage,
@@ -48,11 +55,13 @@ struct Death {
 }
 
 impl Locked {
-    pub(super) fn new(stack: Stack) -> Self {
+    pub(super) fn new(stack: Stack, cushion: Arc<Cushion>) -> Self {
         Self {
             stack,
-            waiters: Waiters::default(),
+            waiters: Waiters::new(cushion),
             token: TransmitToken::new(),
+            seat: DriverSeat::new(),
+            spare: Vec::new(),
             doors: HashMap::new(),
             stage: Stage::Open,
             death: None,
@@ -103,6 +112,7 @@ impl Locked {
             chores.wake_ups.extend(self.waiters.wake_all());
         }
         chores.ring = true;
+        chores.rouse = true;
     }
 
     /// Why nothing can be begun or waited for any more, if that is so.
@@ -154,13 +164,20 @@ pub(super) struct Chores {
     pub(super) arm: bool,
     /// Wake the driver.
     pub(super) ring: bool,
+    /// Wake who sits in the driver's seat.
+    pub(super) rouse: bool,
     wake_ups: SmallVec<[WakeUp; 4]>,
     tickets: SmallVec<[Sender<Ticket>; 4]>,
 }
 
 impl Chores {
     pub(super) fn is_empty(&self) -> bool {
-        !self.arm && !self.ring && self.wake_ups.is_empty() && self.tickets.is_empty()
+        !self.arm && !self.ring && !self.rouse && self.wake_ups.is_empty() && self.tickets.is_empty()
+    }
+
+    /// True if anybody is to hear of something.
+    pub(super) fn wakes_anybody(&self) -> bool {
+        !self.wake_ups.is_empty() || !self.tickets.is_empty()
     }
 
     /// Wakes up those who are to hear of something.

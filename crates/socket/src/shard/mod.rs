@@ -1,4 +1,4 @@
-//! A shard: one [`Stack`] behind one mutex, one device, one driver thread.
+//! A shard: one [`Stack`] behind one mutex, one device, one driver thread, in whose seat a thread that waits may sit.
 //!
 //! Whoever wants something of the stack calls it under the lock. What follows from the call is gathered while the lock is
 //! still held (packets to send, threads to wake, a deadline to arm) and done by the same thread after it is released. So
@@ -7,7 +7,9 @@
 mod alarm;
 mod checksum;
 mod driver;
+mod driver_seat;
 mod locked;
+mod sitter;
 mod transmit_token;
 mod waiters;
 
@@ -17,17 +19,23 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use sockeye_device::{Capabilities, Clock, Device};
+use bytes::Bytes;
+use sockeye_device::{Capabilities, Clock, Device, Packet};
 use sockeye_wire::Instant;
 
 use crate::stack::{ConnectionId, Stack};
-use alarm::Alarm;
+use alarm::{Alarm, Cushion};
 use driver::Driver;
 use locked::Chores;
 pub(crate) use locked::{Locked, Ticket};
+use sitter::Sitter;
 use transmit_token::Batch;
 use waiters::WakeUp;
 pub(crate) use waiters::{Until, Waiter};
+
+/// Packets to read before the stack hears of them: ACKs answer a whole batch, so a large one saves writes; but the lock
+/// is held while the stack takes it in.
+const MOST_PACKETS: usize = 128;
 
 /// A stack, its device and what threads share of them.
 pub(crate) struct Shard {
@@ -36,6 +44,10 @@ pub(crate) struct Shard {
     capabilities: Capabilities,
     clock: Clock,
     alarm: Alarm,
+    /// Where the thread in the driver's seat sleeps.
+    cushion: Arc<Cushion>,
+    /// How long that thread asks the device again and again before it sleeps.
+    busy_poll: Duration,
     locked: Mutex<Locked>,
     /// Notified when the last connection has finished after [`Locked::close_all`].
     finished: Condvar,
@@ -55,14 +67,15 @@ pub(crate) struct Sleeper<'a> {
 }
 
 impl Shard {
-    fn new(stack: Stack, device: Arc<dyn Device>, clock: Clock) -> io::Result<Self> {
+    fn new(stack: Stack, device: Arc<dyn Device>, clock: Clock, busy_poll: Duration) -> io::Result<Self> {
         let Some(fd) = device.as_fd() else {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "the device can't be waited for"));
         };
         let alarm = Alarm::new(fd, clock)?;
         let capabilities = device.capabilities();
-        let locked = Mutex::new(Locked::new(stack));
-        Ok(Self { device, capabilities, clock, alarm, locked, finished: Condvar::new() })
+        let cushion = Arc::new(Cushion::new()?);
+        let locked = Mutex::new(Locked::new(stack, Arc::clone(&cushion)));
+        Ok(Self { device, capabilities, clock, alarm, cushion, busy_poll, locked, finished: Condvar::new() })
     }
 
     fn lock(&self) -> MutexGuard<'_, Locked> {
@@ -79,7 +92,7 @@ impl Shard {
         outcome
     }
 
-    /// Makes a call under the lock until it gives something, and sleeps in between.
+    /// Makes a call under the lock until it gives something, and in between sits in the driver's seat or sleeps.
     ///
     /// # Errors
     /// `WouldBlock` once the patience is used up; what has happened to the device if it has failed.
@@ -89,6 +102,7 @@ impl Shard {
         mut call: impl FnMut(&mut Stack, Instant) -> Option<R>,
     ) -> io::Result<R> {
         let mut give_up_at = None;
+        let mut sitter = Sitter::standing(self);
         let mut locked = self.lock();
         loop {
             // What has arrived can still be read, but nothing leaves any more.
@@ -97,37 +111,110 @@ impl Shard {
             }
             let now = self.clock.now();
             if let Some(outcome) = call(&mut locked.stack, now) {
-                self.leave(locked, now);
+                let mut chores = Chores::default();
+                sitter.get_up(&mut locked, now, &mut chores);
+                self.finish(locked, now, chores);
                 return Ok(outcome);
             }
-            let patience = sleeper.patience.map(|patience| *give_up_at.get_or_insert(now + patience));
+            let give_up_at = sleeper.patience.map(|patience| *give_up_at.get_or_insert(now + patience));
             locked = match self.leave_or_keep(locked, now) {
-                Some(locked) => Self::sleep(locked, now, sleeper, patience)?,
+                Some(locked) => Self::pause(&mut sitter, locked, sleeper, give_up_at.map(|at| at.since(now)))?,
                 None => self.lock(), // it was released: what is waited for may have come
             };
         }
     }
 
-    /// Sleeps, the lock released, until woken or until `give_up_at`.
-    fn sleep<'a>(
+    /// Waits, the lock released, until what is waited for may have come, for `left` at most.
+    fn pause<'a>(
+        sitter: &mut Sitter<'a>,
         mut locked: MutexGuard<'a, Locked>,
-        now: Instant,
         sleeper: Sleeper<'_>,
-        give_up_at: Option<Instant>,
+        left: Option<Duration>,
     ) -> io::Result<MutexGuard<'a, Locked>> {
         locked.check_alive()?;
+        if left == Some(Duration::ZERO) {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        if sitter.sit(&mut locked) {
+            return Ok(sitter.take_in(locked, Some(sleeper.id), left));
+        }
         locked.waiters.sleeps(sleeper.id, sleeper.until);
         let condvar = sleeper.waiter.condvar(sleeper.until);
-        match give_up_at.map(|at| at.since(now)) {
-            Some(Duration::ZERO) => Err(io::ErrorKind::WouldBlock.into()),
-            Some(left) => Ok(condvar.wait_timeout(locked, left).unwrap_or_else(PoisonError::into_inner).0),
-            None => Ok(condvar.wait(locked).unwrap_or_else(PoisonError::into_inner)),
+        Ok(match left {
+            Some(left) => condvar.wait_timeout(locked, left).unwrap_or_else(PoisonError::into_inner).0,
+            None => condvar.wait(locked).unwrap_or_else(PoisonError::into_inner),
+        })
+    }
+
+    /// Sits in the driver's seat until `satisfied`, or until nothing works any more; if somebody else is at work there,
+    /// returns at once.
+    pub(crate) fn sit_until(&self, mut satisfied: impl FnMut() -> bool) {
+        let mut sitter = Sitter::standing(self);
+        let mut locked = self.lock();
+        while locked.check_alive().is_ok() && sitter.sit(&mut locked) {
+            let now = self.clock.now();
+            let released = self.leave_or_keep(locked, now);
+            if satisfied() {
+                break; // the sitter gets up as it is dropped, after the lock
+            }
+            locked = match released {
+                Some(locked) => sitter.take_in(locked, None, None),
+                None => self.lock(),
+            };
+        }
+    }
+
+    /// Waits for packets in the driver's seat, for `at_most` at the longest: a while by asking again and again, then
+    /// asleep. Says how many it has read.
+    fn await_packets(&self, packets: &mut Vec<Packet>, at_most: Option<Duration>) -> io::Result<usize> {
+        let began = self.clock.now();
+        while !self.busy_poll.is_zero() && !self.cushion.is_rung() {
+            let received = self.receive(packets)?;
+            let passed = self.clock.now().since(began);
+            if received > 0 || at_most.is_some_and(|at_most| passed >= at_most) {
+                return Ok(received);
+            }
+            if passed >= self.busy_poll {
+                break;
+            }
+            std::hint::spin_loop();
+        }
+        if let Some(device) = self.device.as_fd() {
+            self.cushion.sleep(device, at_most)?;
+        }
+        self.receive(packets)
+    }
+
+    /// Reads a batch, and sums what the device doesn't vouch for.
+    fn receive(&self, packets: &mut Vec<Packet>) -> io::Result<usize> {
+        let received = self.device.receive(self.clock.now(), packets, MOST_PACKETS);
+        packets.iter_mut().for_each(checksum::verify);
+        if self.device.is_low_on_buffers() {
+            // What nobody reads must not keep the device from receiving: its buffers go back, a copy stays.
+            packets.iter_mut().for_each(|packet| packet.bytes = Bytes::copy_from_slice(&packet.bytes));
+        }
+        received
+    }
+
+    /// Tells the stack what has arrived, and the time.
+    fn tell_stack(&self, locked: &mut Locked, packets: &mut Vec<Packet>) {
+        let now = self.clock.now();
+        self.alarm.passed(now);
+        for packet in packets.drain(..) {
+            locked.stack.on_packet(now, packet);
+        }
+        if locked.stack.next_timeout().is_some_and(|due| due <= now) {
+            locked.stack.on_timeout(now);
         }
     }
 
     /// Releases the lock and does what follows from the calls that were made.
-    fn leave(&self, mut locked: MutexGuard<'_, Locked>, now: Instant) {
-        let mut chores = Chores::default();
+    fn leave(&self, locked: MutexGuard<'_, Locked>, now: Instant) {
+        self.finish(locked, now, Chores::default());
+    }
+
+    /// As [`Self::leave`], and does `chores` with it.
+    fn finish(&self, mut locked: MutexGuard<'_, Locked>, now: Instant, mut chores: Chores) {
         self.settle(&mut locked, now, &mut chores);
         let batch = locked.token.claim();
         drop(locked);
@@ -153,7 +240,8 @@ impl Shard {
     fn settle(&self, locked: &mut Locked, now: Instant, chores: &mut Chores) {
         locked.fill(now, self.capabilities.segmentation);
         locked.gather(chores);
-        chores.arm |= locked.stack.next_timeout().is_some_and(|due| self.alarm.wants(due));
+        let due = locked.stack.next_timeout().into_iter().chain(locked.seat.takeover()).min();
+        chores.arm |= due.is_some_and(|due| self.alarm.wants(due));
     }
 
     /// Writes a batch in passing. What the device doesn't take, and what was queued meanwhile, is the driver's.
@@ -182,6 +270,9 @@ impl Shard {
     /// Does what was gathered.
     fn perform(&self, chores: &mut Chores) {
         chores.announce();
+        if mem::take(&mut chores.rouse) {
+            self.cushion.ring();
+        }
         if mem::take(&mut chores.ring) {
             self.alarm.ring();
         }
@@ -203,6 +294,7 @@ impl Shard {
     fn close(&self, linger: Duration) {
         let (until, wake_ups) = self.call(|locked, now| (now + linger, locked.close_all(now)));
         wake_ups.iter().for_each(WakeUp::notify);
+        self.cushion.ring();
         self.wait_until_finished(until);
         self.call(|locked, now| locked.stack.abort_all(now));
     }
@@ -229,8 +321,14 @@ pub(crate) struct Running {
 
 impl Running {
     /// Starts the driver.
-    pub(crate) fn start(stack: Stack, device: Arc<dyn Device>, clock: Clock, linger: Duration) -> io::Result<Self> {
-        let shard = Arc::new(Shard::new(stack, device, clock)?);
+    pub(crate) fn start(
+        stack: Stack,
+        device: Arc<dyn Device>,
+        clock: Clock,
+        linger: Duration,
+        busy_poll: Duration,
+    ) -> io::Result<Self> {
+        let shard = Arc::new(Shard::new(stack, device, clock, busy_poll)?);
         let driver = Driver::new(Arc::clone(&shard));
         let driver = thread::Builder::new().name("sockeye".to_owned()).spawn(move || driver.run())?;
         Ok(Self { shard, linger, driver: Some(driver) })

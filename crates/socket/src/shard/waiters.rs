@@ -2,20 +2,23 @@
 //!
 //! A waiter's condition variables belong to the shard's mutex: a thread that checks and then sleeps misses nothing, and
 //! no second mutex is taken under the first. They are notified after the lock is released, and only if somebody sleeps:
-//! a notification is a system call.
+//! a notification is a system call. A thread that sits in the driver's seat sleeps on the device instead, and is rung.
 
 use std::mem;
 use std::sync::{Arc, Condvar};
 
 use sockeye_tcb::{ClosedBecause, Event, SoftError};
 
+use super::alarm::Cushion;
 use crate::stack::ConnectionId;
 
 /// Where the threads sleep that use one connection.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Waiter {
     readers: Condvar,
     writers: Condvar,
+    /// The shard's: one of the threads may sit there.
+    cushion: Arc<Cushion>,
 }
 
 /// What a thread sleeps for.
@@ -28,6 +31,10 @@ pub(crate) enum Until {
 }
 
 impl Waiter {
+    fn new(cushion: Arc<Cushion>) -> Self {
+        Self { readers: Condvar::new(), writers: Condvar::new(), cushion }
+    }
+
     pub(crate) const fn condvar(&self, until: Until) -> &Condvar {
         match until {
             Until::Readable => &self.readers,
@@ -42,10 +49,14 @@ pub(crate) struct WakeUp {
     waiter: Arc<Waiter>,
     readers: bool,
     writers: bool,
+    sitter: bool,
 }
 
 impl WakeUp {
     pub(crate) fn notify(&self) {
+        if self.sitter {
+            self.waiter.cushion.ring();
+        }
         if self.readers {
             self.waiter.readers.notify_all();
         }
@@ -62,36 +73,53 @@ struct Entry {
     waiter: Arc<Waiter>,
     readers_sleep: bool,
     writers_sleep: bool,
+    /// A thread that waits for this connection sleeps in the driver's seat.
+    sitter_sleeps: bool,
     soft_error: Option<SoftError>,
     ended: Option<ClosedBecause>,
 }
 
 impl Entry {
-    fn new(id: ConnectionId) -> Self {
-        Self { id, waiter: Arc::default(), readers_sleep: false, writers_sleep: false, soft_error: None, ended: None }
+    fn new(id: ConnectionId, cushion: Arc<Cushion>) -> Self {
+        Self {
+            id,
+            waiter: Arc::new(Waiter::new(cushion)),
+            readers_sleep: false,
+            writers_sleep: false,
+            sitter_sleeps: false,
+            soft_error: None,
+            ended: None,
+        }
     }
 
     /// The waiter to notify if any of those sleep whom it concerns. Who isn't satisfied says so again before sleeping on.
     fn wake(&mut self, readers: bool, writers: bool) -> Option<WakeUp> {
         let readers = readers && mem::take(&mut self.readers_sleep);
         let writers = writers && mem::take(&mut self.writers_sleep);
-        (readers || writers).then(|| WakeUp { waiter: Arc::clone(&self.waiter), readers, writers })
+        let sitter = mem::take(&mut self.sitter_sleeps);
+        (readers || writers || sitter).then(|| WakeUp { waiter: Arc::clone(&self.waiter), readers, writers, sitter })
     }
 }
 
 /// The waiters of all connections that a stream stands for, in the places that the connections have in the stack.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Waiters {
     entries: Vec<Option<Box<Entry>>>,
+    cushion: Arc<Cushion>,
 }
 
 impl Waiters {
+    /// None yet; who sits in the driver's seat sleeps on `cushion`.
+    pub(super) const fn new(cushion: Arc<Cushion>) -> Self {
+        Self { entries: Vec::new(), cushion }
+    }
+
     /// A waiter for a new connection. Whoever had its place is gone.
     pub(crate) fn add(&mut self, id: ConnectionId) -> Arc<Waiter> {
         if self.entries.len() <= id.index() {
             self.entries.resize_with(id.index() + 1, || None);
         }
-        let entry = Entry::new(id);
+        let entry = Entry::new(id, Arc::clone(&self.cushion));
         let waiter = Arc::clone(&entry.waiter);
         if let Some(place) = self.entries.get_mut(id.index()) {
             *place = Some(Box::new(entry));
@@ -119,6 +147,13 @@ impl Waiters {
                 Until::Readable => entry.readers_sleep = true,
                 Until::Writable => entry.writers_sleep = true,
             }
+        }
+    }
+
+    /// Somebody is about to sleep in the driver's seat, or is awake there again.
+    pub(super) fn sitter_sleeps(&mut self, id: ConnectionId, sleeps: bool) {
+        if let Some(entry) = self.get_mut(id) {
+            entry.sitter_sleeps = sleeps;
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod devices;
 mod ends;
+mod seat;
 mod transfer;
 mod waiting;
 

@@ -1,0 +1,280 @@
+//! Who reads the device: the driver, or a thread that would otherwise only wait.
+//!
+//! Waking a thread on another core costs as much as thirty packets. So a thread that would block may sit down in the
+//! driver's seat: it waits on the device itself and takes in whole batches, for everyone. When it has what it came for it
+//! gets up, and will often be back at once; so the driver takes the seat only after [`GRACE`], or right away if there is
+//! work for others.
+//!
+//! This is the account of it, kept under the shard's lock. Sleeping, ringing and arming are for the shard to do, as the
+//! answers say. Holds: whoever reads the device has the seat; and what waits in the device finds a reader, because
+//!
+//! - if the driver has the seat, it is awake or sleeps on the device;
+//! - if a thread sits, it is awake or sleeps on the device;
+//! - if nobody has the seat, the driver is awake or its timer is armed for [`DriverSeat::takeover`].
+
+use std::time::Duration;
+
+use sockeye_wire::Instant;
+
+/// How long the seat stays empty for a thread to come back: what packets then wait at most.
+const GRACE: Duration = Duration::from_micros(100);
+
+/// Who has the seat.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Holder {
+    Driver,
+    /// A thread that waits for something.
+    Sitter,
+    /// Nobody, until the driver takes it at this time.
+    Nobody(Instant),
+}
+
+/// What the driver is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Driver {
+    Awake,
+    /// Asleep, and packets wake it.
+    OnDevice,
+    /// Asleep, and packets don't wake it.
+    Quiet,
+}
+
+/// What the driver is to sleep on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum SleepOn {
+    /// Packets, the timer and the bell.
+    Device,
+    /// The timer and the bell.
+    Bell,
+}
+
+/// The seat of one shard's driver.
+#[derive(Debug)]
+pub(crate) struct DriverSeat {
+    holder: Holder,
+    driver: Driver,
+}
+
+impl DriverSeat {
+    /// The driver has it, and is awake.
+    pub(super) const fn new() -> Self {
+        Self { holder: Holder::Driver, driver: Driver::Awake }
+    }
+
+    /// A thread wants to sit down. `None` if somebody is at work in the seat; else whether the driver is to be rung, so
+    /// that it no longer sleeps on the device.
+    #[must_use]
+    pub(super) fn sit(&mut self) -> Option<bool> {
+        let free = match self.holder {
+            Holder::Driver => self.driver == Driver::OnDevice,
+            Holder::Sitter => false,
+            Holder::Nobody(_) => true,
+        };
+        if !free {
+            return None;
+        }
+        self.holder = Holder::Sitter;
+        Some(self.driver == Driver::OnDevice)
+    }
+
+    /// The thread that sits gets up; `busy` if packets are left, or others have work. True if the driver is to be rung.
+    #[must_use]
+    pub(super) fn get_up(&mut self, now: Instant, busy: bool) -> bool {
+        debug_assert_eq!(self.holder, Holder::Sitter, "only who sits gets up");
+        self.holder = if busy { Holder::Driver } else { Holder::Nobody(now + GRACE) };
+        busy
+    }
+
+    /// When the driver is to be awake to take the seat, if nobody has it.
+    pub(super) const fn takeover(&self) -> Option<Instant> {
+        match self.holder {
+            Holder::Nobody(until) => Some(until),
+            Holder::Driver | Holder::Sitter => None,
+        }
+    }
+
+    /// The driver is awake. True if it has the seat, and may read the device until it sleeps.
+    #[must_use]
+    pub(super) fn driver_wakes(&mut self, now: Instant) -> bool {
+        self.driver = Driver::Awake;
+        if self.takeover().is_some_and(|until| until <= now) {
+            self.holder = Holder::Driver;
+        }
+        self.holder == Holder::Driver
+    }
+
+    /// The driver has nothing to do: what it is to sleep on.
+    #[must_use]
+    pub(super) fn driver_sleeps(&mut self) -> SleepOn {
+        if self.holder == Holder::Driver {
+            self.driver = Driver::OnDevice;
+            SleepOn::Device
+        } else {
+            self.driver = Driver::Quiet;
+            SleepOn::Bell
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use loom::sync::{Arc, Condvar, Mutex};
+    use loom::thread;
+
+    use super::*;
+
+    const T0: Instant = Instant::from_millis(1000);
+
+    #[test]
+    fn nobody_sits_where_somebody_works() {
+        let mut seat = DriverSeat::new();
+        assert_eq!(seat.sit(), None, "the driver is awake");
+        assert_eq!(seat.driver_sleeps(), SleepOn::Device);
+        assert_eq!(seat.sit(), Some(true), "the driver sleeps on the device, and is to be moved");
+        assert_eq!(seat.sit(), None, "a thread sits");
+        assert!(!seat.driver_wakes(T0));
+        assert_eq!(seat.driver_sleeps(), SleepOn::Bell);
+    }
+
+    #[test]
+    fn who_comes_back_within_the_grace_finds_the_seat_empty_and_moves_nobody() {
+        let mut seat = DriverSeat::new();
+        let _ = (seat.driver_sleeps(), seat.sit(), seat.driver_wakes(T0), seat.driver_sleeps());
+        assert!(!seat.get_up(T0, false));
+        assert!(!seat.driver_wakes(T0), "the driver waits for the grace to pass");
+        assert_eq!(seat.driver_sleeps(), SleepOn::Bell);
+        assert_eq!(seat.sit(), Some(false));
+    }
+
+    #[test]
+    fn the_driver_takes_an_empty_seat_when_the_grace_is_over() {
+        let mut seat = DriverSeat::new();
+        let _ = (seat.driver_sleeps(), seat.sit());
+        assert!(!seat.get_up(T0, false));
+        assert_eq!(seat.takeover(), Some(T0 + GRACE));
+        assert!(seat.driver_wakes(T0 + GRACE));
+        assert_eq!(seat.driver_sleeps(), SleepOn::Device);
+    }
+
+    #[test]
+    fn who_gets_up_and_leaves_work_rings_the_driver() {
+        let mut seat = DriverSeat::new();
+        let _ = (seat.driver_sleeps(), seat.sit(), seat.driver_wakes(T0), seat.driver_sleeps());
+        assert!(seat.get_up(T0, true));
+        assert_eq!(seat.sit(), None, "it is the driver's, and it has been rung");
+        assert!(seat.driver_wakes(T0));
+    }
+
+    /// A device, a bell, a timer and the seat, as the shard joins them; sleeping is a condition variable.
+    #[derive(Debug)]
+    struct World {
+        seat: DriverSeat,
+        now: Instant,
+        waiting: u32,
+        taken: u32,
+        rung: bool,
+        armed: bool,
+        reading: bool,
+        over: bool,
+    }
+
+    impl World {
+        /// Takes in what waits; two at once would put packets in disorder.
+        fn read(&mut self) {
+            self.taken += std::mem::take(&mut self.waiting);
+        }
+    }
+
+    type Shared = Arc<(Mutex<World>, Condvar)>;
+
+    fn driver(shared: &Shared) {
+        let (world, changed) = &**shared;
+        let mut on = SleepOn::Device;
+        loop {
+            let mut world = world.lock().unwrap();
+            // epoll: the bell and the timer always wake it, packets only if it sleeps on the device.
+            while !(world.rung || world.armed || world.over || (on == SleepOn::Device && world.waiting > 0)) {
+                world = changed.wait(world).unwrap();
+            }
+            if std::mem::take(&mut world.armed) {
+                world.now += GRACE;
+            }
+            world.rung = false;
+            if world.over {
+                return;
+            }
+            let now = world.now;
+            if world.seat.driver_wakes(now) {
+                assert!(!world.reading, "two read the device");
+                world.read();
+                changed.notify_all();
+            }
+            world.armed = world.seat.takeover().is_some();
+            on = world.seat.driver_sleeps();
+        }
+    }
+
+    /// Waits until `wanted` packets were taken in, in the seat if it is free.
+    fn wait_for(shared: &Shared, wanted: u32) {
+        let (world, changed) = &**shared;
+        let mut sits = false;
+        let mut world = world.lock().unwrap();
+        while world.taken < wanted {
+            if !sits && let Some(ring) = world.seat.sit() {
+                sits = true;
+                world.rung |= ring;
+                changed.notify_all();
+            }
+            if sits {
+                world.reading = true;
+                while world.waiting == 0 && world.taken < wanted {
+                    world = changed.wait(world).unwrap();
+                }
+                world.read();
+                world.reading = false;
+                changed.notify_all();
+            } else {
+                world = changed.wait(world).unwrap();
+            }
+        }
+        if sits {
+            let now = world.now;
+            world.rung |= world.seat.get_up(now, false);
+            world.armed |= world.seat.takeover().is_some();
+            changed.notify_all();
+        }
+    }
+
+    /// Packets arrive while two threads wait for them and the driver sleeps: all are taken in, whoever sits, nobody sleeps
+    /// for ever (loom would call it a deadlock), and never do two read.
+    #[test]
+    fn no_packet_waits_for_ever() {
+        // Bugs of this kind need few preemptions; all interleavings with any number of them would take hours.
+        let mut model = loom::model::Builder::new();
+        model.preemption_bound = Some(3);
+        model.check(|| {
+            let mut seat = DriverSeat::new();
+            let _ = seat.driver_sleeps();
+            let world =
+                World { seat, now: T0, waiting: 0, taken: 0, rung: false, armed: false, reading: false, over: false };
+            let shared: Shared = Arc::new((Mutex::new(world), Condvar::new()));
+            let drives = thread::spawn({
+                let shared = Arc::clone(&shared);
+                move || driver(&shared)
+            });
+            let waits = thread::spawn({
+                let shared = Arc::clone(&shared);
+                move || wait_for(&shared, 2)
+            });
+            for _ in 0..2 {
+                shared.0.lock().unwrap().waiting += 1;
+                shared.1.notify_all();
+            }
+            wait_for(&shared, 2);
+            waits.join().unwrap();
+            shared.0.lock().unwrap().over = true;
+            shared.1.notify_all();
+            drives.join().unwrap();
+        });
+    }
+}

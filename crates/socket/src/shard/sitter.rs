@@ -1,0 +1,98 @@
+//! A thread that waits for something of the stack, and takes packets in meanwhile if the driver's seat is free.
+
+use std::sync::{MutexGuard, PoisonError};
+use std::time::Duration;
+
+use sockeye_device::Packet;
+use sockeye_wire::Instant;
+
+use super::locked::{Chores, Locked};
+use super::{MOST_PACKETS, Shard};
+use crate::stack::ConnectionId;
+
+/// A thread that may sit. Gets up when dropped, which must not happen under the shard's lock.
+pub(super) struct Sitter<'a> {
+    shard: &'a Shard,
+    sits: bool,
+    /// Where it reads packets to.
+    packets: Vec<Packet>,
+    /// The last batch was as large as one may be: there are probably more.
+    packets_left: bool,
+}
+
+impl<'a> Sitter<'a> {
+    pub(super) const fn standing(shard: &'a Shard) -> Self {
+        Self { shard, sits: false, packets: Vec::new(), packets_left: false }
+    }
+
+    /// True if this thread sits, or could sit down now.
+    pub(super) fn sit(&mut self, locked: &mut Locked) -> bool {
+        if !self.sits
+            && let Some(ring) = locked.seat.sit()
+        {
+            self.sits = true;
+            self.packets = std::mem::take(&mut locked.spare);
+            if ring {
+                self.shard.alarm.ring();
+            }
+        }
+        self.sits
+    }
+
+    /// Sleeps, the lock released, until packets have come or somebody rings, and at most for `at_most`; then tells the stack
+    /// of the packets. `id` is the connection that it waits for, if it waits for one.
+    pub(super) fn take_in(
+        &mut self,
+        mut locked: MutexGuard<'a, Locked>,
+        id: Option<ConnectionId>,
+        at_most: Option<Duration>,
+    ) -> MutexGuard<'a, Locked> {
+        let shard = self.shard;
+        if let Some(id) = id {
+            locked.waiters.sitter_sleeps(id, true);
+        }
+        drop(locked);
+        let mut failed = None;
+        match shard.await_packets(&mut self.packets, at_most) {
+            Ok(received) => self.packets_left = received >= MOST_PACKETS,
+            Err(error) => failed = Some(error),
+        }
+        let mut locked = shard.lock();
+        if let Some(id) = id {
+            locked.waiters.sitter_sleeps(id, false);
+        }
+        shard.tell_stack(&mut locked, &mut self.packets);
+        if let Some(error) = failed {
+            let mut chores = Chores::default();
+            locked.die(&error, &mut chores);
+            drop(locked);
+            shard.perform(&mut chores);
+            locked = shard.lock();
+        }
+        locked
+    }
+
+    /// Gets up, if it sits. What follows is added to `chores`.
+    pub(super) fn get_up(&mut self, locked: &mut Locked, now: Instant, chores: &mut Chores) {
+        if !std::mem::take(&mut self.sits) {
+            return;
+        }
+        locked.spare = std::mem::take(&mut self.packets);
+        locked.gather(chores);
+        let busy = self.packets_left || chores.wakes_anybody();
+        chores.ring |= locked.seat.get_up(now, busy);
+    }
+}
+
+impl Drop for Sitter<'_> {
+    fn drop(&mut self) {
+        if self.sits {
+            let shard = self.shard;
+            let mut locked = shard.locked.lock().unwrap_or_else(PoisonError::into_inner);
+            let now = shard.clock.now();
+            let mut chores = Chores::default();
+            self.get_up(&mut locked, now, &mut chores);
+            shard.finish(locked, now, chores);
+        }
+    }
+}
