@@ -21,6 +21,7 @@ fn carried(transmit: &Transmit, now: Instant) -> Segment {
         payload: transmit.payload.concat().into(),
         arrived_at: now,
         segment_size: 0,
+        ecn: transmit.ecn,
     }
 }
 

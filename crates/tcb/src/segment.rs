@@ -1,6 +1,7 @@
 //! What comes in: a TCP segment whose checksum and lengths have been checked.
 
 use bytes::Bytes;
+use sockeye_wire::ip::Ecn;
 use sockeye_wire::tcp::{Flags, Options};
 use sockeye_wire::{Instant, SeqNumber};
 
@@ -27,6 +28,8 @@ pub struct Segment {
     /// Octets in each segment that the device merged into this one (the last may be shorter); 0 if it is one segment
     /// as sent.
     pub segment_size: u16,
+    /// What the IP header says of congestion; of merged segments, all said the same.
+    pub ecn: Ecn,
 }
 
 impl Segment {

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use smallvec::SmallVec;
 use sockeye_wire::SeqNumber;
+use sockeye_wire::ip::Ecn;
 use sockeye_wire::tcp::{Flags, Options};
 
 /// Text in order, as pieces shared with the queue that keeps them until they are acknowledged.
@@ -34,6 +35,8 @@ pub struct Transmit {
     pub payload: Slices,
     /// Octets of text in each segment that this one is to be cut into, if there is more text than that; else 0.
     pub segment_size: u16,
+    /// What the IP header is to say of congestion.
+    pub ecn: Ecn,
 }
 
 impl Transmit {
@@ -46,6 +49,6 @@ impl Transmit {
 impl From<Header> for Transmit {
     /// A segment without text.
     fn from(header: Header) -> Self {
-        Self { header, payload: Slices::new(), segment_size: 0 }
+        Self { header, payload: Slices::new(), segment_size: 0, ecn: Ecn::NotEct }
     }
 }

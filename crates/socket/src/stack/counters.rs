@@ -29,6 +29,8 @@ pub enum Drop {
     FragmentLimit,
     /// Fragments that overlap.
     FragmentOverlap,
+    /// A fragment that was marked by a router though another of its datagram could not be (RFC 3168 section 5.3).
+    FragmentEcn,
     /// A datagram whose fragments didn't all come in time.
     FragmentTimeout,
     /// A SYN for a listener with a full backlog.
@@ -59,6 +61,7 @@ impl Drop {
             Self::NoUdpSocket => "no_udp_socket",
             Self::FragmentLimit => "fragment_limit",
             Self::FragmentOverlap => "fragment_overlap",
+            Self::FragmentEcn => "fragment_ecn",
             Self::FragmentTimeout => "fragment_timeout",
             Self::BacklogFull => "backlog_full",
             Self::HalfOpenEvicted => "half_open_evicted",

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use sockeye_device::Packet;
 use sockeye_tcb::{Header, Segment, State, Stop, Tcb, closed, half_open, listen, time_wait};
 use sockeye_wire::Instant;
-use sockeye_wire::ip::{IpView, protocol};
+use sockeye_wire::ip::{Ecn, IpView, protocol};
 use sockeye_wire::tcp::TcpView;
 
 use super::counters::{Drop, Reason};
@@ -25,6 +25,7 @@ pub(super) struct Datagram {
     pub(super) arrived_at: Instant,
     pub(super) checksum_verified: bool,
     pub(super) segment_size: u16,
+    pub(super) ecn: Ecn,
     /// The packet from its IP header on, for errors that quote it.
     pub(super) packet: Bytes,
 }
@@ -56,12 +57,14 @@ impl Stack {
         let protocol = view.protocol();
         let mut payload = bytes.slice_ref(view.payload());
         let mut whole = (checksum_verified, segment_size);
+        let mut ecn = view.ecn();
         if let Some(fragment) = view.fragment() {
             let key = DatagramKey { source, destination, protocol, identification: fragment.identification };
-            let Some(joined) = self.reassembler.insert(now, key, fragment, &payload)? else {
+            let joined = self.reassembler.insert(now, key, fragment, view.ecn(), &payload)?;
+            let Some((joined, joined_ecn)) = joined else {
                 return Ok(None);
             };
-            payload = joined;
+            (payload, ecn) = (joined, joined_ecn);
             whole = (false, 0);
         }
         let (checksum_verified, segment_size) = whole;
@@ -74,6 +77,7 @@ impl Stack {
             arrived_at: arrived_at.min(now),
             checksum_verified,
             segment_size,
+            ecn,
             packet,
         }))
     }
@@ -325,5 +329,6 @@ fn segment(view: &TcpView<'_>, datagram: &Datagram) -> Segment {
         payload: datagram.payload.slice_ref(view.payload()),
         arrived_at: datagram.arrived_at,
         segment_size: datagram.segment_size,
+        ecn: datagram.ecn,
     }
 }

@@ -93,7 +93,8 @@ impl Stack {
 }
 
 fn packet(pair: &Pair, transmit: Transmit, envelope: Envelope) -> Outgoing {
-    let Transmit { header, payload, segment_size } = transmit;
+    let Transmit { header, payload, segment_size, ecn } = transmit;
+    let envelope = Envelope { traffic_class: envelope.traffic_class | ecn.bits(), ..envelope };
     let tcp = TcpHeader {
         source_port: pair.local.port(),
         destination_port: pair.remote.port(),

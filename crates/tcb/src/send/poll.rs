@@ -1,6 +1,7 @@
 //! What to put on the wire now: small questions in order.
 
 use sockeye_wire::Instant;
+use sockeye_wire::ip::Ecn;
 use sockeye_wire::tcp::Flags;
 
 use super::decide::{Decision, Hold, Situation, decide};
@@ -259,7 +260,7 @@ impl Tcb {
         let header = self.header(now, seq, Flags { psh, fin, ..Flags::ACK });
         let mss = self.send.mss();
         let segment_size = if text > u32::from(mss) { mss } else { 0 };
-        Transmit { header, payload, segment_size }
+        Transmit { header, payload, segment_size, ecn: Ecn::NotEct }
     }
 
     //= rfc9293#SHLD-12

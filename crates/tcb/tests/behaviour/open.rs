@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use sockeye_tcb::{CallError, ClosedBecause, Config, Event, Segment, State, Stop, Tcb, closed, listen};
+use sockeye_wire::ip::Ecn;
 use sockeye_wire::tcp::{Flags, Options};
 use sockeye_wire::{Instant, SeqNumber};
 
@@ -22,6 +23,7 @@ pub fn segment(seq: SeqNumber, ack: SeqNumber, flags: Flags) -> Segment {
         payload: Bytes::new(),
         arrived_at: Instant::ZERO,
         segment_size: 0,
+        ecn: Ecn::NotEct,
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use sockeye_tcb::{CallError, Config, Event, Segment, State, Stop, Tcb, Transmit};
+use sockeye_wire::ip::Ecn;
 use sockeye_wire::tcp::Flags;
 use sockeye_wire::{Instant, SeqNumber};
 
@@ -213,17 +214,17 @@ impl Pair {
         let fate = (self.filter)(&sent);
         self.log.push(sent);
         let arrival = self.now + self.delay;
-        let mut put = |at| {
+        let mut put = |at, segment: Segment| {
             self.order += 1;
-            self.wire.insert((at, self.order), (from.other(), segment.clone()));
+            self.wire.insert((at, self.order), (from.other(), segment));
         };
         match fate {
             Fate::Lost => {}
-            Fate::Arrives => put(arrival),
-            Fate::Late(by) => put(arrival + by),
+            Fate::Arrives => put(arrival, segment.clone()),
+            Fate::Late(by) => put(arrival + by, segment.clone()),
             Fate::Twice => {
-                put(arrival);
-                put(arrival);
+                put(arrival, segment.clone());
+                put(arrival, segment.clone());
             }
         }
     }
@@ -306,6 +307,7 @@ impl Pair {
             payload: Bytes::new(),
             arrived_at: self.clock(),
             segment_size: 0,
+            ecn: Ecn::NotEct,
             ..last
         }
     }
@@ -333,6 +335,7 @@ pub fn cut(transmit: &Transmit, now: Instant) -> Vec<Segment> {
             payload: text.slice(at..end),
             arrived_at: now,
             segment_size: 0,
+            ecn: transmit.ecn,
         });
         if last {
             return segments;

@@ -87,7 +87,7 @@ fn exchanged() -> bool {
 /// Hands over everything that one has to send; true if there was anything.
 fn deliver(now: Instant, from: &mut Tcb, to: &mut Tcb) -> bool {
     let mut any = false;
-    while let Some(Transmit { header, payload, .. }) = from.poll_transmit(now, 0) {
+    while let Some(Transmit { header, payload, ecn, .. }) = from.poll_transmit(now, 0) {
         let segment = Segment {
             seq: header.seq,
             ack: header.ack,
@@ -98,6 +98,7 @@ fn deliver(now: Instant, from: &mut Tcb, to: &mut Tcb) -> bool {
             payload: payload.concat().into(),
             arrived_at: now,
             segment_size: 0,
+            ecn,
         };
         // A segment that ends early was answered as the RFC asks.
         let _ = to.on_segment(now, segment);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use sockeye_wire::Instant;
-use sockeye_wire::ip::Fragment;
+use sockeye_wire::ip::{Ecn, Fragment};
 
 use crate::stack::counters::Drop;
 
@@ -31,6 +31,8 @@ struct Datagram {
     /// Octets of the whole, once the last fragment was seen.
     total: Option<u32>,
     held: usize,
+    /// What the fragments say of congestion together; `None` before the first.
+    ecn: Option<Ecn>,
     /// Overlapping fragments were seen: whatever else comes of it is dropped.
     spoiled: bool,
 }
@@ -55,14 +57,16 @@ impl Reassembler {
         self.held
     }
 
-    /// Takes a fragment with its `payload`; gives the whole payload if it was the last to come.
+    /// Takes a fragment with its `payload` and what its header says of congestion; gives the whole payload, and what is
+    /// said of that, if it was the last to come.
     pub(crate) fn insert(
         &mut self,
         now: Instant,
         key: DatagramKey,
         fragment: Fragment,
+        ecn: Ecn,
         payload: &[u8],
-    ) -> Result<Option<Bytes>, Drop> {
+    ) -> Result<Option<(Bytes, Ecn)>, Drop> {
         let end = fragment.offset as usize + payload.len();
         if end > MAX_PAYLOAD || payload.is_empty() || (fragment.more && !payload.len().is_multiple_of(8)) {
             return Err(Drop::FragmentLimit);
@@ -78,14 +82,15 @@ impl Reassembler {
             pieces: Vec::new(),
             total: None,
             held: 0,
+            ecn: None,
             spoiled: false,
         });
         let before = datagram.held;
-        let outcome = datagram.insert(fragment, payload);
+        let outcome = datagram.insert(fragment, ecn, payload);
         let after = datagram.held;
         self.held = self.held - before + after;
         outcome?;
-        let whole = datagram.whole();
+        let whole = datagram.whole().map(|whole| (whole, datagram.ecn.unwrap_or_default()));
         if whole.is_some() {
             self.held -= after;
             self.datagrams.remove(&key);
@@ -112,7 +117,7 @@ impl Reassembler {
 }
 
 impl Datagram {
-    fn insert(&mut self, fragment: Fragment, payload: &[u8]) -> Result<(), Drop> {
+    fn insert(&mut self, fragment: Fragment, ecn: Ecn, payload: &[u8]) -> Result<(), Drop> {
         let length = u32::try_from(payload.len()).unwrap_or(u32::MAX);
         let (start, end) = (fragment.offset, fragment.offset + length);
         if self.spoiled || self.pieces.len() >= MAX_PIECES {
@@ -126,9 +131,14 @@ impl Datagram {
         let contradicts = self.total.is_some_and(|total| end > total || (!fragment.more && end != total))
             || (!fragment.more && self.pieces.iter().any(|(at, piece)| at + length_of(piece) > end));
         if overlaps || contradicts {
-            *self = Self { pieces: Vec::new(), total: None, held: 0, spoiled: true };
+            self.spoil();
             return Err(Drop::FragmentOverlap);
         }
+        let Some(joined) = joined(self.ecn.unwrap_or(ecn), ecn) else {
+            self.spoil();
+            return Err(Drop::FragmentEcn);
+        };
+        self.ecn = Some(joined);
         if !fragment.more {
             self.total = Some(end);
         }
@@ -136,6 +146,10 @@ impl Datagram {
         let place = self.pieces.partition_point(|(at, _)| *at < start);
         self.pieces.insert(place, (start, Bytes::copy_from_slice(payload)));
         Ok(())
+    }
+
+    fn spoil(&mut self) {
+        *self = Self { pieces: Vec::new(), total: None, held: 0, ecn: None, spoiled: true };
     }
 
     fn whole(&self) -> Option<Bytes> {
@@ -146,6 +160,21 @@ impl Datagram {
         let mut whole = BytesMut::with_capacity(total);
         self.pieces.iter().for_each(|(_, piece)| whole.extend_from_slice(piece));
         Some(whole.freeze())
+    }
+}
+
+/// What two fragments say of congestion together; `None` if one was marked and the other could not have been: then
+/// something is wrong, and the mark must neither be lost nor invented. Of two that differ otherwise the less is believed.
+//= rfc3168#5.3-2
+//= rfc3168#5.3-3
+//= rfc3168#5.3-4
+//= rfc3168#5.3-5
+fn joined(a: Ecn, b: Ecn) -> Option<Ecn> {
+    match (a, b) {
+        _ if a == b => Some(a),
+        (Ecn::Ce, Ecn::NotEct) | (Ecn::NotEct, Ecn::Ce) => None,
+        (Ecn::Ce, _) | (_, Ecn::Ce) => Some(Ecn::Ce),
+        _ => Some(Ecn::NotEct),
     }
 }
 
@@ -177,11 +206,15 @@ mod tests {
     fn pieces_in_any_order_make_the_whole() {
         let mut reassembler = reassembler();
         let now = Instant::ZERO;
-        assert_eq!(reassembler.insert(now, KEY, piece(16, false), b"end"), Ok(None));
-        assert_eq!(reassembler.insert(now, KEY, piece(0, true), b"01234567"), Ok(None));
-        assert_eq!(reassembler.insert(now, KEY, piece(0, true), b"01234567"), Ok(None), "a duplicate is harmless");
-        let whole = reassembler.insert(now, KEY, piece(8, true), b"89abcdef");
-        assert_eq!(whole, Ok(Some(Bytes::from_static(b"0123456789abcdefend"))));
+        assert_eq!(reassembler.insert(now, KEY, piece(16, false), Ecn::NotEct, b"end"), Ok(None));
+        assert_eq!(reassembler.insert(now, KEY, piece(0, true), Ecn::NotEct, b"01234567"), Ok(None));
+        assert_eq!(
+            reassembler.insert(now, KEY, piece(0, true), Ecn::NotEct, b"01234567"),
+            Ok(None),
+            "a duplicate is harmless"
+        );
+        let whole = reassembler.insert(now, KEY, piece(8, true), Ecn::NotEct, b"89abcdef");
+        assert_eq!(whole, Ok(Some((Bytes::from_static(b"0123456789abcdefend"), Ecn::NotEct))));
         assert_eq!(reassembler.held(), 0);
     }
 
@@ -189,9 +222,9 @@ mod tests {
     fn overlapping_pieces_spoil_the_datagram() {
         let mut reassembler = reassembler();
         let now = Instant::ZERO;
-        assert_eq!(reassembler.insert(now, KEY, piece(0, true), &[0; 16]), Ok(None));
-        assert_eq!(reassembler.insert(now, KEY, piece(8, true), &[1; 16]), Err(Drop::FragmentOverlap));
-        assert_eq!(reassembler.insert(now, KEY, piece(16, false), &[1; 4]), Err(Drop::FragmentLimit));
+        assert_eq!(reassembler.insert(now, KEY, piece(0, true), Ecn::NotEct, &[0; 16]), Ok(None));
+        assert_eq!(reassembler.insert(now, KEY, piece(8, true), Ecn::NotEct, &[1; 16]), Err(Drop::FragmentOverlap));
+        assert_eq!(reassembler.insert(now, KEY, piece(16, false), Ecn::NotEct, &[1; 4]), Err(Drop::FragmentLimit));
         assert_eq!(reassembler.held(), 0);
     }
 
@@ -200,11 +233,32 @@ mod tests {
         let mut reassembler = reassembler();
         for id in 0..1000 {
             let key = DatagramKey { identification: id, ..KEY };
-            let _ = reassembler.insert(Instant::ZERO, key, piece(0, true), &[0; 800]);
+            let _ = reassembler.insert(Instant::ZERO, key, piece(0, true), Ecn::NotEct, &[0; 800]);
         }
         assert!(reassembler.held() <= 10_000);
         let late = Instant::ZERO + Duration::from_secs(30);
         while reassembler.expire(late).is_some() {}
         assert_eq!((reassembler.held(), reassembler.next_timeout()), (0, None));
+    }
+
+    //= rfc3168#5.3-2
+    //= rfc3168#5.3-3
+    //= rfc3168#5.3-4
+    //= rfc3168#5.3-5
+    #[test]
+    fn a_mark_on_one_piece_marks_the_whole_unless_another_could_not_be_marked() {
+        let now = Instant::ZERO;
+        let join = |first, last| {
+            let mut reassembler = reassembler();
+            reassembler.insert(now, KEY, piece(0, true), first, &[0; 8])?;
+            let whole = reassembler.insert(now, KEY, piece(8, false), last, &[0; 8])?;
+            Ok(whole.map(|(_, ecn)| ecn))
+        };
+        for ecn in [Ecn::NotEct, Ecn::Ect0, Ecn::Ect1, Ecn::Ce] {
+            assert_eq!(join(ecn, ecn), Ok(Some(ecn)));
+        }
+        assert_eq!(join(Ecn::Ect0, Ecn::Ce), Ok(Some(Ecn::Ce)));
+        assert_eq!(join(Ecn::Ce, Ecn::Ect1), Ok(Some(Ecn::Ce)));
+        assert_eq!(join(Ecn::Ce, Ecn::NotEct), Err(Drop::FragmentEcn));
     }
 }
