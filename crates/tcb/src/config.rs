@@ -61,6 +61,9 @@ pub struct Config {
     pub min_rto: Duration,
     /// The most that the RTO backs off to: at least 60 s (RFC 6298 section 2.5). Default 120 s.
     pub max_rto: Duration,
+    /// Don't double the RTO for the first six timeouts while fewer than four segments are in flight, so that an
+    /// interactive stream isn't silent for long (`tcp_thin_linear_timeouts` of Linux). Default false.
+    pub thin_linear_timeouts: bool,
     /// G: the tick of the clock that `now` is read from (RFC 6298 section 2). Default 1 ms.
     pub granularity: Duration,
     /// How long TIME-WAIT lasts: 2 * MSL. Default 60 s: an MSL of 30 s, which is what today's stacks assume, not the 2
@@ -112,6 +115,7 @@ impl Default for Config {
             congestion: Algorithm::default(),
             min_rto: Duration::from_millis(200),
             max_rto: Duration::from_mins(2),
+            thin_linear_timeouts: false,
             granularity: Duration::from_millis(1),
             time_wait: Duration::from_mins(1),
             orphan_timeout: Duration::from_mins(1),

@@ -33,7 +33,7 @@ impl Tcb {
     ///
     /// # Errors
     /// [`Stop::AckOfUnsent`] as above.
-    pub fn on_packet_too_big(&mut self, now: Instant, seq: SeqNumber, mss: u16) -> Result<(), Stop> {
+    pub fn on_packet_too_big(&mut self, _now: Instant, seq: SeqNumber, mss: u16) -> Result<(), Stop> {
         self.check_quoted(seq)?;
         let mss = mss.max(MIN_MSS);
         if mss >= self.path_mss {
@@ -45,9 +45,8 @@ impl Tcb {
         }
         self.send.set_mss(self.agreed.effective_mss(mss));
         self.congestion.set_mss(self.send.mss());
-        let snd_nxt = self.send.snd_nxt();
-        self.recovery.on_narrow_path(snd_nxt);
-        self.arm_retransmit(now);
+        self.recovery.on_narrow_path();
+        self.arm_retransmit();
         Ok(())
     }
 

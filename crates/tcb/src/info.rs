@@ -50,10 +50,40 @@ pub struct TcpInfo {
     pub segments_in: u64,
     /// Segments sent.
     pub segments_out: u64,
-    /// Segments sent again.
+    /// Segments sent again, for whatever reason.
     pub retransmissions: u64,
+    /// Those of them that were sent again after a timeout.
+    pub slow_retransmissions: u64,
+    /// Tail loss probes, those with new data included (RFC 8985 section 7).
+    pub tail_probes: u64,
     /// Retransmission timeouts.
     pub timeouts: u64,
     /// Times that a loss was repaired without one.
     pub fast_recoveries: u64,
+    /// Timeouts that proved spurious (RFC 5682, RFC 3522, RFC 3708).
+    pub spurious_timeouts: u64,
+    /// Recoveries that proved needless, those after a timeout included, and were undone (RFC 4015).
+    pub undone: u64,
+    /// Segments that were held lost.
+    pub segments_lost: u64,
+    /// Segments that the peer reported to have received twice (RFC 2883).
+    pub duplicates_reported: u64,
+    /// Times that the peer dropped what it had selectively acknowledged.
+    pub renegings: u64,
+    /// Octets held lost and not sent again yet.
+    pub lost: u32,
+    /// Octets selectively acknowledged.
+    pub sacked: u32,
+    /// The path was seen to reorder.
+    pub reordering_seen: bool,
+    /// How long an overtaken segment is waited for (`RACK.reo_wnd` of RFC 8985).
+    pub reordering_window: Duration,
+    /// Octets delivered: acknowledged, cumulatively or selectively.
+    pub delivered: u64,
+    /// The last rate at which the path delivered, in octets a second; 0 before it was measured.
+    pub delivery_rate: u64,
+    /// The application, not the path, limits that rate now.
+    pub app_limited: bool,
+    /// The least round-trip time of the last ten seconds; `None` before the first sample.
+    pub min_rtt: Option<Duration>,
 }

@@ -2,6 +2,8 @@
 
 use core::time::Duration;
 
+use sockeye_wire::Instant;
+
 use crate::Config;
 
 /// The estimator. Before the first sample the RTO is 1 s.
@@ -24,6 +26,8 @@ pub struct Rtt {
     floor: u64,
     max: u64,
     backoff: u8,
+    /// The timer expired though nothing was lost: the next sample raises the estimate at once.
+    was_too_short: bool,
 }
 
 fn nanos(duration: Duration) -> u64 {
@@ -47,6 +51,7 @@ impl Rtt {
             //= rfc6298#2.5-1
             max: nanos(config.max_rto),
             backoff: 0,
+            was_too_short: false,
         }
     }
 
@@ -58,6 +63,10 @@ impl Rtt {
             //= rfc6298#2.2-1
             self.srtt = sample;
             self.rttvar = sample / 2;
+        } else if core::mem::take(&mut self.was_too_short) {
+            //= rfc4015#3.1-9
+            self.srtt = self.srtt.max(sample);
+            self.rttvar = self.rttvar.max(sample / 2);
         } else {
             //= rfc6298#2.3-1
             //= rfc6298#2.3-2
@@ -101,6 +110,17 @@ impl Rtt {
         self.backoff = 0;
     }
 
+    /// A timeout proved spurious: its back-off is taken back, and the next sample lifts the estimate at once, so that a
+    /// path that has become longer isn't misjudged again (RFC 4015 section 3.1, steps 0 and 11). `granularity` is G.
+    //= rfc4015#3.1-4
+    pub fn on_spurious_timeout(&mut self, granularity: Duration) {
+        self.backoff = 0;
+        self.was_too_short = self.srtt != 0;
+        if self.was_too_short {
+            self.srtt = self.srtt.saturating_add(2 * nanos(granularity));
+        }
+    }
+
     //= rfc6298#5.7-1
     /// Our SYN had to be sent again and data transmission begins: without a sample of the path the RTO is 3 s.
     pub fn syn_was_lost(&mut self) {
@@ -108,6 +128,37 @@ impl Rtt {
         if self.srtt == 0 {
             self.base = Self::AFTER_LOST_SYN;
         }
+    }
+}
+
+/// The least of the samples of the last five to ten seconds: of the present five and of the five before.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct WindowedMin {
+    /// When the present five seconds began.
+    since: Instant,
+    /// In nanoseconds; `u64::MAX` for none.
+    present: u64,
+    before: u64,
+}
+
+impl WindowedMin {
+    pub(crate) const EMPTY: Self = Self { since: Instant::ZERO, present: u64::MAX, before: u64::MAX };
+    const HALF: Duration = Duration::from_secs(5);
+
+    pub(crate) fn on_sample(&mut self, now: Instant, sample: Duration) {
+        let age = now.since(self.since);
+        if age >= Self::HALF {
+            self.before = if age < 2 * Self::HALF { self.present } else { u64::MAX };
+            self.present = u64::MAX;
+            self.since = now;
+        }
+        self.present = self.present.min(nanos(sample));
+    }
+
+    /// `None` before the first sample.
+    pub(crate) const fn get(&self) -> Option<Duration> {
+        let least = if self.present < self.before { self.present } else { self.before };
+        if least == u64::MAX { None } else { Some(Duration::from_nanos(least)) }
     }
 }
 
@@ -160,6 +211,35 @@ mod tests {
         assert_eq!(rtt.rto(), Duration::from_mins(2));
         rtt.on_sample(Duration::from_millis(100));
         assert!(rtt.rto() <= before);
+    }
+
+    //= rfc4015#3.1-4
+    //= rfc4015#3.1-9
+    #[test]
+    fn after_a_spurious_timeout_the_next_sample_counts_whole() {
+        let mut rtt = rtt_after(&[20; 50]);
+        rtt.back_off();
+        rtt.on_spurious_timeout(Duration::from_millis(1));
+        assert!(rtt.rto() < Duration::from_millis(250), "the back-off is taken back: {:?}", rtt.rto());
+        rtt.on_sample(Duration::from_millis(400));
+        assert_eq!(rtt.srtt(), Some(Duration::from_millis(400)));
+        assert_eq!(rtt.rto(), Duration::from_millis(400 + 4 * 200));
+    }
+
+    /// FIELD D22.
+    //= rfc8985#6.2-1
+    #[test]
+    fn the_least_round_trip_time_is_forgotten_when_the_path_has_changed() {
+        let mut least = WindowedMin::EMPTY;
+        assert_eq!(least.get(), None);
+        for second in 1..20 {
+            let rtt = if second < 5 { 10 } else { 100 };
+            least.on_sample(Instant::from_millis(second * 1000), Duration::from_millis(rtt));
+            let expected = if second < 15 { Duration::from_millis(10) } else { Duration::from_millis(100) };
+            if second < 9 || second >= 15 {
+                assert_eq!(least.get(), Some(expected), "after {second} s");
+            }
+        }
     }
 
     //= rfc6298#5.7-1

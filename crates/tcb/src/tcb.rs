@@ -61,8 +61,6 @@ pub struct Tcb {
     pub(crate) orphaned: bool,
     /// `send` took less than it was offered: tell when there is room.
     pub(crate) writer_waits: bool,
-    /// The congestion window was full since the last ACK, so that its growth is earned.
-    pub(crate) filled_window: bool,
 }
 
 /// What is to leave at the next opportunity, apart from text and ACKs.
@@ -116,7 +114,7 @@ impl Tcb {
             timestamp_offset,
             send: SendSide::new(iss),
             recv: RecvSide::new(SeqNumber::default(), agreed, window, config.receive_buffer, 0, now),
-            recovery: Recovery::new(iss),
+            recovery: Recovery::new(),
             congestion: config.congestion.make(config.initial_window),
             pacer: Pacer::default(),
             rtt: Rtt::new(&config),
@@ -133,7 +131,6 @@ impl Tcb {
             persist_backoff: 0,
             orphaned: false,
             writer_waits: false,
-            filled_window: false,
             config,
         }
     }
@@ -239,6 +236,9 @@ impl Tcb {
 
     /// STATUS: all there is to tell (RFC 9293 section 3.10.6).
     pub fn info(&self) -> TcpInfo {
+        let counts = self.recovery.counts();
+        let (reordering_seen, reordering_window) = self.recovery.reordering(self.rtt.srtt());
+        let (delivered, delivery_rate) = self.recovery.delivered();
         TcpInfo {
             state: self.state,
             snd_mss: self.send.mss(),
@@ -261,9 +261,24 @@ impl Tcb {
             bytes_received: self.recv.received(),
             segments_in: self.counts.segments_in,
             segments_out: self.counts.segments_out,
-            retransmissions: self.recovery.retransmissions,
-            timeouts: self.recovery.all_timeouts,
-            fast_recoveries: self.recovery.fast_recoveries,
+            retransmissions: counts.retransmissions,
+            slow_retransmissions: counts.slow_retransmissions,
+            tail_probes: counts.probes,
+            timeouts: counts.timeouts,
+            fast_recoveries: counts.fast_recoveries,
+            spurious_timeouts: counts.spurious_timeouts,
+            undone: counts.undone,
+            segments_lost: counts.lost,
+            duplicates_reported: counts.duplicates,
+            renegings: counts.renegings,
+            lost: self.recovery.lost(),
+            sacked: self.recovery.sacked(),
+            reordering_seen,
+            reordering_window,
+            delivered,
+            delivery_rate,
+            app_limited: self.recovery.is_app_limited(),
+            min_rtt: self.recovery.min_rtt(),
         }
     }
 }

@@ -5,6 +5,7 @@
 
 mod algorithm;
 mod cubic;
+pub(crate) mod delivery_rate;
 mod hystart;
 mod newreno;
 mod rounds;

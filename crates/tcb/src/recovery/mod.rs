@@ -1,216 +1,352 @@
 //! Loss recovery: decides what is lost and what may be sent. Informs the congestion control, knows nothing of the
 //! connection.
 //!
-//! What is in flight is reckoned, never counted twice: all that is outstanding, less what is held lost, less one
-//! segment for each duplicate ACK, since each tells that one segment has left the network. Limited transmit (RFC 3042)
-//! and the inflation of the window in fast recovery (RFC 5681 section 3.2) follow from that: both let one segment out
-//! for each that left.
+//! One ACK is taken in this order: what does it acknowledge ([`scoreboard`], [`outstanding`]); what does its time tell
+//! ([`rack`], the estimator); what is lost now ([`rack`], or [`without_sack`]); was a recovery needless ([`undo`],
+//! [`frto`], [`tlp`]); does one begin or end; what may leave ([`prr`]). What is in flight is reckoned, never counted
+//! twice: all that is outstanding, less what is sacked or held lost, less one segment for each duplicate ACK of a peer
+//! that tells no more. Limited transmit (RFC 3042) follows from that.
 
+mod frto;
+mod history;
+mod on_ack;
 mod outstanding;
+mod prr;
+mod rack;
+mod scoreboard;
+mod timers;
+mod tlp;
+mod undo;
 mod without_sack;
 
 use alloc::boxed::Box;
+use core::time::Duration;
 
+use sockeye_wire::tcp::SackBlock;
 use sockeye_wire::{Instant, SeqNumber};
 
-use crate::congestion::{AckSample, CongestionControl};
-pub(crate) use outstanding::Acked;
-use outstanding::Outstanding;
+use crate::congestion::CongestionControl;
+use crate::congestion::delivery_rate::Sampler;
+use crate::negotiated::{older, timestamp};
+use crate::rtt::WindowedMin;
+use frto::Frto;
+pub(crate) use history::Counts;
+use history::History;
+use outstanding::{Mark, Outstanding, Resent};
+use prr::Prr;
+use rack::Rack;
+pub(crate) use timers::Watch;
 
 /// Where the recovery stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
-    /// Nothing is known to be lost.
+    /// Nothing is being repaired.
     Open,
     /// Fast recovery: a loss is being repaired while ACKs come.
     Recovery,
-    /// The retransmission timer expired: all is sent again, in slow start.
+    /// The retransmission timer expired: what is lost is sent again in slow start.
     Loss,
 }
 
-/// The recovery of one connection. Holds: in [`Phase::Open`] nothing is held lost.
+/// A timestamp that came back, and the offset of our timestamp clock.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Echo {
+    pub(crate) value: u32,
+    pub(crate) offset: u32,
+}
+
+impl Echo {
+    /// True if it was sent before `instant`, modulo 2^32.
+    fn is_before(self, instant: Instant) -> bool {
+        older(self.value, timestamp(instant, self.offset))
+    }
+}
+
+/// What an ACK brings, and how things stand.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Arrival<'a> {
+    pub(crate) now: Instant,
+    pub(crate) arrived_at: Instant,
+    /// SEG.ACK: at most SND.NXT.
+    pub(crate) ack: SeqNumber,
+    /// Empty unless SACK was agreed on.
+    pub(crate) blocks: &'a [SackBlock],
+    /// It is a duplicate by RFC 5681 section 2.
+    pub(crate) duplicate: bool,
+    /// `None` unless timestamps were agreed on.
+    pub(crate) echo: Option<Echo>,
+    /// ECN-Echo.
+    pub(crate) ece: bool,
+    /// SACK was agreed on.
+    pub(crate) sack: bool,
+    /// Eff.snd.MSS.
+    pub(crate) mss: u32,
+    /// G.
+    pub(crate) granularity: Duration,
+    /// There is something new to send, and the peer's window takes it.
+    pub(crate) has_new: bool,
+}
+
+/// What is to be sent again: the sequence number, octets, and how many of them one segment has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Again {
+    pub(crate) seq: SeqNumber,
+    pub(crate) octets: u32,
+    pub(crate) size: u32,
+}
+
+/// The recovery of one connection.
 #[derive(Debug)]
 pub(crate) struct Recovery {
     /// Allocated while something is outstanding.
-    outstanding: Option<Box<Outstanding>>,
+    flight: Option<Box<Flight>>,
+    /// Allocated when there is first something to remember: a loss, a probe, a path that reorders.
+    history: Option<Box<History>>,
+    min_rtt: WindowedMin,
+    /// Octets delivered before the present flight.
+    delivered: u64,
+    /// The last rate at which the path delivered, in octets a second.
+    delivery_rate: u64,
+}
+
+/// What is outstanding and all that is known of it. Holds: `una <= nxt`, `outstanding` spans them; in [`Phase::Open`]
+/// nothing is held lost.
+#[derive(Debug)]
+struct Flight {
+    outstanding: Outstanding,
+    /// The places of SND.UNA and of what follows the last octet outstanding.
+    una: u64,
+    nxt: u64,
     phase: Phase,
-    /// `recover` of RFC 6582: SND.NXT when the present or last loss was found.
-    recover: SeqNumber,
+    /// `recover` of RFC 6582, `RecoveryPoint` of RFC 6675: `nxt` when the present or last loss was found.
+    recover: u64,
+    rack: Rack,
+    sampler: Sampler,
+    prr: Prr,
+    frto: Frto,
+    /// Duplicate ACKs in a row.
     dup_acks: u32,
-    /// Segments that left the network, as far as duplicate ACKs tell, and are not acknowledged yet.
+    /// Segments that left the network, as far as the duplicate ACKs of a peer without SACK tell.
     left_network: u32,
     /// FlightSize when there was last nothing more to send: what a batch of ACKs then takes away all at once must not
     /// make the flight in which a loss occurred look smaller.
-    settled_flight: u32,
+    settled: u32,
+    /// What was sent before this place filled the congestion window.
+    filled_until: u64,
+    /// The window after a recovery that was undone, until it has grown to that of congestion control.
+    ramp: Option<u32>,
     /// The segment at the front is to be sent again whatever the window says.
     front_is_urgent: bool,
     /// How often the timer expired since something new was acknowledged.
     timeouts: u8,
-    /// Segments sent again, timeouts, and recoveries without one, ever.
-    pub(crate) retransmissions: u64,
-    pub(crate) all_timeouts: u64,
-    pub(crate) fast_recoveries: u64,
+    timers: timers::Timers,
 }
 
-impl Recovery {
-    //= rfc6582#3.2-1
-    pub(crate) const fn new(iss: SeqNumber) -> Self {
+impl Flight {
+    /// Something is about to leave from `start` on, and nothing is outstanding.
+    fn new(now: Instant, start: SeqNumber, delivered: u64) -> Self {
+        // Above all numbers of 32 bits, so that a place can be subtracted from.
+        let una = (1 << 32) | u64::from(start.value());
         Self {
-            outstanding: None,
+            outstanding: Outstanding::default(),
+            una,
+            nxt: una,
             phase: Phase::Open,
-            recover: iss,
+            //= rfc6582#3.2-1
+            recover: una - 1,
+            rack: Rack::default(),
+            sampler: Sampler::new(now, delivered),
+            prr: Prr::default(),
+            frto: Frto::Off,
             dup_acks: 0,
             left_network: 0,
-            settled_flight: 0,
+            settled: 0,
+            filled_until: una,
+            ramp: None,
             front_is_urgent: false,
             timeouts: 0,
-            retransmissions: 0,
-            all_timeouts: 0,
-            fast_recoveries: 0,
+            timers: timers::Timers::new(now),
         }
     }
 
-    /// True if nothing is unacknowledged.
-    pub(crate) fn is_idle(&self) -> bool {
-        self.outstanding.is_none()
+    /// The place of a sequence number that isn't before SND.UNA.
+    fn place(&self, seq: SeqNumber) -> u64 {
+        self.una + u64::from(seq.since(seq_of(self.una)))
     }
 
-    /// FlightSize: octets of sequence space sent and not acknowledged.
-    fn flight(&self) -> u32 {
-        self.outstanding.as_ref().map_or(0, |outstanding| outstanding.octets())
+    /// Octets in flight, as far as anybody can tell: see the module's page.
+    fn in_flight(&self, mss: u32) -> u32 {
+        self.outstanding.tally(Mark::InFlight).octets.saturating_sub(self.left_network.saturating_mul(mss))
     }
 
     /// FlightSize as equation 4 of RFC 5681 wants it: without what limited transmit has sent beyond the window.
     //= rfc3042#2-2
     //= rfc5681#3.2-13
     fn flight_at_loss(&self, cwnd: u32) -> u32 {
-        self.settled_flight.max(self.flight()).min(cwnd)
+        self.settled.max(self.outstanding.octets()).min(cwnd)
+    }
+}
+
+/// The sequence number of a place: its low 32 bits.
+fn seq_of(place: u64) -> SeqNumber {
+    #[expect(clippy::cast_possible_truncation, reason = "sequence numbers are modulo 2^32")]
+    let value = place as u32;
+    SeqNumber::new(value)
+}
+
+impl Recovery {
+    pub(crate) const fn new() -> Self {
+        Self { flight: None, history: None, min_rtt: WindowedMin::EMPTY, delivered: 0, delivery_rate: 0 }
     }
 
-    /// There is nothing more to send at this instant.
-    pub(crate) fn settle(&mut self) {
-        self.settled_flight = self.flight();
+    /// True if nothing is unacknowledged.
+    pub(crate) const fn is_idle(&self) -> bool {
+        self.flight.is_none()
     }
 
-    /// Octets in flight, as far as anybody can tell: see the module's page.
+    fn outstanding(&self) -> Option<&Outstanding> {
+        self.flight.as_ref().map(|flight| &flight.outstanding)
+    }
+
+    fn tally(&self, mark: Mark) -> outstanding::Tally {
+        self.outstanding().map_or_else(Default::default, |outstanding| outstanding.tally(mark))
+    }
+
+    fn history(&mut self) -> &mut History {
+        self.history.get_or_insert_default()
+    }
+
+    /// There is nothing more to send at this instant; `starved` if that is because the application has no more, though
+    /// the window has room.
+    pub(crate) fn settle(&mut self, mss: u32, starved: bool) {
+        if let Some(flight) = &mut self.flight {
+            flight.settled = flight.outstanding.octets();
+            if starved && flight.outstanding.tally(Mark::Lost).octets == 0 {
+                let in_flight = flight.in_flight(mss);
+                flight.sampler.on_app_limited(in_flight);
+            }
+        }
+    }
+
+    /// The congestion window keeps something from leaving: its growth is earned.
+    pub(crate) fn on_window_filled(&mut self) {
+        if let Some(flight) = &mut self.flight {
+            flight.filled_until = flight.nxt;
+        }
+    }
+
+    /// Octets in flight, as far as anybody can tell.
     pub(crate) fn in_flight(&self, mss: u32) -> u32 {
-        let lost = self.outstanding.as_ref().map_or(0, |outstanding| outstanding.lost());
-        (self.flight() - lost).saturating_sub(self.left_network.saturating_mul(mss))
+        self.flight.as_ref().map_or(0, |flight| flight.in_flight(mss))
+    }
+
+    /// Octets that may leave now, by congestion control and by what a recovery allows.
+    //= rfc8985#9.3-1
+    //= rfc8985#9.3-2
+    pub(crate) fn room(&self, mss: u32, sack: bool, congestion: &dyn CongestionControl) -> u32 {
+        let cwnd = congestion.cwnd();
+        let Some(flight) = &self.flight else {
+            return cwnd;
+        };
+        let in_flight = flight.in_flight(mss);
+        if flight.phase == Phase::Recovery && sack && congestion.uses_prr() {
+            // With nothing in flight no ACK would come to let anything out.
+            return if in_flight == 0 { flight.prr.limit().max(mss) } else { flight.prr.limit() };
+        }
+        flight.ramp.map_or(cwnd, |ramp| ramp.min(cwnd)).saturating_sub(in_flight)
     }
 
     /// How often the timer expired since something new was acknowledged.
-    pub(crate) const fn timeouts(&self) -> u8 {
-        self.timeouts
+    pub(crate) fn timeouts(&self) -> u8 {
+        self.flight.as_ref().map_or(0, |flight| flight.timeouts)
     }
 
-    /// When the oldest outstanding segment was last sent.
-    pub(crate) fn oldest_sent_at(&self) -> Option<Instant> {
-        self.outstanding.as_ref()?.oldest_sent_at()
+    /// Octets of sequence space left from `start` on, in segments of `size`, for the first time.
+    //= rfc8985#6.1-1
+    //= rfc8985#4-2
+    pub(crate) fn on_sent(&mut self, now: Instant, start: SeqNumber, octets: u32, size: u32, mss: u32) {
+        let delivered = self.delivered;
+        let flight = self.flight.get_or_insert_with(|| Box::new(Flight::new(now, start, delivered)));
+        let snapshot = flight.sampler.snapshot(flight.in_flight(mss) + octets);
+        flight.outstanding.on_sent(now, flight.nxt, octets, size.max(1), snapshot);
+        flight.nxt += u64::from(octets);
+        flight.prr.on_sent(octets);
+        flight.timers.on_sent(now);
     }
 
-    /// `octets` of sequence space left from `start` on, in segments of `size`, for the first time.
-    pub(crate) fn on_sent(&mut self, now: Instant, start: SeqNumber, octets: u32, size: u32) {
-        self.outstanding.get_or_insert_default().on_sent(now, start, octets, size);
-    }
-
-    /// An ACK of new data arrived: everything before `ack` is there. `app_limited` as in [`AckSample`].
-    pub(crate) fn on_ack(
-        &mut self,
-        now: Instant,
-        ack: SeqNumber,
-        mss: u32,
-        app_limited: bool,
-        congestion: &mut dyn CongestionControl,
-    ) -> Acked {
-        let in_flight = self.in_flight(mss);
-        let acked = self.outstanding.as_mut().map_or_else(Acked::default, |outstanding| outstanding.on_ack(ack));
-        self.outstanding = self.outstanding.take().filter(|outstanding| !outstanding.is_empty());
-        self.timeouts = 0;
-        let rtt = acked.sent_once_at.map(|sent_at| now.since(sent_at));
-        let newly_acked = acked.octets;
-        let sample =
-            AckSample { now, newly_acked, prior_in_flight: in_flight, rtt, app_limited, ..AckSample::default() };
-        match self.phase {
-            Phase::Open => congestion.on_ack(&sample),
-            Phase::Loss => {
-                congestion.on_ack(&sample);
-                if ack.at_or_after(self.recover) {
-                    self.phase = Phase::Open;
-                }
-            }
-            Phase::Recovery => self.on_ack_in_recovery(now, ack, acked, congestion),
-        }
-        if self.phase != Phase::Recovery {
-            self.left_network = 0;
-        }
-        self.dup_acks = 0;
-        acked
-    }
-
-    //= rfc6298#5.4-1
-    /// The retransmission timer expired: everything is held lost, and `snd_nxt` ends what was sent before.
-    pub(crate) fn on_timeout(&mut self, now: Instant, snd_nxt: SeqNumber, congestion: &mut dyn CongestionControl) {
-        let flight = self.flight_at_loss(congestion.cwnd());
-        let Some(outstanding) = &mut self.outstanding else {
-            return;
-        };
-        outstanding.mark_all_lost();
-        congestion.on_timeout(now, flight, self.timeouts > 0);
-        self.timeouts = self.timeouts.saturating_add(1);
-        self.all_timeouts += 1;
-        self.phase = Phase::Loss;
-        //= rfc6582#3.2-8
-        self.recover = snd_nxt;
-        self.dup_acks = 0;
-        self.left_network = 0;
-        self.front_is_urgent = true;
-    }
-
-    /// The timer expired while the peer's window is closed: the segment at the front goes again as a probe, and the
-    /// network isn't blamed.
-    pub(crate) fn probe_front(&mut self) {
-        if let Some(outstanding) = &mut self.outstanding {
-            outstanding.mark_front_lost();
-            self.front_is_urgent = true;
-        }
-        self.all_timeouts += 1;
-    }
-
-    /// The path proved too narrow for what is outstanding: all of it is to be sent again in smaller segments, and the
-    /// network isn't blamed (RFC 1191 section 6.5).
-    pub(crate) fn on_narrow_path(&mut self, snd_nxt: SeqNumber) {
-        if let Some(outstanding) = &mut self.outstanding {
-            outstanding.mark_all_lost();
-            self.left_network = 0;
-            self.front_is_urgent = true;
-            self.recover = snd_nxt;
-            if self.phase == Phase::Open {
-                self.phase = Phase::Loss;
-            }
-        }
-    }
-
-    /// Takes what is to be sent again now, in segments of `mss` and at most `limit` octets: place and length. `room` is
-    /// what the congestion window still takes.
-    pub(crate) fn resend(&mut self, now: Instant, mss: u32, limit: u32, room: u32) -> Option<(SeqNumber, u32)> {
-        let outstanding = self.outstanding.as_mut().filter(|outstanding| outstanding.has_lost())?;
-        let limit = if self.front_is_urgent { mss } else { limit.min(room) };
-        if limit < mss {
+    /// Takes what is to be sent again now, in segments of at most `mss` and at most `limit` octets.
+    //= rfc6675#5-9
+    //= rfc2018#5.1-1
+    pub(crate) fn resend(&mut self, now: Instant, mss: u32, limit: u32, room: u32) -> Option<Again> {
+        let flight = self.flight.as_mut()?;
+        let first = *flight.outstanding.first_lost()?;
+        let urgent = core::mem::take(&mut flight.front_is_urgent);
+        if !urgent && (flight.frto.holds_retransmissions() || room < first.size.min(first.len).min(mss)) {
             return None;
         }
-        self.front_is_urgent = false;
-        let (seq, octets) = outstanding.resend_lost(now, mss, limit)?;
-        self.retransmissions += u64::from(octets.div_ceil(mss));
-        Some((seq, octets))
+        let limit = if urgent { mss } else { limit.min(room) };
+        let often = first.resent;
+        let (sampler, in_flight) = (flight.sampler, flight.in_flight(mss));
+        let resent = flight.outstanding.resend_lost(now, mss, limit, |octets| sampler.snapshot(in_flight + octets))?;
+        flight.prr.on_sent(resent.octets);
+        let after_timeout = flight.phase == Phase::Loss;
+        Some(self.on_resent(now, resent, often, after_timeout))
     }
 
-    /// True if something is to be sent again.
-    pub(crate) fn has_lost(&self) -> bool {
-        self.outstanding.as_ref().is_some_and(|outstanding| outstanding.has_lost())
+    fn on_resent(&mut self, now: Instant, resent: Resent, often: bool, after_timeout: bool) -> Again {
+        let Resent { start, octets, size } = resent;
+        let segments = octets.div_ceil(size);
+        let history = self.history();
+        history.undo.on_resent(now, segments, often);
+        let counts = &mut history.counts;
+        counts.retransmissions += u64::from(segments);
+        if after_timeout {
+            counts.slow_retransmissions += u64::from(segments);
+        }
+        Again { seq: seq_of(start), octets, size }
     }
 
-    /// Forgets all.
+    /// Forgets what is outstanding.
     pub(crate) fn clear(&mut self) {
-        self.outstanding = None;
+        self.flight = None;
+    }
+}
+
+/// What it tells about itself.
+impl Recovery {
+    pub(crate) fn counts(&self) -> Counts {
+        self.history.as_ref().map_or(Counts::NONE, |history| history.counts)
+    }
+
+    /// The least round-trip time of the last ten seconds.
+    pub(crate) const fn min_rtt(&self) -> Option<Duration> {
+        self.min_rtt.get()
+    }
+
+    /// Octets selectively acknowledged.
+    pub(crate) fn sacked(&self) -> u32 {
+        self.tally(Mark::Sacked).octets
+    }
+
+    /// Octets held lost and not sent again.
+    pub(crate) fn lost(&self) -> u32 {
+        self.tally(Mark::Lost).octets
+    }
+
+    /// The path was seen to reorder, and how long RACK waits for a segment out of order.
+    pub(crate) fn reordering(&self, srtt: Option<Duration>) -> (bool, Duration) {
+        let reordering = self.history.as_ref().map_or(rack::Reordering::NONE, |history| history.reordering);
+        (reordering.seen, reordering.window(self.min_rtt.get(), srtt, false))
+    }
+
+    /// Octets delivered, and the last rate at which the path delivered, in octets a second.
+    pub(crate) fn delivered(&self) -> (u64, u64) {
+        let delivered = self.flight.as_ref().map_or(self.delivered, |flight| flight.sampler.delivered());
+        (delivered, self.delivery_rate)
+    }
+
+    /// The application doesn't fill the path.
+    pub(crate) fn is_app_limited(&self) -> bool {
+        self.flight.as_ref().is_none_or(|flight| flight.sampler.is_app_limited())
     }
 }

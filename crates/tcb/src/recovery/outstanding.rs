@@ -1,262 +1,414 @@
-//! What is sent and not acknowledged: runs of whole segments.
+//! What is sent and not acknowledged: runs of whole segments, found by place, by time of sending, and by being lost.
+//!
+//! A place is a sequence number that doesn't wrap: its low 32 bits are the number on the wire. Whatever is asked costs
+//! the logarithm of the number of runs, and a run is split only between segments: runs never outnumber segments. What
+//! is selectively acknowledged and adjoins becomes one run, so a block that reports the same again passes over it in one
+//! step.
 
-use alloc::collections::VecDeque;
+use alloc::collections::{BTreeMap, BTreeSet};
 
-use sockeye_wire::{Instant, SeqNumber};
+use smallvec::SmallVec;
+use sockeye_wire::Instant;
 
-/// A run of segments of one size, sent or resent together. `size * count` octets of sequence space from `start` on.
+use crate::congestion::delivery_rate::Snapshot;
+
+/// What is held of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Run {
-    start: SeqNumber,
-    /// Octets of sequence space in each segment; SYN and FIN count one.
-    size: u32,
-    count: u32,
-    /// When it was last sent.
-    sent_at: Instant,
+pub(super) enum Mark {
+    /// On its way, as far as anybody knows.
+    InFlight,
     /// Held lost, and not sent again since.
-    lost: bool,
+    Lost,
+    /// Selectively acknowledged. The receiver may still drop it.
+    Sacked,
+}
+
+/// A run of segments of one size, sent or resent together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Run {
+    /// Octets of sequence space; SYN and FIN count one.
+    pub(super) len: u32,
+    /// Octets in each segment but the last, which may be shorter. Without meaning once sacked.
+    pub(super) size: u32,
+    /// How many segments.
+    pub(super) segments: u32,
+    /// When it was last sent.
+    pub(super) sent_at: Instant,
     /// Sent more than once.
-    resent: bool,
+    pub(super) resent: bool,
+    pub(super) mark: Mark,
+    /// What the sampler of the delivery rate knew when it was last sent.
+    pub(super) snapshot: Snapshot,
 }
 
 impl Run {
-    const fn len(&self) -> u32 {
-        self.size * self.count
+    /// `len` octets of the run as a run of their own, beginning on a segment's boundary.
+    const fn part(self, len: u32) -> Self {
+        Self { len, segments: len.div_ceil(self.size), ..self }
     }
 
-    fn end(&self) -> SeqNumber {
-        self.start + self.len()
-    }
-
-    /// The first `octets` of the run and the rest of it, each a row of runs of whole segments: a cut inside a segment
-    /// makes its two halves segments of their own.
-    fn split(self, octets: u32) -> [Option<Self>; 4] {
-        let whole = octets / self.size;
-        let part = octets % self.size;
-        let (cut, after) = if part == 0 { (0, self.count - whole) } else { (self.size, self.count - whole - 1) };
-        let piece = |offset: u32, size: u32, count: u32| {
-            (size > 0 && count > 0).then_some(Self { start: self.start + offset, size, count, ..self })
-        };
-        [
-            piece(0, self.size, whole),
-            piece(whole * self.size, part, 1),
-            piece(octets, cut.saturating_sub(part), 1),
-            piece(whole * self.size + cut, self.size, after),
-        ]
+    /// The run without its first `octets`, as at most two runs: what is left of a segment that was cut is one of its own.
+    fn without(self, octets: u32) -> [Option<Self>; 2] {
+        let rest = self.len - octets;
+        if rest == 0 {
+            return [None, None];
+        }
+        if self.mark == Mark::Sacked {
+            let segments = u64::from(self.segments) * u64::from(rest) / u64::from(self.len);
+            let segments = u32::try_from(segments).unwrap_or(u32::MAX).max(1);
+            return [Some(Self { len: rest, segments, ..self }), None];
+        }
+        let cut = (self.size - octets % self.size) % self.size;
+        let cut = cut.min(rest);
+        let half = (cut > 0).then(|| Self { len: cut, size: cut, segments: 1, ..self });
+        [half, (rest > cut).then(|| self.part(rest - cut))]
     }
 }
 
-/// What an ACK took out of [`Outstanding`].
+/// Octets and segments of all runs that have one mark.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Acked {
-    /// Octets of sequence space.
-    pub(crate) octets: u32,
-    /// Segments, those acknowledged in part included.
-    pub(crate) segments: u32,
-    /// When the newest of them was sent, if none was sent more than once: only then the ACK's time tells of the path,
-    /// else it tells how long the repair took.
-    pub(crate) sent_once_at: Option<Instant>,
+pub(super) struct Tally {
+    pub(super) octets: u32,
+    pub(super) segments: u32,
 }
 
-/// All runs in order of sequence. Holds: no gap between runs; `octets` and `lost` count what the runs say.
+/// Runs and where they begin.
+pub(super) type Pieces = SmallVec<[(u64, Run); 4]>;
+
+/// What is to be sent again: `octets` from `start` on, in segments of `size`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Resent {
+    pub(super) start: u64,
+    pub(super) octets: u32,
+    pub(super) size: u32,
+}
+
+/// All runs. Holds: no gap between runs; `by_time` has those in flight and `lost` those held lost, no others; the
+/// tallies count what the runs say.
 #[derive(Debug, Default)]
-pub(crate) struct Outstanding {
-    runs: VecDeque<Run>,
-    octets: u32,
-    /// Octets held lost and not sent again.
-    lost: u32,
-    /// No run before this index is lost.
-    first_lost: usize,
+pub(super) struct Outstanding {
+    runs: BTreeMap<u64, Run>,
+    by_time: BTreeSet<(Instant, u64)>,
+    lost: BTreeSet<u64>,
+    tallies: [Tally; 3],
 }
 
 impl Outstanding {
-    pub(crate) fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.runs.is_empty()
     }
 
+    pub(super) const fn tally(&self, mark: Mark) -> Tally {
+        self.tallies[mark as usize]
+    }
+
     /// Octets sent and not acknowledged: FlightSize.
-    pub(crate) const fn octets(&self) -> u32 {
-        self.octets
+    pub(super) fn octets(&self) -> u32 {
+        self.tallies.iter().map(|tally| tally.octets).sum()
     }
 
-    /// Octets held lost and not sent again.
-    pub(crate) const fn lost(&self) -> u32 {
-        self.lost
+    /// Segments sent and not acknowledged.
+    pub(super) fn segments(&self) -> u32 {
+        self.tallies.iter().map(|tally| tally.segments).sum()
     }
 
-    /// When the oldest segment was last sent.
-    pub(crate) fn oldest_sent_at(&self) -> Option<Instant> {
-        self.runs.front().map(|run| run.sent_at)
+    /// The oldest run.
+    pub(super) fn front(&self) -> Option<&Run> {
+        self.runs.first_key_value().map(|(_, run)| run)
     }
 
-    /// `octets` from `start` on, cut into segments of at most `size`, were sent for the first time.
-    pub(crate) fn on_sent(&mut self, now: Instant, start: SeqNumber, octets: u32, size: u32) {
-        let whole = octets / size.max(1);
-        self.push(Run { start, size, count: whole, sent_at: now, lost: false, resent: false });
-        let rest = octets - whole * size;
-        self.push(Run { start: start + whole * size, size: rest, count: 1, sent_at: now, lost: false, resent: false });
+    /// The first run that is held lost.
+    pub(super) fn first_lost(&self) -> Option<&Run> {
+        self.runs.get(self.lost.first()?)
     }
 
-    fn push(&mut self, run: Run) {
-        if run.len() == 0 {
-            return;
+    /// The end of the first segment.
+    pub(super) fn first_end(&self) -> Option<u64> {
+        self.runs.first_key_value().map(|(start, run)| start + u64::from(run.size.min(run.len)))
+    }
+
+    fn put(&mut self, start: u64, run: Run) {
+        match run.mark {
+            Mark::InFlight => _ = self.by_time.insert((run.sent_at, start)),
+            Mark::Lost => _ = self.lost.insert(start),
+            Mark::Sacked => {}
         }
-        self.octets += run.len();
-        match self.runs.back_mut() {
-            Some(last) if (Run { start: run.start, count: run.count, ..*last }) == run && last.end() == run.start => {
-                last.count += run.count;
+        let tally = &mut self.tallies[run.mark as usize];
+        tally.octets += run.len;
+        tally.segments += run.segments;
+        self.runs.insert(start, run);
+    }
+
+    fn take(&mut self, start: u64) -> Option<Run> {
+        let run = self.runs.remove(&start)?;
+        match run.mark {
+            Mark::InFlight => _ = self.by_time.remove(&(run.sent_at, start)),
+            Mark::Lost => _ = self.lost.remove(&start),
+            Mark::Sacked => {}
+        }
+        let tally = &mut self.tallies[run.mark as usize];
+        tally.octets -= run.len;
+        tally.segments -= run.segments;
+        Some(run)
+    }
+
+    /// The run in which `place` lies.
+    fn run_over(&self, place: u64) -> Option<(u64, Run)> {
+        let (&start, run) = self.runs.range(..=place).next_back()?;
+        (place < start + u64::from(run.len)).then_some((start, *run))
+    }
+
+    /// `len` octets from `start` on, in segments of at most `size`, left for the first time.
+    pub(super) fn on_sent(&mut self, now: Instant, start: u64, len: u32, size: u32, snapshot: Snapshot) {
+        let run = Run {
+            len,
+            size,
+            segments: len.div_ceil(size),
+            sent_at: now,
+            resent: false,
+            mark: Mark::InFlight,
+            snapshot,
+        };
+        match self.runs.last_entry() {
+            // Whole segments that leave at one instant are one run, known by what it was when the last of them left.
+            Some(mut last) if last.get().continues_in(&run) => {
+                let last = last.get_mut();
+                *last = Run { len: last.len + len, segments: last.segments + run.segments, snapshot, ..*last };
+                let tally = &mut self.tallies[Mark::InFlight as usize];
+                tally.octets += len;
+                tally.segments += run.segments;
             }
-            _ => self.runs.push_back(run),
+            _ => self.put(start, run),
         }
+        debug_assert!(self.holds());
     }
 
-    /// Everything before `ack` has arrived.
-    pub(crate) fn on_ack(&mut self, ack: SeqNumber) -> Acked {
-        let mut acked = Acked::default();
-        let mut resent = false;
-        while let Some(run) = self.runs.front().copied()
-            && run.start.before(ack)
+    /// Everything before `ack` has arrived: what that takes out, in order.
+    pub(super) fn on_ack(&mut self, ack: u64) -> Pieces {
+        let mut pieces = Pieces::new();
+        while let Some((&start, _)) = self.runs.first_key_value()
+            && start < ack
+            && let Some(run) = self.take(start)
         {
-            let covered = ack.since(run.start).min(run.len());
-            self.runs.pop_front();
-            if covered < run.len() {
-                let [.., half, rest] = run.split(covered);
-                for piece in [rest, half].into_iter().flatten() {
-                    self.runs.push_front(piece);
+            let covered = u32::try_from(ack - start).map_or(run.len, |octets| octets.min(run.len));
+            let mut place = start + u64::from(covered);
+            for rest in run.without(covered).into_iter().flatten() {
+                self.put(place, rest);
+                place += u64::from(rest.len);
+            }
+            pieces.push((start, run.part(covered)));
+        }
+        debug_assert!(self.holds());
+        pieces
+    }
+
+    /// Marks as sacked the segments that lie whole within `left..right`: those of them that weren't yet, in order.
+    //= rfc2018#5-2
+    pub(super) fn sack(&mut self, left: u64, right: u64) -> Pieces {
+        let mut pieces = Pieces::new();
+        let mut place = left;
+        while place < right
+            && let Some((start, run)) = self.run_over(place)
+        {
+            let end = start + u64::from(run.len);
+            if run.mark != Mark::Sacked {
+                let size = u64::from(run.size);
+                let from = (start + (place - start).next_multiple_of(size)).min(end);
+                let to = if right >= end { end } else { start + (right - start) / size * size };
+                if from < to
+                    && let Some(piece) = self.cut_out(start, from, to)
+                {
+                    self.put_sacked(from, piece);
+                    pieces.push((from, piece));
                 }
             }
-            acked.octets += covered;
-            acked.segments += covered.div_ceil(run.size);
-            resent |= run.resent;
-            acked.sent_once_at = Some(run.sent_at).filter(|_| !resent);
-            if run.lost {
-                self.lost -= covered;
+            place = end;
+        }
+        debug_assert!(self.holds());
+        pieces
+    }
+
+    /// Takes `from..to`, both on boundaries of segments, out of the run at `start`; puts back what stands before and
+    /// after.
+    fn cut_out(&mut self, start: u64, from: u64, to: u64) -> Option<Run> {
+        let run = self.take(start)?;
+        let len = |a: u64, b: u64| u32::try_from(b - a).unwrap_or(u32::MAX);
+        if start < from {
+            self.put(start, run.part(len(start, from)));
+        }
+        let end = start + u64::from(run.len);
+        if to < end {
+            self.put(to, run.part(len(to, end)));
+        }
+        Some(run.part(len(from, to)))
+    }
+
+    /// Puts a run as sacked, one with those before and after it that are.
+    fn put_sacked(&mut self, start: u64, run: Run) {
+        let mut run = Run { mark: Mark::Sacked, ..run };
+        let mut first = start;
+        let end = start + u64::from(run.len);
+        if self.runs.get(&end).is_some_and(|next| next.mark == Mark::Sacked)
+            && let Some(next) = self.take(end)
+        {
+            run.len += next.len;
+            run.segments += next.segments;
+        }
+        if let Some((before, last)) = start.checked_sub(1).and_then(|place| self.run_over(place))
+            && last.mark == Mark::Sacked
+        {
+            self.take(before);
+            run = Run { len: last.len + run.len, segments: last.segments + run.segments, ..run };
+            first = before;
+        }
+        self.put(first, run);
+    }
+
+    /// The run in flight that was sent first.
+    pub(super) fn earliest_sent(&self) -> Option<(u64, Run)> {
+        let &(_, start) = self.by_time.first()?;
+        self.runs.get(&start).map(|run| (start, *run))
+    }
+
+    /// When the last of those in flight that were sent before `sent_at`, or then and before the place `end`, left.
+    pub(super) fn latest_sent_before(&self, sent_at: Instant, end: u64) -> Option<Instant> {
+        self.by_time.range(..(sent_at, end)).next_back().map(|&(sent_at, _)| sent_at)
+    }
+
+    /// Holds the run at `start` lost.
+    pub(super) fn mark_lost(&mut self, start: u64) {
+        if let Some(run) = self.take(start) {
+            self.put(start, Run { mark: Mark::Lost, ..run });
+        }
+        debug_assert!(self.holds());
+    }
+
+    /// Holds the first segment lost; it, if it was in flight.
+    pub(super) fn mark_first_lost(&mut self) -> Option<(u64, Run)> {
+        let (&start, run) = self.runs.first_key_value()?;
+        if run.mark != Mark::InFlight {
+            return None;
+        }
+        let end = self.first_end()?;
+        let first = self.cut_out(start, start, end)?;
+        self.put(start, Run { mark: Mark::Lost, ..first });
+        debug_assert!(self.holds());
+        Some((start, first))
+    }
+
+    /// Holds everything lost that was in flight, and sent at `until` at the latest.
+    pub(super) fn mark_lost_until(&mut self, until: Instant) -> Pieces {
+        let mut pieces = Pieces::new();
+        while let Some((start, run)) = self.earliest_sent()
+            && run.sent_at <= until
+        {
+            self.mark_lost(start);
+            pieces.push((start, run));
+        }
+        pieces
+    }
+
+    /// Everything that is held lost is taken for in flight again.
+    pub(super) fn withdraw_losses(&mut self) {
+        while let Some(&start) = self.lost.first()
+            && let Some(run) = self.take(start)
+        {
+            self.put(start, Run { mark: Mark::InFlight, ..run });
+        }
+        debug_assert!(self.holds());
+    }
+
+    /// The receiver has dropped what it had selectively acknowledged: all that is held lost.
+    pub(super) fn forget_sacks(&mut self) {
+        let sacked: SmallVec<[u64; 8]> =
+            self.runs.iter().filter(|(_, run)| run.mark == Mark::Sacked).map(|(&start, _)| start).collect();
+        for start in sacked {
+            if let Some(run) = self.take(start) {
+                self.put(start, Run { mark: Mark::Lost, resent: true, ..run.part(run.len) });
             }
         }
-        self.first_lost = 0;
-        self.octets -= acked.octets;
-        debug_assert!(self.holds());
-        if self.runs.is_empty() {
-            *self = Self::default();
-        }
-        acked
-    }
-
-    /// Holds the first segment lost.
-    pub(crate) fn mark_front_lost(&mut self) {
-        let Some(run) = self.runs.pop_front() else {
-            return;
-        };
-        if run.lost {
-            self.runs.push_front(run);
-            return;
-        }
-        let first = Run { count: 1, lost: true, ..run };
-        if run.count > 1 {
-            self.runs.push_front(Run { start: first.end(), count: run.count - 1, ..run });
-        }
-        self.lost += first.len();
-        self.runs.push_front(first);
-        self.first_lost = 0;
         debug_assert!(self.holds());
     }
 
-    /// Holds everything lost.
-    pub(crate) fn mark_all_lost(&mut self) {
-        self.runs.iter_mut().for_each(|run| run.lost = true);
-        self.lost = self.octets;
-        self.first_lost = 0;
-    }
-
-    /// Takes the first lost segments, at most `limit` octets in segments of `size`, as sent again `now`: their place
-    /// and length. At least one segment if any is lost.
-    pub(crate) fn resend_lost(&mut self, now: Instant, size: u32, limit: u32) -> Option<(SeqNumber, u32)> {
-        while self.runs.get(self.first_lost).is_some_and(|run| !run.lost) {
-            self.first_lost += 1;
-        }
-        let run = self.runs.get(self.first_lost).copied()?;
+    /// Takes the first lost segments, at most `limit` octets in segments of at most `size`, as sent again `now`: what is
+    /// to leave. At least one segment if any is lost.
+    pub(super) fn resend_lost(
+        &mut self,
+        now: Instant,
+        size: u32,
+        limit: u32,
+        snapshot: impl FnOnce(u32) -> Snapshot,
+    ) -> Option<Resent> {
+        let &start = self.lost.first()?;
+        let mut run = self.take(start)?;
         // A segment longer than what the path takes today is cut anew.
-        let octets = if run.size > size { size } else { run.size * (limit / run.size).clamp(1, run.count) };
-        let [a, b, c, d] = run.split(octets);
-        self.runs.remove(self.first_lost);
-        for (index, piece) in [a, b, c, d].into_iter().flatten().enumerate() {
-            let again = piece.start.before(run.start + octets);
-            let piece = if again { Run { sent_at: now, lost: false, resent: true, ..piece } } else { piece };
-            self.runs.insert(self.first_lost + index, piece);
+        run.size = run.size.min(size);
+        let mut end = start + u64::from(run.len);
+        while run.len < limit
+            && self.runs.get(&end).is_some_and(|next| run.continues_in(next))
+            && let Some(next) = self.take(end)
+        {
+            run = Run { len: run.len + next.len, size: run.size, ..next };
+            end += u64::from(next.len);
         }
-        self.lost -= octets;
+        let octets = if run.len <= limit { run.len } else { (limit / run.size).max(1) * run.size }.min(run.len);
+        if octets < run.len {
+            self.put(start + u64::from(octets), run.part(run.len - octets));
+        }
+        let again = Run { sent_at: now, resent: true, mark: Mark::InFlight, snapshot: snapshot(octets), ..run };
+        self.put(start, again.part(octets));
         debug_assert!(self.holds());
-        Some((run.start, octets))
+        Some(Resent { start, octets, size: run.size })
     }
 
-    /// Octets sent once and to be sent again before anything new.
-    pub(crate) const fn has_lost(&self) -> bool {
-        self.lost > 0
+    /// Takes the last segment as sent again `now`, if it is in flight.
+    pub(super) fn resend_last(&mut self, now: Instant, snapshot: Snapshot) -> Option<Resent> {
+        let (&start, run) = self.runs.last_key_value()?;
+        if run.mark != Mark::InFlight {
+            return None;
+        }
+        let end = start + u64::from(run.len);
+        let last = start + u64::from((run.len - 1) / run.size * run.size);
+        let segment = self.cut_out(start, last, end)?;
+        self.put(last, Run { sent_at: now, resent: true, snapshot, ..segment });
+        debug_assert!(self.holds());
+        Some(Resent { start: last, octets: segment.len, size: segment.size })
     }
 
+    /// The invariants. A long list isn't counted again at every step.
     fn holds(&self) -> bool {
-        let octets: u32 = self.runs.iter().map(Run::len).sum();
-        let lost: u32 = self.runs.iter().filter(|run| run.lost).map(Run::len).sum();
-        let gapless = self.runs.iter().zip(self.runs.iter().skip(1)).all(|(a, b)| a.end() == b.start);
-        let hint = self.runs.iter().take(self.first_lost).all(|run| !run.lost);
-        octets == self.octets && lost == self.lost && gapless && hint
+        const WORTHWHILE: usize = 64;
+        if self.runs.len() > WORTHWHILE {
+            return true;
+        }
+        let mut tallies = [Tally::default(); 3];
+        let mut next = None;
+        for (&start, run) in &self.runs {
+            let known = match run.mark {
+                Mark::InFlight => self.by_time.contains(&(run.sent_at, start)),
+                Mark::Lost => self.lost.contains(&start),
+                Mark::Sacked => true,
+            };
+            if !known || next.is_some_and(|next| next != start) || run.len == 0 {
+                return false;
+            }
+            next = Some(start + u64::from(run.len));
+            tallies[run.mark as usize].octets += run.len;
+            tallies[run.mark as usize].segments += run.segments;
+        }
+        let indexed = self.by_time.len() + self.lost.len();
+        let unsacked = self.runs.values().filter(|run| run.mark != Mark::Sacked).count();
+        tallies == self.tallies && indexed == unsacked
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const T0: Instant = Instant::ZERO;
-
-    fn at(millis: u64) -> Instant {
-        Instant::from_millis(millis)
-    }
-
-    fn seq(value: u32) -> SeqNumber {
-        SeqNumber::new(value)
-    }
-
-    #[test]
-    fn an_ack_inside_a_segment_leaves_its_rest() {
-        let mut outstanding = Outstanding::default();
-        outstanding.on_sent(T0, seq(0), 3500, 1000);
-        assert_eq!(outstanding.on_ack(seq(1500)), Acked { octets: 1500, segments: 2, sent_once_at: Some(T0) });
-        assert_eq!(outstanding.octets(), 2000);
-        outstanding.mark_front_lost();
-        assert_eq!(outstanding.resend_lost(at(1), 1000, 9000), Some((seq(1500), 500)));
-    }
-
-    //= rfc6298#3-1
-    //= rfc9293#MUST-18
-    #[test]
-    fn an_ack_of_anything_sent_again_gives_no_sample() {
-        let mut outstanding = Outstanding::default();
-        outstanding.on_sent(T0, seq(0), 3000, 1000);
-        outstanding.mark_front_lost();
-        assert_eq!(outstanding.resend_lost(at(5), 1000, 1000), Some((seq(0), 1000)));
-        assert_eq!(outstanding.on_ack(seq(2000)).sent_once_at, None);
-        assert_eq!(outstanding.on_ack(seq(3000)).sent_once_at, Some(T0));
-        assert!(outstanding.is_empty());
-    }
-
-    #[test]
-    fn after_a_timeout_everything_goes_again_in_order_and_in_todays_size() {
-        let mut outstanding = Outstanding::default();
-        outstanding.on_sent(T0, seq(0), 2800, 1400);
-        outstanding.mark_all_lost();
-        assert_eq!(outstanding.resend_lost(at(5), 1000, 5000), Some((seq(0), 1000)));
-        assert_eq!(outstanding.resend_lost(at(5), 1000, 5000), Some((seq(1000), 400)));
-        assert_eq!(outstanding.resend_lost(at(5), 1400, 5000), Some((seq(1400), 1400)));
-        assert_eq!(outstanding.resend_lost(at(5), 1400, 5000), None);
-        assert_eq!(outstanding.lost(), 0);
-    }
-
-    #[test]
-    fn sequence_numbers_wrap() {
-        let mut outstanding = Outstanding::default();
-        outstanding.on_sent(T0, seq(u32::MAX - 500), 3000, 1000);
-        assert_eq!(outstanding.on_ack(seq(1499)).octets, 2000);
-        assert_eq!(outstanding.octets(), 1000);
+impl Run {
+    /// True if `next`, which adjoins, can become a part of this run without moving a boundary between segments.
+    fn continues_in(&self, next: &Self) -> bool {
+        let same = self.mark == next.mark && self.resent == next.resent;
+        let together = self.mark == Mark::Lost || self.sent_at == next.sent_at;
+        same && together
+            && self.len.is_multiple_of(self.size)
+            && (next.size == self.size || next.len <= self.size && next.segments == 1)
     }
 }

@@ -3,12 +3,9 @@
 //! Moves `snd_una`, the send window, and those states that wait for an ACK of ours. What the ACK says about loss is for
 //! [`crate::recovery`] to decide. Holds afterwards: `snd_una <= snd_nxt`, and the send queue starts at `snd_una`.
 
-use core::time::Duration;
-
 use sockeye_wire::Instant;
 
-use crate::negotiated::timestamp;
-use crate::recovery::Acked;
+use crate::recovery::{Arrival, Echo};
 use crate::state::Cause;
 use crate::tcb::Tcb;
 use crate::timeouts::Timer;
@@ -40,67 +37,60 @@ impl Tcb {
     /// SND.UNA - MAX.SND.WND =< SEG.ACK =< SND.NXT.
     fn take_ack(&mut self, now: Instant, segment: &Segment) {
         let window = u32::from(segment.window) << self.agreed.snd_shift;
-        let is_duplicate = self.is_duplicate_ack(segment, window);
+        let duplicate = self.is_duplicate_ack(segment, window);
         //= rfc9293#3.4-3
-        if segment.ack.after(self.send.snd_una()) {
-            self.on_new_ack(now, segment);
-        } else if is_duplicate {
-            let (snd_una, snd_nxt) = (self.send.snd_una(), self.send.snd_nxt());
-            let mss = u32::from(self.send.mss());
-            self.recovery.on_duplicate_ack(now, snd_una, snd_nxt, mss, self.congestion.as_mut());
+        let advances = segment.ack.after(self.send.snd_una());
+        if advances {
+            self.send.on_ack(segment.ack);
         }
         //= rfc7323#2.3-4
         self.send.update_window(segment.seq, segment.ack, window);
+        self.inform_recovery(now, segment, duplicate);
+        if advances {
+            self.on_new_ack(now);
+        }
+        self.arm_retransmit();
         self.watch_closed_window(now);
         self.tell_writer();
     }
 
+    /// One that says nothing new; whether anything is outstanding is for the recovery to know.
     //= rfc5681#2-2
     fn is_duplicate_ack(&self, segment: &Segment, window: u32) -> bool {
-        segment.is_empty()
-            && segment.ack == self.send.snd_una()
-            && window == self.send.snd_wnd()
-            && !self.recovery.is_idle()
+        segment.is_empty() && segment.ack == self.send.snd_una() && window == self.send.snd_wnd()
+    }
+
+    /// The recovery decides what the ACK says about loss.
+    fn inform_recovery(&mut self, now: Instant, segment: &Segment, duplicate: bool) {
+        let echo = segment.options.timestamps.filter(|_| self.agreed.timestamps);
+        let arrival = Arrival {
+            now,
+            arrived_at: segment.arrived_at,
+            ack: segment.ack,
+            blocks: if self.agreed.sack { segment.options.sack.as_slice() } else { &[] },
+            duplicate,
+            echo: echo.map(|timestamps| Echo { value: timestamps.echo, offset: self.timestamp_offset }),
+            ece: segment.flags.ece,
+            sack: self.agreed.sack,
+            mss: u32::from(self.send.mss()),
+            granularity: self.config.granularity,
+            has_new: self.send.unsent() > 0 && self.send.usable() > 0,
+        };
+        self.recovery.on_ack(&arrival, &mut self.rtt, self.congestion.as_mut());
     }
 
     /// SND.UNA < SEG.ACK =< SND.NXT.
-    fn on_new_ack(&mut self, now: Instant, segment: &Segment) {
-        let mss = u32::from(self.send.mss());
-        let app_limited = !core::mem::take(&mut self.filled_window);
-        self.send.on_ack(segment.ack);
-        let acked = self.recovery.on_ack(now, segment.ack, mss, app_limited, self.congestion.as_mut());
-        self.take_rtt_sample(segment, acked);
+    fn on_new_ack(&mut self, now: Instant) {
         self.times.waiting_since = now;
         self.persist_backoff = 0;
         //= rfc6298#5.2-1
-        //= rfc6298#5.3-1
         //= rfc6582#3.2-7
         //= rfc6928#9-1
-        self.arm_retransmit(now);
+        let (unsent, mss) = (self.send.unsent(), u32::from(self.send.mss()));
+        self.recovery.on_acked(now, self.rtt.rto(), unsent, mss);
         if self.send.fin_is_acked() {
             self.on_fin_acked(now);
         }
-    }
-
-    /// Karn's algorithm: what was sent once tells the time itself; of what was sent again only the timestamp does.
-    //= rfc9293#MUST-18
-    //= rfc6298#3-1
-    //= rfc6298#3-2
-    //= rfc7323#4.1-2
-    fn take_rtt_sample(&mut self, segment: &Segment, acked: Acked) {
-        if let Some(sent_at) = acked.sent_once_at {
-            self.rtt.on_sample(segment.arrived_at.since(sent_at));
-        } else if let Some(echo) = segment.options.timestamps.map(|timestamps| timestamps.echo)
-            && self.agreed.timestamps
-            && acked.segments > 0
-        {
-            let ticks = timestamp(segment.arrived_at, self.timestamp_offset).wrapping_sub(echo);
-            // A forged echo from the future, or one a minute old, tells nothing.
-            if ticks < 60_000 {
-                self.rtt.on_sample(Duration::from_millis(u64::from(ticks.max(1))));
-            }
-        }
-        self.rtt.end_back_off();
     }
 
     //= rfc9293#3.10.7.4-15

@@ -1,10 +1,11 @@
 //! What to put on the wire now: small questions in order.
 
-use sockeye_wire::Instant;
 use sockeye_wire::ip::Ecn;
 use sockeye_wire::tcp::Flags;
+use sockeye_wire::{Instant, SeqNumber};
 
 use super::decide::{Decision, Hold, Situation, decide};
+use crate::recovery::Again;
 use crate::recv::Owed;
 use crate::segment_arrives::half_open;
 use crate::tcb::Tcb;
@@ -19,7 +20,7 @@ impl Tcb {
     /// carry if the device cuts it into segments; 0 if it doesn't.
     pub fn poll_transmit(&mut self, now: Instant, limit: u32) -> Option<Transmit> {
         let Some(transmit) = self.next_transmit(now, limit) else {
-            self.recovery.settle();
+            self.settle();
             return None;
         };
         let payload = transmit.payload_len();
@@ -30,6 +31,13 @@ impl Tcb {
             payload.checked_div(usize::from(transmit.segment_size)).map_or(1, |segments| segments.max(1)) as u64;
         self.counts.bytes_sent += payload as u64;
         Some(transmit)
+    }
+
+    /// Nothing more leaves at this instant.
+    fn settle(&mut self) {
+        let mss = u32::from(self.send.mss());
+        let room = self.recovery.room(mss, self.agreed.sack, self.congestion.as_ref());
+        self.recovery.settle(mss, self.send.unsent() < mss && room >= mss);
     }
 
     fn next_transmit(&mut self, now: Instant, limit: u32) -> Option<Transmit> {
@@ -53,6 +61,7 @@ impl Tcb {
     fn next_of_connection(&mut self, now: Instant, limit: u32) -> Option<Transmit> {
         self.disorder_told(now)
             .or_else(|| self.retransmission(now, limit))
+            .or_else(|| self.tail_probe(now))
             .or_else(|| self.window_probe(now))
             .or_else(|| self.new_text(now, limit))
             .or_else(|| self.keep_alive_probe(now))
@@ -90,18 +99,40 @@ impl Tcb {
     fn retransmission(&mut self, now: Instant, limit: u32) -> Option<Transmit> {
         let mss = u32::from(self.send.mss());
         let paced = self.paced(now);
-        let room = self.congestion.cwnd().saturating_sub(self.recovery.in_flight(mss));
-        let Some((seq, octets)) = self.recovery.resend(now, mss, limit.max(mss), room.min(paced)) else {
-            if paced < mss && room >= mss && self.recovery.has_lost() {
+        let room = self.recovery.room(mss, self.agreed.sack, self.congestion.as_ref());
+        let Some(again) = self.recovery.resend(now, mss, limit.max(mss), room.min(paced)) else {
+            if paced < mss && room >= mss && self.recovery.lost() > 0 {
                 self.wait_for_pacer();
             }
             return None;
         };
+        Some(self.send_again(now, again))
+    }
+
+    fn send_again(&mut self, now: Instant, again: Again) -> Transmit {
         self.times.sent_at = now;
-        if !self.deadlines.is_set(Timer::Retransmit) {
-            self.arm_retransmit(now);
+        self.arm_retransmit();
+        self.text_segment(now, again.seq, again.octets, again.size)
+    }
+
+    /// A segment more, whatever congestion control says, since the tail of the flight may be lost: a new one if there is
+    /// one, else the last.
+    //= rfc8985#7.3-3
+    //= rfc8985#7.3-4
+    fn tail_probe(&mut self, now: Instant) -> Option<Transmit> {
+        if !self.recovery.take_probe() {
+            return None;
         }
-        Some(self.text_segment(now, seq, octets))
+        let mss = u32::from(self.send.mss());
+        let offered = self.send.unsent().min(mss);
+        if offered > 0 && offered <= self.send.usable() {
+            let transmit = self.send_new(now, offered);
+            self.recovery.on_probe_sent(now, self.send.snd_nxt());
+            self.arm_retransmit();
+            return Some(transmit);
+        }
+        let again = self.recovery.resend_probe(now, mss)?;
+        Some(self.send_again(now, again))
     }
 
     /// One octet, new if there is one: the answer tells the window (RFC 9293 section 3.8.6.1).
@@ -115,7 +146,7 @@ impl Tcb {
         }
         self.send.probed = true;
         let seq = self.send.snd_nxt();
-        Some(self.text_segment(now, seq, 1))
+        Some(self.text_segment(now, seq, 1, 1))
     }
 
     //= rfc9293#MUST-60
@@ -145,7 +176,7 @@ impl Tcb {
         Situation {
             unsent: self.send.unsent(),
             usable: self.send.usable(),
-            congestion: self.congestion.cwnd().saturating_sub(self.recovery.in_flight(mss)),
+            congestion: self.recovery.room(mss, self.agreed.sack, self.congestion.as_ref()),
             paced: self.paced(now),
             mss,
             max_window: self.send.max_window(),
@@ -162,7 +193,7 @@ impl Tcb {
             self.pacer.release();
         }
         match hold {
-            Hold::Congestion => self.filled_window = true,
+            Hold::Congestion => self.recovery.on_window_filled(),
             Hold::Pacing => self.wait_for_pacer(),
             Hold::Window | Hold::Nothing => self.arm_persist(now),
             Hold::Cork if !self.deadlines.is_set(Timer::Cork) => self.deadlines.set(Timer::Cork, now + CORKED),
@@ -198,8 +229,9 @@ impl Tcb {
         self.deadlines.set(Timer::Pacing, due);
         // Half a window in flight proves slow start as much as a full one does (Linux, `tcp_is_cwnd_limited`).
         let in_flight = self.recovery.in_flight(u32::from(self.send.mss()));
-        self.filled_window |=
-            self.congestion.cwnd() < self.congestion.ssthresh() && in_flight >= self.congestion.cwnd() / 2;
+        if self.congestion.cwnd() < self.congestion.ssthresh() && in_flight >= self.congestion.cwnd() / 2 {
+            self.recovery.on_window_filled();
+        }
     }
 
     //= rfc5681#4.1-2
@@ -219,7 +251,7 @@ impl Tcb {
         self.note_sent(now, octets, with_fin);
         self.pending.overdue = false;
         self.deadlines.stop(Timer::Cork);
-        self.text_segment(now, seq, octets + u32::from(with_fin))
+        self.text_segment(now, seq, octets + u32::from(with_fin), mss)
     }
 
     fn fin_alone(&mut self, now: Instant) -> Option<Transmit> {
@@ -228,7 +260,7 @@ impl Tcb {
         }
         let seq = self.send.snd_nxt();
         self.note_sent(now, 0, true);
-        Some(self.text_segment(now, seq, 1))
+        Some(self.text_segment(now, seq, 1, 1))
     }
 
     /// Books `octets` of new text, and the FIN, as sent.
@@ -242,24 +274,21 @@ impl Tcb {
         // A FIN belongs to the segment whose text it follows.
         let mss = u32::from(self.send.mss());
         let size = if octets <= mss { octets + u32::from(fin) } else { mss };
-        self.recovery.on_sent(now, seq, octets + u32::from(fin), size);
+        self.recovery.on_sent(now, seq, octets + u32::from(fin), size, mss);
         self.times.sent_at = now;
         self.deadlines.stop(Timer::Persist);
-        if was_idle || !self.deadlines.is_set(Timer::Retransmit) {
-            self.arm_retransmit(now);
-        }
+        self.arm_retransmit();
     }
 
-    /// The segment, or several in one, with what stands in `octets` of sequence space from `seq` on.
-    fn text_segment(&mut self, now: Instant, seq: sockeye_wire::SeqNumber, octets: u32) -> Transmit {
+    /// The segment, or several of `size` in one, with what stands in `octets` of sequence space from `seq` on.
+    fn text_segment(&mut self, now: Instant, seq: SeqNumber, octets: u32, size: u32) -> Transmit {
         let (payload, fin) = self.send.text_at(seq, octets);
         let text = octets - u32::from(fin);
         //= rfc9293#MUST-61
         //= rfc9293#SHLD-27
         let psh = text > 0 && (seq + text) == self.send.text_end();
         let header = self.header(now, seq, Flags { psh, fin, ..Flags::ACK });
-        let mss = self.send.mss();
-        let segment_size = if text > u32::from(mss) { mss } else { 0 };
+        let segment_size = if text > size { u16::try_from(size).unwrap_or(u16::MAX) } else { 0 };
         Transmit { header, payload, segment_size, ecn: Ecn::NotEct }
     }
 

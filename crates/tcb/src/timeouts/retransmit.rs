@@ -3,19 +3,24 @@
 use sockeye_wire::Instant;
 
 use super::Timer;
+use crate::recovery::Watch;
 use crate::segment_arrives::half_open::Timeout;
 use crate::tcb::Tcb;
 use crate::{ClosedBecause, SoftError, State};
 
+/// Timeouts without back-off of a thin stream, as Linux (`TCP_THIN_LINEAR_RETRIES`).
+const THIN_LINEAR_RETRIES: u8 = 6;
+
 impl Tcb {
-    /// Starts the timer anew, or stops it if nothing is outstanding.
-    //= rfc6298#5.1-1
-    pub(crate) fn arm_retransmit(&mut self, now: Instant) {
-        if self.recovery.is_idle() {
-            self.deadlines.stop(Timer::Retransmit);
-        } else {
-            let deadline = self.before_giving_up(now + self.rtt.rto());
-            self.deadlines.set(Timer::Retransmit, deadline);
+    /// Sets the timer to what the recovery waits for next, or stops it if nothing is outstanding.
+    //= rfc8985#8-1
+    pub(crate) fn arm_retransmit(&mut self) {
+        if !self.state.is_synchronized() {
+            return; // the handshake has its own
+        }
+        match self.recovery.watch(&self.rtt, self.config.granularity, self.agreed.sack) {
+            Some(at) => self.deadlines.set(Timer::Retransmit, self.before_giving_up(at)),
+            None => self.deadlines.stop(Timer::Retransmit),
         }
     }
 
@@ -23,20 +28,32 @@ impl Tcb {
         match self.state {
             State::SynSent => self.resend_syn(now),
             State::SynReceived => self.resend_syn_ack(now),
-            _ => self.resend_text(now),
+            _ => self.on_recovery_timer(now),
         }
+    }
+
+    fn on_recovery_timer(&mut self, now: Instant) {
+        if self.recovery.is_idle() || self.gives_up(now) {
+            return;
+        }
+        match self.recovery.watched() {
+            Some(Watch::Reordering) => {
+                self.recovery.on_reordering_timer(now, &self.rtt, self.congestion.as_mut());
+            }
+            Some(Watch::Probe) => self.recovery.on_probe_timer(now),
+            Some(Watch::Timeout) | None => self.resend_text(now),
+        }
+        self.arm_retransmit();
     }
 
     //= rfc9293#3.10.8-2
     //= rfc6298#5.6-1
     fn resend_text(&mut self, now: Instant) {
-        if self.recovery.is_idle() || self.gives_up(now) {
-            return;
-        }
         //= rfc6298#5-1
-        let earliest = self.recovery.oldest_sent_at().map_or(now, |sent_at| sent_at + self.rtt.rto());
-        if now < earliest && self.give_up_at().is_none_or(|at| now < at) {
-            self.deadlines.set(Timer::Retransmit, self.before_giving_up(earliest));
+        if let Some(sent_at) = self.recovery.oldest_sent_at()
+            && now < sent_at + self.rtt.rto()
+        {
+            self.recovery.restart_timer(sent_at);
             return;
         }
         //= rfc9293#MUST-35
@@ -44,12 +61,21 @@ impl Tcb {
         if self.send.snd_wnd() == 0 {
             self.recovery.probe_front();
         } else {
-            let snd_nxt = self.send.snd_nxt();
-            self.recovery.on_timeout(now, snd_nxt, self.congestion.as_mut());
+            self.recovery.on_timeout(now, self.agreed.sack, &self.rtt, self.congestion.as_mut());
             self.reach_r1();
         }
-        self.rtt.back_off();
-        self.arm_retransmit(now);
+        if !self.is_thin() {
+            self.rtt.back_off();
+        }
+        self.recovery.restart_timer(now);
+    }
+
+    /// So few segments are in flight that the timer alone finds their loss, and the application has asked that it not back
+    /// off at once: it doesn't congest the path anyhow.
+    fn is_thin(&self) -> bool {
+        let starting = self.congestion.ssthresh() == u32::MAX;
+        let thin = self.config.thin_linear_timeouts && self.recovery.is_thin() && !starting;
+        thin && self.recovery.timeouts() <= THIN_LINEAR_RETRIES
     }
 
     /// R1: the application learns that the path may be bad.

@@ -28,7 +28,7 @@ impl Tcb {
             self.deadlines.stop(Timer::Cork);
         }
         if self.deadlines.is_set(Timer::Retransmit) && self.state.is_synchronized() {
-            self.arm_retransmit(now);
+            self.arm_retransmit();
         }
     }
 

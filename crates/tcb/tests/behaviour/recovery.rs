@@ -62,7 +62,7 @@ fn three_losses_in_one_window_take_one_recovery_and_no_timeout() {
 //= rfc5681#3.2-5
 #[test]
 fn the_first_two_duplicate_acks_let_one_new_segment_out_each() {
-    let mut pair = Pair::established();
+    let mut pair = Pair::established_with(Config { sack: false, ..config() }, config());
     pair.send(Side::A, text(1));
     pair.run_for(Duration::from_millis(100));
     pair.log.clear();
@@ -97,7 +97,7 @@ fn the_first_two_duplicate_acks_let_one_new_segment_out_each() {
 //= rfc5681#3.1-19
 #[test]
 fn silence_makes_the_timer_send_the_oldest_segment_again_at_doubled_intervals() {
-    let mut pair = Pair::established();
+    let mut pair = Pair::established_with(Config { sack: false, ..config() }, config());
     pair.filter = Box::new(|sent| if sent.from == Side::A { Fate::Lost } else { Fate::Arrives });
     pair.send(Side::A, text(5000));
     let first = pair.sent_by(Side::A)[0].seq;

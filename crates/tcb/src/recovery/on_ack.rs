@@ -1,0 +1,544 @@
+//! What one ACK does, in order.
+
+use core::time::Duration;
+
+use sockeye_wire::Instant;
+
+use super::outstanding::{Mark, Pieces, Run};
+use super::undo::{self, Cause};
+use super::{Arrival, Flight, Phase, Recovery, frto, prr, rack, scoreboard};
+use crate::Rtt;
+use crate::congestion::delivery_rate::Newest;
+use crate::congestion::{AckSample, CongestionControl, LostSegment};
+use crate::negotiated::timestamp;
+
+/// What an ACK was the first to tell.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Delivered {
+    /// Octets delivered.
+    octets: u32,
+    /// Octets and segments acknowledged cumulatively, those sacked before included.
+    pub(super) acked: u32,
+    pub(super) acked_segments: u32,
+    /// When the newest of those was sent that were sent once only.
+    sent_once_at: Option<Instant>,
+    /// Something sent more than once is among what was acknowledged cumulatively: the ACK may have waited for that.
+    ambiguous: bool,
+    /// Something is among them that was sent once only, and before the last loss was found.
+    original: bool,
+    /// Something is among them that was sent after that.
+    beyond: bool,
+    newest: Option<Newest>,
+}
+
+/// What the blocks of an ACK report to have arrived twice.
+#[derive(Clone, Copy, Debug, Default)]
+struct Reported {
+    /// Segments; 0 if none is reported.
+    segments: u32,
+    /// It is the tail loss probe.
+    probe: bool,
+}
+
+/// How things stood before the ACK.
+struct Before {
+    una: u64,
+    in_flight: u32,
+    app_limited: bool,
+}
+
+impl Recovery {
+    /// An ACK arrived, the send side having taken it. True if it acknowledged something new.
+    //= rfc6675#5-1
+    //= rfc6675#5-13
+    //= rfc6675#5-19
+    //= rfc6675#5.1-2
+    //= rfc6675#5.1-6
+    pub(crate) fn on_ack(
+        &mut self,
+        arrival: &Arrival<'_>,
+        rtt: &mut Rtt,
+        congestion: &mut dyn CongestionControl,
+    ) -> bool {
+        let reported = self.note_duplicate(arrival);
+        let Some(mut flight) = self.flight.take() else {
+            self.undo_idle(arrival, reported, congestion);
+            return false;
+        };
+        let before = Before {
+            una: flight.una,
+            in_flight: flight.in_flight(arrival.mss),
+            app_limited: flight.una >= flight.filled_until,
+        };
+        let delivered = self.deliver(&mut flight, arrival);
+        let advanced = flight.una > before.una;
+        let sample = self.measure(&delivered, arrival, advanced, rtt);
+        let lost = self.find_losses(&mut flight, arrival, advanced, reported, rtt, congestion);
+        let undone = self.is_needless(&mut flight, arrival, &before, &delivered, reported);
+        let entered = undone.is_none() && self.may_enter(&mut flight, arrival, congestion);
+        self.tell(&mut flight, arrival, &before, &delivered, (sample, lost), rtt, congestion);
+        self.repair(&mut flight, arrival, &delivered, advanced && lost == 0 && !entered, congestion);
+        self.answer_probe(&flight, arrival, reported, congestion);
+        if let Some(cause) = undone {
+            self.give_back(&mut flight, arrival, cause, delivered.acked, rtt, congestion);
+        }
+        self.leave(&mut flight, arrival, congestion);
+        flight.on_progress(advanced);
+        if flight.outstanding.is_empty() {
+            self.delivered = flight.sampler.delivered();
+        } else {
+            self.flight = Some(flight);
+        }
+        advanced
+    }
+
+    /// Takes in a report of a duplicate. More of them than we ever sent again, or of what was never sent, are the
+    /// network's doing, or a lie.
+    //= rfc2883#5-3
+    //= rfc3708#3-1
+    //= rfc3708#3-5
+    fn note_duplicate(&mut self, arrival: &Arrival<'_>) -> Reported {
+        let Some(block) = scoreboard::duplicate(arrival.ack, arrival.blocks) else {
+            return Reported::default();
+        };
+        let segments = block.right.since(block.left).div_ceil(arrival.mss.max(1));
+        let Some(history) = &mut self.history else {
+            return Reported::default(); // nothing was ever sent again
+        };
+        history.counts.duplicates += u64::from(segments);
+        if history.counts.duplicates > history.counts.retransmissions {
+            history.undo.cannot_be_told_by_duplicates();
+            return Reported::default();
+        }
+        let probe = history.tlp.is_reported_by(block.right);
+        if !probe {
+            history.undo.on_duplicates(segments);
+        }
+        //= rfc3708#3-2
+        if let Some(flight) = &self.flight
+            && flight.outstanding.tally(Mark::Sacked).octets == 0
+            && block.left == super::seq_of(flight.una)
+        {
+            history.undo.cannot_be_told_by_duplicates();
+        }
+        Reported { segments, probe }
+    }
+
+    /// Everything is acknowledged, and yet a report may show that the last recovery was needless.
+    fn undo_idle(&mut self, arrival: &Arrival<'_>, reported: Reported, congestion: &mut dyn CongestionControl) {
+        let Some(history) = &mut self.history else {
+            return;
+        };
+        history.tlp.on_ack(arrival, reported.probe);
+        if reported.segments == 0 || reported.probe || undo::is_forbidden(arrival) {
+            return;
+        }
+        history.reordering.widen();
+        if let Some(cause) = history.undo.by_duplicates() {
+            history.note_undone(cause);
+            congestion.undo(arrival.now);
+        }
+    }
+
+    /// What is acknowledged, cumulatively first, then selectively, in order: so that what RACK sees as out of order is.
+    //= rfc6675#4-2
+    //= rfc6675#4-3
+    //= rfc2018#5-1
+    //= rfc2018#5-5
+    //= rfc2018#8-4
+    fn deliver(&mut self, flight: &mut Flight, arrival: &Arrival<'_>) -> Delivered {
+        let mut delivered = Delivered::default();
+        let una = super::seq_of(flight.una);
+        if arrival.ack.after(una) {
+            let ack = flight.place(arrival.ack).min(flight.nxt);
+            for (start, run) in flight.outstanding.on_ack(ack) {
+                delivered.acked += run.len;
+                delivered.acked_segments += run.segments;
+                delivered.ambiguous |= run.resent && run.mark != Mark::Sacked;
+                if run.mark != Mark::Sacked {
+                    self.take_delivery(flight, arrival, (start, &run), &mut delivered);
+                }
+            }
+            flight.una = ack;
+        }
+        let una = super::seq_of(flight.una);
+        for (left, right) in scoreboard::credible(una, super::seq_of(flight.nxt), arrival.blocks) {
+            let (left, right) = (flight.una + u64::from(left), flight.una + u64::from(right));
+            for (start, run) in flight.outstanding.sack(left, right) {
+                self.take_delivery(flight, arrival, (start, &run), &mut delivered);
+            }
+        }
+        delivered
+    }
+
+    fn take_delivery(
+        &mut self,
+        flight: &mut Flight,
+        arrival: &Arrival<'_>,
+        (start, run): (u64, &Run),
+        delivered: &mut Delivered,
+    ) {
+        let end = start + u64::from(run.len);
+        delivered.octets += run.len;
+        delivered.beyond |= end > flight.recover;
+        if !run.resent {
+            delivered.original |= end <= flight.recover;
+            delivered.sent_once_at = delivered.sent_once_at.max(Some(run.sent_at));
+        }
+        let mut reordering = self.history.as_ref().map_or(rack::Reordering::NONE, |history| history.reordering);
+        let was = reordering;
+        let min_rtt = self.min_rtt.get();
+        flight.rack.on_delivered((start, run), arrival.arrived_at, arrival.echo, min_rtt, &mut reordering);
+        if reordering != was {
+            self.history().reordering = reordering;
+        }
+        let piece = (run.sent_at, end, run.len);
+        flight.sampler.on_delivered(&mut delivered.newest, arrival.arrived_at, piece, run.snapshot);
+    }
+
+    /// The round-trip time. Karn's algorithm: what was sent once tells it; of what was sent again only the timestamp
+    /// does.
+    //= rfc9293#MUST-18
+    //= rfc6298#3-1
+    //= rfc6298#3-2
+    //= rfc6298#3-3
+    //= rfc7323#4.1-2
+    fn measure(
+        &mut self,
+        delivered: &Delivered,
+        arrival: &Arrival<'_>,
+        advanced: bool,
+        rtt: &mut Rtt,
+    ) -> Option<Duration> {
+        let sample = match (delivered.sent_once_at, arrival.echo) {
+            (Some(sent_at), _) if !delivered.ambiguous => Some(arrival.arrived_at.since(sent_at)),
+            (_, Some(echo)) if advanced => {
+                let ticks = timestamp(arrival.arrived_at, echo.offset).wrapping_sub(echo.value);
+                // A forged echo from the future, or one a minute old, tells nothing.
+                (ticks < 60_000).then(|| Duration::from_millis(u64::from(ticks.max(1))))
+            }
+            _ => None,
+        };
+        if let Some(sample) = sample {
+            rtt.on_sample(sample);
+            //= rfc8985#6.2-1
+            self.min_rtt.on_sample(arrival.now, sample);
+            if let Some(history) = &mut self.history {
+                history.tlp.needs_rtt = false;
+            }
+        }
+        if advanced {
+            rtt.end_back_off();
+        }
+        sample
+    }
+
+    /// What is lost, as this ACK shows; how many octets that is more than before.
+    fn find_losses(
+        &mut self,
+        flight: &mut Flight,
+        arrival: &Arrival<'_>,
+        advanced: bool,
+        reported: Reported,
+        rtt: &Rtt,
+        congestion: &mut dyn CongestionControl,
+    ) -> u32 {
+        if !arrival.sack {
+            flight.count_duplicates(arrival);
+            return self.find_plain_loss(flight, arrival, advanced, congestion);
+        }
+        if reported.segments > 0 && !reported.probe {
+            let (una, nxt) = (flight.una, flight.nxt);
+            flight.rack.on_dsack(una, nxt, &mut self.history().reordering);
+        }
+        self.find_overdue(flight, arrival.now, arrival.arrived_at, rtt, congestion)
+    }
+
+    /// What the third duplicate ACK of a peer without SACK shows to be lost.
+    fn find_plain_loss(
+        &mut self,
+        flight: &mut Flight,
+        arrival: &Arrival<'_>,
+        advanced: bool,
+        congestion: &mut dyn CongestionControl,
+    ) -> u32 {
+        if advanced || !arrival.duplicate || flight.phase != Phase::Open || !flight.third_duplicate() {
+            return 0;
+        }
+        let lost: Pieces = flight.outstanding.mark_first_lost().into_iter().collect();
+        self.tell_losses(flight, arrival.now, &lost, congestion)
+    }
+
+    /// What RACK finds lost at the instant `at`, which congestion control is told of.
+    pub(super) fn find_overdue(
+        &mut self,
+        flight: &mut Flight,
+        now: Instant,
+        at: Instant,
+        rtt: &Rtt,
+        congestion: &mut dyn CongestionControl,
+    ) -> u32 {
+        let window = self.reordering_window(flight, rtt);
+        let (lost, overdue_at) = flight.rack.find_lost(at, window, &mut flight.outstanding);
+        flight.timers.overdue_at = overdue_at;
+        self.tell_losses(flight, now, &lost, congestion)
+    }
+
+    pub(super) fn reordering_window(&self, flight: &Flight, rtt: &Rtt) -> Duration {
+        let reordering = self.history.as_ref().map_or(rack::Reordering::NONE, |history| history.reordering);
+        let sacked = flight.outstanding.tally(Mark::Sacked).segments;
+        let urgent = flight.phase != Phase::Open || sacked >= rack::DUP_THRESH;
+        reordering.window(self.min_rtt.get(), rtt.srtt(), urgent)
+    }
+
+    /// Congestion control and the counters hear of runs that were found lost.
+    pub(super) fn tell_losses(
+        &mut self,
+        flight: &mut Flight,
+        now: Instant,
+        lost: &Pieces,
+        congestion: &mut dyn CongestionControl,
+    ) -> u32 {
+        let mut octets = 0;
+        for (_, run) in lost {
+            octets += run.len;
+            flight.sampler.on_lost(run.len);
+            self.history().counts.lost += u64::from(run.segments);
+            congestion.on_segment_lost(&LostSegment {
+                now,
+                octets: run.len,
+                tx_in_flight: run.snapshot.tx_in_flight,
+                lost_since_sent: u32::try_from(flight.sampler.lost_since(&run.snapshot)).unwrap_or(u32::MAX),
+                prior_delivered: run.snapshot.delivered,
+                app_limited: run.snapshot.app_limited,
+            });
+        }
+        octets
+    }
+
+    /// Whether the ACK shows that the present recovery was needless.
+    //= rfc4015#2-1
+    fn is_needless(
+        &mut self,
+        flight: &mut Flight,
+        arrival: &Arrival<'_>,
+        before: &Before,
+        delivered: &Delivered,
+        reported: Reported,
+    ) -> Option<Cause> {
+        let advanced = flight.una > before.una;
+        let late_timeout = flight.frto.on_ack(&frto::Step {
+            una: flight.una,
+            advanced,
+            duplicate: arrival.duplicate,
+            original: delivered.original,
+            beyond: delivered.beyond,
+            recover: flight.recover,
+            sack: arrival.sack,
+            has_new: arrival.has_new,
+        });
+        let history = self.history.as_mut()?;
+        if undo::is_forbidden(arrival) {
+            return None;
+        }
+        let everything = flight.outstanding.is_empty();
+        let dsacks = history.counts.duplicates > 0;
+        let by_timestamp = if advanced {
+            history.undo.by_timestamp(arrival.echo, reported.segments > 0, everything, dsacks)
+        } else {
+            None
+        };
+        let by_duplicates = if reported.segments > 0 { history.undo.by_duplicates() } else { None };
+        by_timestamp.or(by_duplicates).or(late_timeout.then_some(Cause::Timeout))
+    }
+
+    /// Begins a recovery if something is lost and none is under way; true if so.
+    fn may_enter(
+        &mut self,
+        flight: &mut Flight,
+        arrival: &Arrival<'_>,
+        congestion: &mut dyn CongestionControl,
+    ) -> bool {
+        let enters = flight.phase == Phase::Open && flight.outstanding.tally(Mark::Lost).octets > 0;
+        if enters {
+            self.enter(flight, arrival.now, congestion);
+        }
+        enters
+    }
+
+    /// A loss was found while ACKs come.
+    //= rfc6675#5-7
+    //= rfc6675#5-8
+    //= rfc5681#3.2-8
+    pub(super) fn enter(&mut self, flight: &mut Flight, now: Instant, congestion: &mut dyn CongestionControl) {
+        congestion.on_loss(now, flight.flight_at_loss(congestion.cwnd()));
+        flight.phase = Phase::Recovery;
+        flight.recover = flight.nxt;
+        flight.front_is_urgent = true;
+        flight.ramp = None;
+        // RFC 9937: what was sacked before doesn't count as delivered in the recovery.
+        let sacked = flight.outstanding.tally(Mark::Sacked).octets;
+        flight.prr = prr::Prr::new(flight.outstanding.octets() - sacked);
+        let history = self.history();
+        history.counts.fast_recoveries += 1;
+        history.undo.begin(Cause::Loss);
+        history.tlp.end = None;
+    }
+
+    /// Congestion control hears of the ACK.
+    fn tell(
+        &mut self,
+        flight: &mut Flight,
+        arrival: &Arrival<'_>,
+        before: &Before,
+        delivered: &Delivered,
+        (sample, newly_lost): (Option<Duration>, u32),
+        rtt: &Rtt,
+        congestion: &mut dyn CongestionControl,
+    ) {
+        let Some(newest) = &delivered.newest else {
+            return;
+        };
+        let min_rtt = self.min_rtt.get();
+        let rate = flight.sampler.sample(newest, 0, min_rtt);
+        if let Some(rate) = rate.filter(|rate| !rate.app_limited || rate.rate() > self.delivery_rate) {
+            self.delivery_rate = rate.rate();
+        }
+        let reorders = self.history.as_ref().is_some_and(|history| history.reordering.seen);
+        // While something is missing, and the path isn't known to reorder, the window waits for what that will turn out
+        // to be.
+        //= rfc5681#3.2-5
+        let doubtful = flight.una == before.una && !reorders;
+        congestion.on_ack(&AckSample {
+            now: arrival.now,
+            newly_acked: delivered.octets,
+            newly_lost,
+            prior_in_flight: before.in_flight,
+            in_flight: flight.in_flight(arrival.mss),
+            rtt: sample,
+            min_rtt,
+            srtt: rtt.srtt(),
+            app_limited: before.app_limited,
+            recovering: flight.phase == Phase::Recovery || (flight.phase == Phase::Open && doubtful),
+            marked: 0,
+            delivered: flight.sampler.delivered(),
+            prior_delivered: newest.snapshot.delivered,
+            rate,
+        });
+    }
+
+    /// In a recovery: how much may leave now, and what else is to be sent again.
+    fn repair(
+        &mut self,
+        flight: &mut Flight,
+        arrival: &Arrival<'_>,
+        delivered: &Delivered,
+        safe: bool,
+        congestion: &mut dyn CongestionControl,
+    ) {
+        if let Some(ramp) = flight.ramp {
+            let ramp = ramp.saturating_add(2 * delivered.octets);
+            flight.ramp = Some(ramp).filter(|&ramp| ramp < congestion.cwnd());
+        }
+        if flight.phase == Phase::Recovery && arrival.sack {
+            let in_flight = flight.in_flight(arrival.mss);
+            let ssthresh = congestion.ssthresh();
+            if delivered.octets > 0 {
+                flight.prr.on_ack(prr::Step {
+                    delivered: delivered.octets,
+                    in_flight,
+                    ssthresh,
+                    mss: arrival.mss,
+                    safe,
+                });
+            }
+        } else if flight.phase == Phase::Recovery && delivered.acked > 0 && flight.una < flight.recover {
+            flight.on_partial_ack(delivered);
+        }
+    }
+
+    /// A probe of the tail may have repaired a loss: the only sign of it is that no duplicate was reported.
+    //= rfc8985#7.4.2-2
+    fn answer_probe(
+        &mut self,
+        flight: &Flight,
+        arrival: &Arrival<'_>,
+        reported: Reported,
+        congestion: &mut dyn CongestionControl,
+    ) {
+        let Some(history) = &mut self.history else {
+            return;
+        };
+        if history.tlp.on_ack(arrival, reported.probe) && flight.phase == Phase::Open {
+            let octets = flight.flight_at_loss(congestion.cwnd());
+            congestion.on_loss(arrival.now, octets);
+            congestion.on_recovered(arrival.now, octets);
+        }
+    }
+
+    /// The recovery was needless: what it took is given back, in steps, so that no burst follows.
+    //= rfc4015#3.1-1
+    //= rfc4015#3.1-5
+    //= rfc4015#3.1-6
+    //= rfc4015#3.1-7
+    //= rfc5682#4-1
+    fn give_back(
+        &mut self,
+        flight: &mut Flight,
+        arrival: &Arrival<'_>,
+        cause: Cause,
+        acked: u32,
+        rtt: &mut Rtt,
+        congestion: &mut dyn CongestionControl,
+    ) {
+        congestion.undo(arrival.now);
+        flight.outstanding.withdraw_losses();
+        flight.phase = Phase::Open;
+        flight.frto = frto::Frto::Off;
+        flight.front_is_urgent = false;
+        //= rfc5682#2.1-11
+        flight.recover = flight.una;
+        let initial = 10 * arrival.mss;
+        flight.ramp = Some(flight.in_flight(arrival.mss).saturating_add(acked.min(initial)));
+        self.history().note_undone(cause);
+        if cause == Cause::Timeout {
+            rtt.on_spurious_timeout(arrival.granularity);
+        }
+    }
+
+    /// Ends what is repaired.
+    //= rfc6675#5-11
+    //= rfc6675#5-12
+    //= rfc6675#5.1-4
+    fn leave(&mut self, flight: &mut Flight, arrival: &Arrival<'_>, congestion: &mut dyn CongestionControl) {
+        if flight.phase == Phase::Open || flight.una < flight.recover {
+            return;
+        }
+        if flight.phase == Phase::Recovery {
+            //= rfc5681#3.2-12
+            congestion.on_recovered(arrival.now, flight.outstanding.octets());
+        }
+        self.history().reordering.on_recovered();
+        flight.phase = Phase::Open;
+        flight.frto = frto::Frto::Off;
+        flight.left_network = 0;
+        if flight.outstanding.tally(Mark::Lost).octets > 0 {
+            self.enter(flight, arrival.now, congestion);
+        }
+    }
+}
+
+impl Flight {
+    /// Something new was acknowledged, if `advanced`.
+    //= rfc6675#5-2
+    fn on_progress(&mut self, advanced: bool) {
+        if !advanced {
+            return;
+        }
+        self.timeouts = 0;
+        self.dup_acks = 0;
+        if self.phase != Phase::Recovery {
+            self.left_network = 0;
+        }
+    }
+}
