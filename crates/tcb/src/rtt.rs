@@ -236,7 +236,7 @@ mod tests {
             let rtt = if second < 5 { 10 } else { 100 };
             least.on_sample(Instant::from_millis(second * 1000), Duration::from_millis(rtt));
             let expected = if second < 15 { Duration::from_millis(10) } else { Duration::from_millis(100) };
-            if second < 9 || second >= 15 {
+            if !(9..15).contains(&second) {
                 assert_eq!(least.get(), Some(expected), "after {second} s");
             }
         }

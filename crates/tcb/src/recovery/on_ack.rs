@@ -5,7 +5,7 @@ use core::time::Duration;
 use sockeye_wire::Instant;
 
 use super::outstanding::{Mark, Pieces, Run};
-use super::undo::{self, Cause};
+use super::undo::{Cause, Reported};
 use super::{Arrival, Flight, Phase, Recovery, frto, prr, rack, scoreboard};
 use crate::Rtt;
 use crate::congestion::delivery_rate::Newest;
@@ -25,118 +25,66 @@ pub(super) struct Delivered {
     /// Something sent more than once is among what was acknowledged cumulatively: the ACK may have waited for that.
     ambiguous: bool,
     /// Something is among them that was sent once only, and before the last loss was found.
-    original: bool,
+    pub(super) original: bool,
     /// Something is among them that was sent after that.
-    beyond: bool,
+    pub(super) beyond: bool,
     newest: Option<Newest>,
 }
 
-/// What the blocks of an ACK report to have arrived twice.
-#[derive(Clone, Copy, Debug, Default)]
-struct Reported {
-    /// Segments; 0 if none is reported.
-    segments: u32,
-    /// It is the tail loss probe.
-    probe: bool,
-}
-
-/// How things stood before the ACK.
-struct Before {
-    una: u64,
+/// How things stood before the ACK, and what was made of it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Account {
+    /// Before: the place of SND.UNA, octets in flight.
+    pub(super) una: u64,
     in_flight: u32,
+    /// What it acknowledges hadn't filled the window.
     app_limited: bool,
+    /// It acknowledged something cumulatively.
+    advanced: bool,
+    rtt: Option<Duration>,
+    /// Octets found lost.
+    newly_lost: u32,
 }
 
 impl Recovery {
-    /// An ACK arrived, the send side having taken it. True if it acknowledged something new.
+    /// An ACK arrived, the send side having taken it.
     //= rfc6675#5-1
     //= rfc6675#5-13
     //= rfc6675#5-19
     //= rfc6675#5.1-2
     //= rfc6675#5.1-6
-    pub(crate) fn on_ack(
-        &mut self,
-        arrival: &Arrival<'_>,
-        rtt: &mut Rtt,
-        congestion: &mut dyn CongestionControl,
-    ) -> bool {
+    pub(crate) fn on_ack(&mut self, arrival: &Arrival<'_>, rtt: &mut Rtt, congestion: &mut dyn CongestionControl) {
         let reported = self.note_duplicate(arrival);
         let Some(mut flight) = self.flight.take() else {
             self.undo_idle(arrival, reported, congestion);
-            return false;
+            return;
         };
-        let before = Before {
+        let mut account = Account {
             una: flight.una,
             in_flight: flight.in_flight(arrival.mss),
             app_limited: flight.una >= flight.filled_until,
+            advanced: false,
+            rtt: None,
+            newly_lost: 0,
         };
         let delivered = self.deliver(&mut flight, arrival);
-        let advanced = flight.una > before.una;
-        let sample = self.measure(&delivered, arrival, advanced, rtt);
-        let lost = self.find_losses(&mut flight, arrival, advanced, reported, rtt, congestion);
-        let undone = self.is_needless(&mut flight, arrival, &before, &delivered, reported);
+        account.advanced = flight.una > account.una;
+        account.rtt = self.measure(&delivered, arrival, account.advanced, rtt);
+        account.newly_lost = self.find_losses(&mut flight, arrival, account.advanced, reported, rtt, congestion);
+        let undone = self.is_needless(&mut flight, arrival, &account, &delivered, reported);
         let entered = undone.is_none() && self.may_enter(&mut flight, arrival, congestion);
-        self.tell(&mut flight, arrival, &before, &delivered, (sample, lost), rtt, congestion);
-        self.repair(&mut flight, arrival, &delivered, advanced && lost == 0 && !entered, congestion);
+        self.tell(&mut flight, arrival, &account, &delivered, rtt, congestion);
+        flight.repair(arrival, &account, &delivered, entered, congestion);
         self.answer_probe(&flight, arrival, reported, congestion);
         if let Some(cause) = undone {
-            self.give_back(&mut flight, arrival, cause, delivered.acked, rtt, congestion);
+            self.give_back(&mut flight, arrival, cause, &delivered, rtt, congestion);
         }
         self.leave(&mut flight, arrival, congestion);
-        flight.on_progress(advanced);
+        flight.on_progress(account.advanced);
         if flight.outstanding.is_empty() {
             self.delivered = flight.sampler.delivered();
         } else {
             self.flight = Some(flight);
-        }
-        advanced
-    }
-
-    /// Takes in a report of a duplicate. More of them than we ever sent again, or of what was never sent, are the
-    /// network's doing, or a lie.
-    //= rfc2883#5-3
-    //= rfc3708#3-1
-    //= rfc3708#3-5
-    fn note_duplicate(&mut self, arrival: &Arrival<'_>) -> Reported {
-        let Some(block) = scoreboard::duplicate(arrival.ack, arrival.blocks) else {
-            return Reported::default();
-        };
-        let segments = block.right.since(block.left).div_ceil(arrival.mss.max(1));
-        let Some(history) = &mut self.history else {
-            return Reported::default(); // nothing was ever sent again
-        };
-        history.counts.duplicates += u64::from(segments);
-        if history.counts.duplicates > history.counts.retransmissions {
-            history.undo.cannot_be_told_by_duplicates();
-            return Reported::default();
-        }
-        let probe = history.tlp.is_reported_by(block.right);
-        if !probe {
-            history.undo.on_duplicates(segments);
-        }
-        //= rfc3708#3-2
-        if let Some(flight) = &self.flight
-            && flight.outstanding.tally(Mark::Sacked).octets == 0
-            && block.left == super::seq_of(flight.una)
-        {
-            history.undo.cannot_be_told_by_duplicates();
-        }
-        Reported { segments, probe }
-    }
-
-    /// Everything is acknowledged, and yet a report may show that the last recovery was needless.
-    fn undo_idle(&mut self, arrival: &Arrival<'_>, reported: Reported, congestion: &mut dyn CongestionControl) {
-        let Some(history) = &mut self.history else {
-            return;
-        };
-        history.tlp.on_ack(arrival, reported.probe);
-        if reported.segments == 0 || reported.probe || undo::is_forbidden(arrival) {
-            return;
-        }
-        history.reordering.widen();
-        if let Some(cause) = history.undo.by_duplicates() {
-            history.note_undone(cause);
-            congestion.undo(arrival.now);
         }
     }
 
@@ -316,42 +264,6 @@ impl Recovery {
         octets
     }
 
-    /// Whether the ACK shows that the present recovery was needless.
-    //= rfc4015#2-1
-    fn is_needless(
-        &mut self,
-        flight: &mut Flight,
-        arrival: &Arrival<'_>,
-        before: &Before,
-        delivered: &Delivered,
-        reported: Reported,
-    ) -> Option<Cause> {
-        let advanced = flight.una > before.una;
-        let late_timeout = flight.frto.on_ack(&frto::Step {
-            una: flight.una,
-            advanced,
-            duplicate: arrival.duplicate,
-            original: delivered.original,
-            beyond: delivered.beyond,
-            recover: flight.recover,
-            sack: arrival.sack,
-            has_new: arrival.has_new,
-        });
-        let history = self.history.as_mut()?;
-        if undo::is_forbidden(arrival) {
-            return None;
-        }
-        let everything = flight.outstanding.is_empty();
-        let dsacks = history.counts.duplicates > 0;
-        let by_timestamp = if advanced {
-            history.undo.by_timestamp(arrival.echo, reported.segments > 0, everything, dsacks)
-        } else {
-            None
-        };
-        let by_duplicates = if reported.segments > 0 { history.undo.by_duplicates() } else { None };
-        by_timestamp.or(by_duplicates).or(late_timeout.then_some(Cause::Timeout))
-    }
-
     /// Begins a recovery if something is lost and none is under way; true if so.
     fn may_enter(
         &mut self,
@@ -390,9 +302,8 @@ impl Recovery {
         &mut self,
         flight: &mut Flight,
         arrival: &Arrival<'_>,
-        before: &Before,
+        account: &Account,
         delivered: &Delivered,
-        (sample, newly_lost): (Option<Duration>, u32),
         rtt: &Rtt,
         congestion: &mut dyn CongestionControl,
     ) {
@@ -408,53 +319,23 @@ impl Recovery {
         // While something is missing, and the path isn't known to reorder, the window waits for what that will turn out
         // to be.
         //= rfc5681#3.2-5
-        let doubtful = flight.una == before.una && !reorders;
+        let doubtful = !account.advanced && !reorders;
         congestion.on_ack(&AckSample {
             now: arrival.now,
             newly_acked: delivered.octets,
-            newly_lost,
-            prior_in_flight: before.in_flight,
+            newly_lost: account.newly_lost,
+            prior_in_flight: account.in_flight,
             in_flight: flight.in_flight(arrival.mss),
-            rtt: sample,
+            rtt: account.rtt,
             min_rtt,
             srtt: rtt.srtt(),
-            app_limited: before.app_limited,
+            app_limited: account.app_limited,
             recovering: flight.phase == Phase::Recovery || (flight.phase == Phase::Open && doubtful),
             marked: 0,
             delivered: flight.sampler.delivered(),
             prior_delivered: newest.snapshot.delivered,
             rate,
         });
-    }
-
-    /// In a recovery: how much may leave now, and what else is to be sent again.
-    fn repair(
-        &mut self,
-        flight: &mut Flight,
-        arrival: &Arrival<'_>,
-        delivered: &Delivered,
-        safe: bool,
-        congestion: &mut dyn CongestionControl,
-    ) {
-        if let Some(ramp) = flight.ramp {
-            let ramp = ramp.saturating_add(2 * delivered.octets);
-            flight.ramp = Some(ramp).filter(|&ramp| ramp < congestion.cwnd());
-        }
-        if flight.phase == Phase::Recovery && arrival.sack {
-            let in_flight = flight.in_flight(arrival.mss);
-            let ssthresh = congestion.ssthresh();
-            if delivered.octets > 0 {
-                flight.prr.on_ack(prr::Step {
-                    delivered: delivered.octets,
-                    in_flight,
-                    ssthresh,
-                    mss: arrival.mss,
-                    safe,
-                });
-            }
-        } else if flight.phase == Phase::Recovery && delivered.acked > 0 && flight.una < flight.recover {
-            flight.on_partial_ack(delivered);
-        }
     }
 
     /// A probe of the tail may have repaired a loss: the only sign of it is that no duplicate was reported.
@@ -473,36 +354,6 @@ impl Recovery {
             let octets = flight.flight_at_loss(congestion.cwnd());
             congestion.on_loss(arrival.now, octets);
             congestion.on_recovered(arrival.now, octets);
-        }
-    }
-
-    /// The recovery was needless: what it took is given back, in steps, so that no burst follows.
-    //= rfc4015#3.1-1
-    //= rfc4015#3.1-5
-    //= rfc4015#3.1-6
-    //= rfc4015#3.1-7
-    //= rfc5682#4-1
-    fn give_back(
-        &mut self,
-        flight: &mut Flight,
-        arrival: &Arrival<'_>,
-        cause: Cause,
-        acked: u32,
-        rtt: &mut Rtt,
-        congestion: &mut dyn CongestionControl,
-    ) {
-        congestion.undo(arrival.now);
-        flight.outstanding.withdraw_losses();
-        flight.phase = Phase::Open;
-        flight.frto = frto::Frto::Off;
-        flight.front_is_urgent = false;
-        //= rfc5682#2.1-11
-        flight.recover = flight.una;
-        let initial = 10 * arrival.mss;
-        flight.ramp = Some(flight.in_flight(arrival.mss).saturating_add(acked.min(initial)));
-        self.history().note_undone(cause);
-        if cause == Cause::Timeout {
-            rtt.on_spurious_timeout(arrival.granularity);
         }
     }
 
@@ -529,6 +380,35 @@ impl Recovery {
 }
 
 impl Flight {
+    /// In a recovery: how much may leave now, and what else is to be sent again. `entered` if it has just begun.
+    fn repair(
+        &mut self,
+        arrival: &Arrival<'_>,
+        account: &Account,
+        delivered: &Delivered,
+        entered: bool,
+        congestion: &dyn CongestionControl,
+    ) {
+        if let Some(ramp) = self.ramp {
+            let ramp = ramp.saturating_add(2 * delivered.octets);
+            self.ramp = Some(ramp).filter(|&ramp| ramp < congestion.cwnd());
+        }
+        if self.phase != Phase::Recovery {
+            return;
+        }
+        if !arrival.sack && delivered.acked > 0 && self.una < self.recover {
+            self.on_partial_ack(delivered);
+        } else if arrival.sack && delivered.octets > 0 {
+            self.prr.on_ack(prr::Step {
+                delivered: delivered.octets,
+                in_flight: self.in_flight(arrival.mss),
+                ssthresh: congestion.ssthresh(),
+                mss: arrival.mss,
+                safe: account.advanced && account.newly_lost == 0 && !entered,
+            });
+        }
+    }
+
     /// Something new was acknowledged, if `advanced`.
     //= rfc6675#5-2
     fn on_progress(&mut self, advanced: bool) {

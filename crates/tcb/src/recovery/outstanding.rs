@@ -60,8 +60,8 @@ impl Run {
         }
         let cut = (self.size - octets % self.size) % self.size;
         let cut = cut.min(rest);
-        let half = (cut > 0).then(|| Self { len: cut, size: cut, segments: 1, ..self });
-        [half, (rest > cut).then(|| self.part(rest - cut))]
+        let half = Self { len: cut, size: cut, segments: 1, ..self };
+        [Some(half).filter(|half| half.len > 0), (rest > cut).then(|| self.part(rest - cut))]
     }
 }
 

@@ -3,7 +3,11 @@
 
 use sockeye_wire::Instant;
 
-use super::{Arrival, Echo};
+use super::on_ack::{Account, Delivered};
+use super::outstanding::Mark;
+use super::{Arrival, Echo, Flight, Phase, Recovery, frto, scoreboard, seq_of};
+use crate::Rtt;
+use crate::congestion::CongestionControl;
 
 /// What began a recovery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,6 +96,136 @@ impl Undo {
             return None;
         }
         self.cause.filter(|_| dsacks || !everything)
+    }
+}
+
+/// What the blocks of an ACK report to have arrived twice.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Reported {
+    /// Segments; 0 if none is reported.
+    pub(super) segments: u32,
+    /// It is the tail loss probe.
+    pub(super) probe: bool,
+}
+
+impl Recovery {
+    /// Takes in a report of a duplicate. More of them than we ever sent again, or of what was never sent, are the
+    /// network's doing, or a lie.
+    //= rfc2883#5-3
+    //= rfc3708#3-1
+    //= rfc3708#3-5
+    pub(super) fn note_duplicate(&mut self, arrival: &Arrival<'_>) -> Reported {
+        let Some(block) = scoreboard::duplicate(arrival.ack, arrival.blocks) else {
+            return Reported::default();
+        };
+        let segments = block.right.since(block.left).div_ceil(arrival.mss.max(1));
+        let Some(history) = &mut self.history else {
+            return Reported::default(); // nothing was ever sent again
+        };
+        history.counts.duplicates += u64::from(segments);
+        if history.counts.duplicates > history.counts.retransmissions {
+            history.undo.cannot_be_told_by_duplicates();
+            return Reported::default();
+        }
+        let probe = history.tlp.is_reported_by(block.right);
+        if !probe {
+            history.undo.on_duplicates(segments);
+        }
+        //= rfc3708#3-2
+        if let Some(flight) = &self.flight
+            && flight.outstanding.tally(Mark::Sacked).octets == 0
+            && block.left == seq_of(flight.una)
+        {
+            history.undo.cannot_be_told_by_duplicates();
+        }
+        Reported { segments, probe }
+    }
+
+    /// Everything is acknowledged, and yet a report may show that the last recovery was needless.
+    pub(super) fn undo_idle(
+        &mut self,
+        arrival: &Arrival<'_>,
+        reported: Reported,
+        congestion: &mut dyn CongestionControl,
+    ) {
+        let Some(history) = &mut self.history else {
+            return;
+        };
+        history.tlp.on_ack(arrival, reported.probe);
+        if reported.segments == 0 || reported.probe || is_forbidden(arrival) {
+            return;
+        }
+        history.reordering.widen();
+        if let Some(cause) = history.undo.by_duplicates() {
+            history.note_undone(cause);
+            congestion.undo(arrival.now);
+        }
+    }
+
+    /// Whether the ACK shows that the present recovery was needless.
+    //= rfc4015#2-1
+    pub(super) fn is_needless(
+        &mut self,
+        flight: &mut Flight,
+        arrival: &Arrival<'_>,
+        account: &Account,
+        delivered: &Delivered,
+        reported: Reported,
+    ) -> Option<Cause> {
+        let advanced = flight.una > account.una;
+        let late_timeout = flight.frto.on_ack(&frto::Step {
+            una: flight.una,
+            advanced,
+            duplicate: arrival.duplicate,
+            original: delivered.original,
+            beyond: delivered.beyond,
+            recover: flight.recover,
+            sack: arrival.sack,
+            has_new: arrival.has_new,
+        });
+        let history = self.history.as_mut()?;
+        if is_forbidden(arrival) {
+            return None;
+        }
+        let everything = flight.outstanding.is_empty();
+        let dsacks = history.counts.duplicates > 0;
+        let by_timestamp = if advanced {
+            history.undo.by_timestamp(arrival.echo, reported.segments > 0, everything, dsacks)
+        } else {
+            None
+        };
+        let by_duplicates = if reported.segments > 0 { history.undo.by_duplicates() } else { None };
+        by_timestamp.or(by_duplicates).or(late_timeout.then_some(Cause::Timeout))
+    }
+
+    /// The recovery was needless: what it took is given back, in steps, so that no burst follows.
+    //= rfc4015#3.1-1
+    //= rfc4015#3.1-5
+    //= rfc4015#3.1-6
+    //= rfc4015#3.1-7
+    //= rfc5682#4-1
+    pub(super) fn give_back(
+        &mut self,
+        flight: &mut Flight,
+        arrival: &Arrival<'_>,
+        cause: Cause,
+        delivered: &Delivered,
+        rtt: &mut Rtt,
+        congestion: &mut dyn CongestionControl,
+    ) {
+        congestion.undo(arrival.now);
+        flight.outstanding.withdraw_losses();
+        flight.phase = Phase::Open;
+        flight.frto = frto::Frto::Off;
+        flight.front_is_urgent = false;
+        //= rfc5682#2.1-11
+        flight.recover = flight.una;
+        let initial = 10 * arrival.mss;
+        flight.ramp = Some(flight.in_flight(arrival.mss).saturating_add(delivered.acked.min(initial)));
+        self.history().note_undone(cause);
+        if cause == Cause::Timeout {
+            rtt.on_spurious_timeout(arrival.granularity);
+        }
     }
 }
 
