@@ -37,7 +37,8 @@ fn address_in(message: &AddressMessage) -> Option<(Link, Cidr)> {
 }
 
 impl Link {
-    /// Gives the link an address. IPv6 addresses are usable at once: nobody is asked whether they are taken.
+    /// Gives the link an address. Nobody is asked whether an IPv6 address is taken; on a link that is up it is usable at
+    /// once or, on a busy machine, after the moment that the kernel takes to know it (see [`is_local`](super::is_local)).
     ///
     /// # Errors
     /// [`Error::AddressTaken`] if the link has it already, [`Error::Ipv6Off`], [`Error::NoSuchDevice`],

@@ -17,6 +17,7 @@ use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
 
 pub use address::addresses;
 pub use link::{Link, LinkInfo, LinkSettings, create_veth, links};
+pub use route::is_local;
 
 /// Octets of a netlink message's header.
 const HEADER: usize = 16;

@@ -8,6 +8,22 @@ use netlink_packet_route::route::{RouteAttribute, RouteHeader, RouteMessage, Rou
 use super::{Ask, Link, exchange};
 use crate::{Cidr, Error};
 
+/// True if the kernel of this namespace takes packets for the address as its own.
+///
+/// # Errors
+/// [`Error::Io`], also when there is no route to the address at all.
+pub fn is_local(address: IpAddr) -> Result<bool, Error> {
+    let mut message = RouteMessage::default();
+    message.header.address_family = address.into();
+    message.header.destination_prefix_length = if address.is_ipv4() { 32 } else { 128 };
+    message.attributes = vec![RouteAttribute::Destination(address.into())];
+    let answers = exchange(Ask::Plain, RouteNetlinkMessage::GetRoute(message));
+    let answers = answers.map_err(Error::io("looking up a route"))?;
+    Ok(answers
+        .into_iter()
+        .any(|answer| matches!(answer, RouteNetlinkMessage::NewRoute(route) if route.header.kind == RouteType::Local)))
+}
+
 impl Link {
     /// Sends packets for `network` to `gateway` over this link, or straight to the link without one.
     ///
