@@ -25,7 +25,7 @@ pub enum Counter {
     Unresolved,
     /// TAP: frames that were not for us, or carried no IP.
     NotForUs,
-    /// TAP: frames that claimed to be ARP or neighbour discovery, and were malformed.
+    /// Frames whose offload header contradicts them; TAP: also malformed ARP and neighbour discovery.
     Malformed,
 }
 

@@ -14,11 +14,11 @@ use crate::{Counters, Outgoing, Packet};
 pub struct Capabilities {
     /// The largest IP packet that goes out in one piece, in octets: 68 to 65,535.
     pub mtu: u16,
-    /// True if the device fills in the transport checksum of what it sends: the stack then leaves the sum of the
-    /// pseudo-header there.
+    /// True if the device fills in TCP's checksum in what it sends: the stack then leaves the sum of the pseudo-header
+    /// there.
     pub checksum: bool,
-    /// The largest packet, in octets, that the device cuts into segments of [`Outgoing::segment_size`]; 0 if it cuts
-    /// none.
+    /// The largest packet, headers included, in octets, that the device cuts into segments of
+    /// [`Outgoing::segment_size`]; 0 if it cuts none.
     pub segmentation: u32,
 }
 

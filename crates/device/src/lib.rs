@@ -23,4 +23,4 @@ pub use error::Error;
 pub use packet::{Outgoing, Packet, Slices};
 pub use pool::Pool;
 pub use tap::{Tap, TapConfig};
-pub use tun::{Tun, TunConfig};
+pub use tun::{Tun, TunConfig, vnet_hdr};

@@ -14,7 +14,8 @@ pub struct Packet {
     pub bytes: Bytes,
     /// When its batch was read.
     pub arrived_at: Instant,
-    /// True if the device vouches for the transport checksum, so that nobody need sum the payload.
+    /// True if the device vouches for the transport checksum, so that nobody need sum the payload. In a TCP segment that
+    /// has not been on a wire, the field itself may then hold the sum of the pseudo-header only.
     pub checksum_verified: bool,
     /// Octets of payload in each segment that was merged into this packet (the last may be shorter); 0 if it is one
     /// segment as sent.

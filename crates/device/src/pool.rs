@@ -45,13 +45,13 @@ impl Pool {
         Self { current: BytesMut::new(), used: VecDeque::new(), free: Vec::new(), frame, allocated: 0 }
     }
 
-    /// Reads one packet from `source`; `None` if it ended or gave an empty one. A packet longer than the pool's frame is
+    /// Reads one packet from `source`, to be edited and then frozen; `None` if it ended or gave an empty one. A packet longer than the pool's frame is
     /// cut, as the operating system does it.
     ///
     /// # Errors
     /// What `read` says, `WouldBlock` too.
     #[expect(unsafe_code, reason = "reading into a buffer that nobody has cleared")]
-    pub fn read(&mut self, source: impl AsFd) -> io::Result<Option<Bytes>> {
+    pub fn read(&mut self, source: impl AsFd) -> io::Result<Option<BytesMut>> {
         self.make_room();
         let room = self.current.spare_capacity_mut();
         let frame = room.len().min(self.frame);
@@ -65,7 +65,7 @@ impl Pool {
         }
         // SAFETY: `read` has initialised the first `length` octets of the spare capacity.
         unsafe { self.current.advance_mut(length) };
-        Ok(Some(self.current.split().freeze()))
+        Ok(Some(self.current.split()))
     }
 
     /// Copies a packet in. One longer than the pool's frame gets an allocation of its own.

@@ -1,4 +1,6 @@
-//! What the fuzz targets call: the same walkers as the property tests of `sockeye-wire`.
+//! What the fuzz targets call: the same walkers as the property tests of `sockeye-wire` and `sockeye-device`.
 
+#[path = "../../../crates/device/tests/hostile/walkers.rs"]
+pub mod device_walkers;
 #[path = "../../../crates/wire/tests/hostile/walkers.rs"]
 pub mod walkers;

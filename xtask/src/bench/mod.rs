@@ -18,7 +18,7 @@ use sockeye_device::{Tun, TunConfig};
 
 use crate::shell::Outcome;
 
-/// Measure bulk transfer over a plain TUN device beside smoltcp, in one run.
+/// Measure bulk transfer over a TUN device, offloading and plain, beside smoltcp, in one run.
 #[derive(clap::Args)]
 pub struct Arguments {
     /// Rounds; the table shows the median, the least and the most.
@@ -42,7 +42,12 @@ enum Direction {
 /// Who stands at the other end of the device.
 type Candidate = fn(Tun, Direction, Duration) -> Outcome<f64>;
 
-const CANDIDATES: [(&str, Candidate); 2] = [("sockeye", ours::measure), ("smoltcp", smoltcp_peer::measure)];
+/// Name, whether its device offloads, and what it does.
+const CANDIDATES: [(&str, bool, Candidate); 3] = [
+    ("sockeye, offload", true, ours::measure),
+    ("sockeye", false, ours::measure),
+    ("smoltcp", false, smoltcp_peer::measure),
+];
 const KERNEL: Ipv4Addr = Ipv4Addr::new(10, 9, 0, 1);
 const PEER: Ipv4Addr = Ipv4Addr::new(10, 9, 0, 2);
 const PORT: u16 = 9;
@@ -61,12 +66,12 @@ struct Row {
 pub fn run(arguments: &Arguments) -> Outcome {
     Namespace::create()?.enter()?;
     Settings::default().apply()?;
-    eprintln!("kernel: {}; plain TUN, MTU 1500, txqueuelen 10000; one connection, IPv4", Settings::read()?);
+    eprintln!("kernel: {}; TUN, MTU 1500, txqueuelen 10000; one connection, IPv4", Settings::read()?);
     let mut figures: Vec<(Direction, &'static str, Vec<f64>)> = Vec::new();
     for round in 1..=arguments.rounds {
         for direction in [Direction::FromKernel, Direction::ToKernel] {
-            for (name, candidate) in CANDIDATES {
-                let figure = candidate(tun()?, direction, Duration::from_secs(arguments.seconds))?;
+            for (name, offload, candidate) in CANDIDATES {
+                let figure = candidate(tun(offload)?, direction, Duration::from_secs(arguments.seconds))?;
                 eprintln!("round {round}: {name}, {}: {figure:.2} Gbit/s", direction.name());
                 match figures.iter_mut().find(|(way, stack, _)| *way == direction && *stack == name) {
                     Some((.., all)) => all.push(figure),
@@ -117,8 +122,8 @@ fn table(rows: &[Row]) -> Table {
     table
 }
 
-fn tun() -> Outcome<Tun> {
-    Ok(Tun::create(&TunConfig { addresses: vec!["10.9.0.1/24".parse()?], ..TunConfig::default() })?)
+fn tun(offload: bool) -> Outcome<Tun> {
+    Ok(Tun::create(&TunConfig { addresses: vec!["10.9.0.1/24".parse()?], offload, ..TunConfig::default() })?)
 }
 
 /// The kernel sends to the peer for as long as it is listened to.

@@ -41,21 +41,31 @@ impl Bench {
             enter_user_namespace()?;
         }
         Settings::default().apply()?;
-        eprintln!("kernel: {}; device: MTU 1500, txqueuelen 10000", Settings::read()?);
+        eprintln!("kernel: {}; device: MTU 1500, txqueuelen 10000, offload if not said otherwise", Settings::read()?);
         Ok(Self { capture })
     }
 
-    /// A host of ours on a TUN device, captured.
+    /// A host of ours on an offloading TUN device, captured.
     pub fn host(&self) -> Outcome<Host> {
+        self.host_on_tun(true)
+    }
+
+    /// A host of ours on a TUN device without offload, captured.
+    pub fn host_without_offload(&self) -> Outcome<Host> {
+        self.host_on_tun(false)
+    }
+
+    fn host_on_tun(&self, offload: bool) -> Outcome<Host> {
         let config = TunConfig {
             name: DEVICE.to_owned(),
             addresses: vec!["10.9.0.1/24".parse()?, "fd09::1/64".parse()?],
+            offload,
             ..TunConfig::default()
         };
         self.host_on(Tun::create(&config)?)
     }
 
-    /// A host of ours on a TAP device, captured.
+    /// A host of ours on an offloading TAP device, captured.
     pub fn host_on_ethernet(&self) -> Outcome<Host> {
         let config = TapConfig {
             name: DEVICE.to_owned(),

@@ -24,6 +24,8 @@ pub const CASES: &[Case] = cases![
     kernel_peers::kernel_client_is_echoed: "the kernel's client, our echo server, both families",
     kernel_peers::our_client_reaches_a_kernel_server: "our client, the kernel's server, both families",
     kernel_peers::ethernet_carries_it_as_well: "both again over TAP: ARP and neighbour discovery on the way",
+    kernel_peers::packets_go_one_by_one_without_offload: "both again over a plain TUN",
+    kernel_peers::texts_of_every_length_fill_super_segments: "odd lengths there and back, both families, offload",
     kernel_peers::either_end_may_close_first: "the client closes first, then the server, both ways",
     kernel_peers::a_closed_port_refuses: "connecting to a closed port fails at once, both ways",
     kernel_peers::resets_are_told_to_both_ends: "a reset arrives as one, both ways",
@@ -37,5 +39,8 @@ pub const CASES: &[Case] = cases![
     trouble::a_link_that_goes_down_and_up_again: "the interface goes down and up in mid-transfer",
     trouble::a_vanished_device_ends_every_call: "the device is deleted under open connections",
     trouble::a_stack_that_is_dropped_leaves_nothing: "live connections get a FIN or RST, threads and descriptors go",
-    kernel_peers::a_gigabyte_each_way_arrives_whole: "1 GiB each way, hashed",
+    kernel_peers::a_quarter_gigabyte_each_way_without_offload: "256 MiB each way over a plain TUN, both families, hashed",
+    kernel_peers::a_gigabyte_each_way_arrives_whole: "1 GiB each way in super-segments, hashed",
+    kernel_peers::a_gigabyte_each_way_over_ipv6: "the same over IPv6",
+    kernel_peers::a_gigabyte_each_way_over_ethernet: "the same over TAP",
 ];

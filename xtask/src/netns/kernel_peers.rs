@@ -1,7 +1,7 @@
 //! The kernel's own TCP as the peer, by way of std's sockets.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::{Shutdown, SocketAddr};
+use std::net::{IpAddr, Shutdown, SocketAddr};
 use std::thread;
 use std::time::Duration;
 
@@ -237,24 +237,60 @@ pub fn a_slow_reader_closes_the_window(bench: &Bench) -> Outcome {
 }
 
 /// Case: see the table.
-pub fn a_gigabyte_each_way_arrives_whole(bench: &Bench) -> Outcome {
-    const LENGTH: u64 = 1 << 30;
-    let host = bench.host()?;
-    let (kernel, ours) = FAMILIES[0];
+pub fn packets_go_one_by_one_without_offload(bench: &Bench) -> Outcome {
+    let host = bench.host_without_offload()?;
+    our_clients_on(&host)?;
+    kernel_clients_on(&host)
+}
 
-    let listener = TcpListener::bind(&host, (ours, 9))?;
-    let client = thread::spawn(move || write_hashed(&mut kernel_connect((ours, 9).into())?, LENGTH));
+/// Case: see the table.
+pub fn texts_of_every_length_fill_super_segments(bench: &Bench) -> Outcome {
+    let host = bench.host()?;
+    serve_echo(&host, 7)?;
+    // Around one segment, around what a super-segment holds with and without timestamps, around 64 KiB, and beyond.
+    for length in [1439, 1441, 1447, 1449, 2895, 64_079, 65_161, 65_482, 65_537, 130_321, 999_999] {
+        for (_, ours) in FAMILIES {
+            echoed(kernel_connect((ours, 7).into())?, &text(length))?;
+        }
+    }
+    Ok(())
+}
+
+/// Case: see the table.
+pub fn a_gigabyte_each_way_arrives_whole(bench: &Bench) -> Outcome {
+    bulk_each_way(&bench.host()?, 1 << 30, FAMILIES[0])
+}
+
+/// Case: see the table.
+pub fn a_gigabyte_each_way_over_ipv6(bench: &Bench) -> Outcome {
+    bulk_each_way(&bench.host()?, 1 << 30, FAMILIES[1])
+}
+
+/// Case: see the table.
+pub fn a_quarter_gigabyte_each_way_without_offload(bench: &Bench) -> Outcome {
+    let host = bench.host_without_offload()?;
+    FAMILIES.into_iter().try_for_each(|family| bulk_each_way(&host, 1 << 28, family))
+}
+
+/// Case: see the table.
+pub fn a_gigabyte_each_way_over_ethernet(bench: &Bench) -> Outcome {
+    bulk_each_way(&bench.host_on_ethernet()?, 1 << 30, FAMILIES[0])
+}
+
+fn bulk_each_way(host: &Host, length: u64, (kernel, ours): (IpAddr, IpAddr)) -> Outcome {
+    let listener = TcpListener::bind(host, (ours, 9))?;
+    let client = thread::spawn(move || write_hashed(&mut kernel_connect((ours, 9).into())?, length));
     let (server, _) = listener.accept()?;
     let received = read_hashed(&mut &server)?;
     let sent = client.join().map_err(|_| "the client has panicked")??;
-    expect("from the kernel to us", received, (LENGTH, sent))?;
+    expect("from the kernel to us", received, (length, sent))?;
 
     let to: SocketAddr = (kernel, 9).into();
     let listener = std::net::TcpListener::bind(to)?;
     let server = thread::spawn(move || read_hashed(&mut listener.accept()?.0));
-    let client = TcpStream::connect(&host, to)?;
-    let sent = write_hashed(&mut &client, LENGTH)?;
+    let client = TcpStream::connect(host, to)?;
+    let sent = write_hashed(&mut &client, length)?;
     drop(client);
     let received = server.join().map_err(|_| "the server has panicked")??;
-    expect("from us to the kernel", received, (LENGTH, sent))
+    expect("from us to the kernel", received, (length, sent))
 }

@@ -18,7 +18,7 @@ use bytes::Bytes;
 use sockeye_wire::Instant;
 use sockeye_wire::ethernet::{self, MacAddr};
 
-use crate::tun::{self, PlainQueue, Sent};
+use crate::tun::{self, Layer, Opened, Queue, Sent};
 use crate::{Capabilities, Cidr, Clock, Counter, Counters, Device, Error, Outgoing, Packet, TunConfig};
 use alarm::Alarm;
 use frames::{Arrived, Host};
@@ -58,13 +58,15 @@ pub struct TapConfig {
     pub mtu: u16,
     /// Packets that the kernel queues for us before it drops. Default 10,000.
     pub tx_queue_len: u32,
+    /// As for a TUN device: [`TunConfig::offload`].
+    pub offload: bool,
 }
 
 impl Default for TapConfig {
     fn default() -> Self {
-        let TunConfig { name, addresses, mtu, tx_queue_len } = TunConfig::default();
+        let TunConfig { name, addresses, mtu, tx_queue_len, offload } = TunConfig::default();
         let (own_addresses, gateways) = (Vec::new(), Vec::new());
-        Self { name, addresses, own_addresses, hardware_address: None, gateways, mtu, tx_queue_len }
+        Self { name, addresses, own_addresses, hardware_address: None, gateways, mtu, tx_queue_len, offload }
     }
 }
 
@@ -83,8 +85,8 @@ impl TapConfig {
 
     /// What of it concerns the kernel's end.
     fn link(&self) -> TunConfig {
-        let Self { name, addresses, mtu, tx_queue_len, .. } = self.clone();
-        TunConfig { name, addresses, mtu, tx_queue_len }
+        let Self { name, addresses, mtu, tx_queue_len, offload, .. } = self.clone();
+        TunConfig { name, addresses, mtu, tx_queue_len, offload }
     }
 }
 
@@ -101,12 +103,11 @@ fn derived(own: Option<&Cidr>) -> MacAddr {
     MacAddr([0x02, 0x00, a, b, c, d])
 }
 
-/// A TAP device, one frame a system call. It is gone when this is dropped.
+/// A TAP device, one frame or super-segment a system call. It is gone when this is dropped.
 #[derive(Debug)]
 pub struct Tap {
     name: String,
-    mtu: u16,
-    queue: PlainQueue,
+    queue: Queue,
     host: Host,
     neighbors: Mutex<NeighborCache<Outgoing>>,
     /// Times of the neighbours; those of packets are the caller's.
@@ -121,13 +122,12 @@ impl Tap {
     /// Those of [`Tun::create`](crate::Tun::create), and [`Error::HardwareAddress`].
     pub fn create(config: &TapConfig) -> Result<Self, Error> {
         let address = config.check()?;
-        let (fd, name) = tun::create(&config.link(), tun_tap::Mode::Tap)?;
-        let queue = PlainQueue::new(fd, usize::from(config.mtu) + ethernet::HEADER_LEN);
+        let Opened { first, name, offloads, .. } = tun::create(&config.link(), Layer::Ethernet, 1)?;
+        let queue = Queue::new(first, offloads, config.mtu, ethernet::HEADER_LEN);
         let alarm = Alarm::new(queue.as_fd()).map_err(Error::io("making a timer for the neighbours"))?;
         let routes = Routes::new(config.own_addresses.clone(), config.gateways.clone());
         Ok(Self {
             name,
-            mtu: config.mtu,
             queue,
             host: Host::new(address, routes),
             neighbors: Mutex::new(NeighborCache::new()),
@@ -214,7 +214,7 @@ impl Tap {
 
 impl Device for Tap {
     fn capabilities(&self) -> Capabilities {
-        Capabilities { mtu: self.mtu, checksum: false, segmentation: 0 }
+        self.queue.capabilities()
     }
 
     fn receive(&self, now: Instant, batch: &mut Vec<Packet>, max: usize) -> io::Result<usize> {
@@ -226,12 +226,12 @@ impl Device for Tap {
             }
         }
         let before = batch.len();
-        let received = self.queue.receive(max, |frame| {
-            batch.extend(self.take(ours, &frame).map(|packet| Packet::new(packet, now)));
+        let received = self.queue.receive(now, max, |frame| {
+            batch.extend(self.take(ours, &frame.bytes).map(|bytes| Packet { bytes, ..frame }));
         });
         let count = batch.len() - before;
         self.queue.tally.add(Counter::Received, count);
-        received.map(|_| count)
+        received.map(|()| count)
     }
 
     fn transmit(&self, batch: &mut VecDeque<Outgoing>) -> io::Result<usize> {
@@ -242,10 +242,6 @@ impl Device for Tap {
                 self.lose(Counter::Refused, batch);
                 continue;
             };
-            if packet.len() > usize::from(self.mtu) {
-                self.lose(Counter::TooLong, batch);
-                continue;
-            }
             let address = match self.host.routes.next_hop(destination) {
                 NextHop::Group(address) => Some(address),
                 NextHop::Neighbor(next_hop) => self.resolve(now, next_hop, batch),

@@ -1,21 +1,25 @@
 //! Making a TUN or TAP device: name, addresses, MTU, queue, up.
 
-use std::os::fd::{FromRawFd, IntoRawFd, OwnedFd};
+use std::net::IpAddr;
 use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
-use tun_tap::{Iface, Mode};
 
-use crate::netlink::{Link, LinkSettings, addresses};
+use super::open::{DEVICE, Layer, Opened, open_queues};
+use crate::netlink::{Link, LinkSettings, addresses, is_local};
 use crate::{Cidr, Error};
 
-/// The kernel's limit on names, without the zero that ends them. tun-tap would cut what is longer.
+/// The kernel's limit on names, without the zero that ends them.
 const MAX_NAME: usize = 15;
 /// What a kernel with IPv6 must be able to send in one piece (RFC 8200 section 5).
 pub(crate) const MIN_MTU_V6: u16 = 1280;
 /// What every IPv4 link must carry (RFC 791).
 const MIN_MTU_V4: u16 = 68;
-const DEVICE: &str = "/dev/net/tun";
+
+/// How long the kernel may take, at most, to know an address as its own.
+const LOCAL_WITHIN: Duration = Duration::from_secs(2);
 
 /// What a TUN device is to be like.
 ///
@@ -36,25 +40,27 @@ pub struct TunConfig {
     /// Packets that the kernel queues for us before it drops. Default 10,000: with the kernel's own 500, a window of
     /// 3,700 packets overflows it at every burst.
     pub tx_queue_len: u32,
+    /// Super-segments of up to 64 KiB both ways, cut only where a wire wants it, and checksums only where one is crossed:
+    /// many times faster. Default true; what the kernel can't do is done without, with a line in the log.
+    pub offload: bool,
 }
 
 impl Default for TunConfig {
     fn default() -> Self {
-        Self { name: String::new(), addresses: Vec::new(), mtu: 1500, tx_queue_len: 10_000 }
+        Self { name: String::new(), addresses: Vec::new(), mtu: 1500, tx_queue_len: 10_000, offload: true }
     }
 }
 
-/// Makes a device in the namespace of the calling thread and sets it up; its descriptor, which doesn't block, and name.
-pub(crate) fn create(config: &TunConfig, mode: Mode) -> Result<(OwnedFd, String), Error> {
+/// Makes a device with so many queues in the namespace of the calling thread and sets it up.
+pub(crate) fn create(config: &TunConfig, layer: Layer, queues: usize) -> Result<Opened, Error> {
     check(config)?;
-    let iface = open(&config.name, mode)?;
-    iface.set_non_blocking().map_err(Error::io("making the device non-blocking"))?;
-    let name = iface.name().to_owned();
-    configure(Link::by_name(&name)?, config)?;
-    #[expect(unsafe_code, reason = "tun-tap gives its descriptor away as a number only")]
-    // SAFETY: `into_raw_fd` gives up the descriptor, which is open and nobody else's.
-    let fd = unsafe { OwnedFd::from_raw_fd(iface.into_raw_fd()) };
-    Ok((fd, name))
+    if !Path::new(DEVICE).exists() {
+        return Err(Error::NoTunDevice);
+    }
+    let opened =
+        open_queues(&config.name, layer, config.offload, queues).map_err(|error| refused(&config.name, error))?;
+    configure(Link::by_name(&opened.name)?, config)?;
+    Ok(opened)
 }
 
 fn check(config: &TunConfig) -> Result<(), Error> {
@@ -72,19 +78,17 @@ fn check(config: &TunConfig) -> Result<(), Error> {
     Ok(())
 }
 
-fn open(name: &str, mode: Mode) -> Result<Iface, Error> {
-    if !Path::new(DEVICE).exists() {
-        return Err(Error::NoTunDevice);
-    }
-    Iface::without_packet_info(name, mode).map_err(|error| match Errno::from_io_error(&error) {
-        Some(Errno::NODEV | Errno::NXIO) => Error::NoTunDevice,
-        Some(Errno::ACCESS) => Error::TunNotAccessible,
-        Some(Errno::BUSY) => Error::NameInUse(name.to_owned()),
+/// What the kernel meant by refusing.
+fn refused(name: &str, error: Errno) -> Error {
+    match error {
+        Errno::NODEV | Errno::NXIO => Error::NoTunDevice,
+        Errno::ACCESS => Error::TunNotAccessible,
+        Errno::BUSY => Error::NameInUse(name.to_owned()),
         // The name is that of a device of another kind, or not a name.
-        Some(Errno::INVAL) if Link::by_name(name).is_ok() => Error::NameInUse(name.to_owned()),
-        Some(Errno::INVAL) => Error::NameInvalid(name.to_owned()),
-        _ => Error::io("making a TUN or TAP device")(error),
-    })
+        Errno::INVAL if Link::by_name(name).is_ok() => Error::NameInUse(name.to_owned()),
+        Errno::INVAL => Error::NameInvalid(name.to_owned()),
+        _ => Error::io("making a TUN or TAP device")(error.into()),
+    }
 }
 
 //= rfc1122#3.3.3-5
@@ -99,7 +103,17 @@ fn configure(link: Link, config: &TunConfig) -> Result<(), Error> {
     link.set(LinkSettings { mtu: Some((*mtu).into()), tx_queue_len: Some(*tx_queue_len), up })?;
     // A device that was there before, made to persist, may have some of them.
     let missing = wanted.iter().filter(|wanted| !there.contains(&(link, **wanted)));
-    missing.copied().try_for_each(|address| link.add_address(address))
+    missing.copied().try_for_each(|address| link.add_address(address))?;
+    wanted.iter().for_each(|address| wait_until_local(address.address()));
+    Ok(())
+}
+
+/// Linux makes an IPv6 address its own a moment after it was given, in a work queue: what arrived before would be lost.
+fn wait_until_local(address: IpAddr) {
+    let end = Instant::now() + LOCAL_WITHIN;
+    while address.is_ipv6() && !is_local(address).unwrap_or(true) && Instant::now() < end {
+        thread::sleep(Duration::from_millis(1));
+    }
 }
 
 /// The kernel would let two links have one address, and answer for either on any of them.

@@ -1,40 +1,54 @@
 //! A TUN device: IP packets to and from the kernel of this machine.
 
 mod create;
-mod plain;
+mod open;
+mod queue;
+pub mod vnet_hdr;
 
 use std::collections::VecDeque;
 use std::io;
+use std::iter;
 use std::os::fd::BorrowedFd;
 
 use sockeye_wire::Instant;
 
-use crate::{Capabilities, Counter, Counters, Device, Outgoing, Packet};
+use crate::{Capabilities, Counter, Counters, Device, Error, Outgoing, Packet};
 pub use create::TunConfig;
 pub(crate) use create::{MIN_MTU_V6, create};
-pub(crate) use plain::{PlainQueue, Sent};
+pub(crate) use open::{Layer, Opened};
+pub(crate) use queue::{Queue, Sent};
 
-/// A TUN device, one packet a system call. It is gone when this is dropped.
+/// A queue of a TUN device, one packet or super-segment a system call. The device is gone when the last of its queues is
+/// dropped.
 #[derive(Debug)]
 pub struct Tun {
     name: String,
-    mtu: u16,
-    queue: PlainQueue,
+    queue: Queue,
 }
 
 impl Tun {
     /// Makes the device, gives it its addresses and sets it up, in the namespace of the calling thread.
     ///
     /// # Errors
-    /// [`Error::NoTunDevice`](crate::Error::NoTunDevice) and those that follow it, down to
-    /// [`Error::MtuOutOfRange`](crate::Error::MtuOutOfRange); [`Error::Io`](crate::Error::Io).
-    pub fn create(config: &TunConfig) -> Result<Self, crate::Error> {
-        let (fd, name) = create(config, tun_tap::Mode::Tun)?;
-        let TunConfig { mtu, .. } = *config;
-        Ok(Self { name, mtu, queue: PlainQueue::new(fd, usize::from(mtu)) })
+    /// [`Error::NoTunDevice`] and those that follow it, down to [`Error::MtuOutOfRange`]; [`Error::Io`].
+    pub fn create(config: &TunConfig) -> Result<Self, Error> {
+        let opened = create(config, Layer::Ip, 1)?;
+        Ok(Self { name: opened.name, queue: Queue::new(opened.first, opened.offloads, config.mtu, 0) })
     }
 
-    /// The name that the kernel gave it.
+    /// Makes a device with `count` queues (at least 1), to be read and written by a thread each. The kernel puts what is
+    /// for us into the queue that the same connection was last written to, and spreads by hash what it has not met yet.
+    /// A kernel that knows no queues gives one, with a line in the log.
+    ///
+    /// # Errors
+    /// Those of [`Self::create`].
+    pub fn create_queues(config: &TunConfig, count: usize) -> Result<Vec<Self>, Error> {
+        let Opened { first, more, name, offloads } = create(config, Layer::Ip, count)?;
+        let queue = |fd| Self { name: name.clone(), queue: Queue::new(fd, offloads, config.mtu, 0) };
+        Ok(iter::once(first).chain(more).map(queue).collect())
+    }
+
+    /// The name that the kernel gave the device.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -42,26 +56,24 @@ impl Tun {
 
 impl Device for Tun {
     fn capabilities(&self) -> Capabilities {
-        Capabilities { mtu: self.mtu, checksum: false, segmentation: 0 }
+        self.queue.capabilities()
     }
 
     fn receive(&self, now: Instant, batch: &mut Vec<Packet>, max: usize) -> io::Result<usize> {
-        let count = self.queue.receive(max, |packet| batch.push(Packet::new(packet, now)))?;
+        let before = batch.len();
+        let received = self.queue.receive(now, max, |packet| batch.push(packet));
+        let count = batch.len() - before;
         self.queue.tally.add(Counter::Received, count);
-        Ok(count)
+        received.map(|()| count)
     }
 
     fn transmit(&self, batch: &mut VecDeque<Outgoing>) -> io::Result<usize> {
         let mut sent = 0;
         while let Some(packet) = batch.front() {
-            if packet.len() > usize::from(self.mtu) {
-                self.queue.tally.add(Counter::TooLong, 1);
-            } else {
-                match self.queue.send(&[], packet)? {
-                    Sent::Gone => sent += 1,
-                    Sent::Lost => {}
-                    Sent::Full => break,
-                }
+            match self.queue.send(&[], packet)? {
+                Sent::Gone => sent += 1,
+                Sent::Lost => {}
+                Sent::Full => break,
             }
             batch.pop_front();
         }

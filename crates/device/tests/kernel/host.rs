@@ -8,6 +8,7 @@ use std::time::{Duration, Instant as Time};
 
 use bytes::Bytes;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use sockeye_device::netlink::Link;
 use sockeye_device::netns::{self, Namespace, Settings};
 use sockeye_device::{Cidr, Device, Error, Outgoing, Packet, Slices, Tun, TunConfig};
 use sockeye_wire::Instant;
@@ -150,4 +151,14 @@ pub fn wait(device: &impl Device, timeout: Duration) -> bool {
     let fd = device.as_fd().expect("these devices can be waited for");
     let timeout = Timespec { tv_sec: timeout.as_secs().cast_signed(), tv_nsec: timeout.subsec_nanos().into() };
     poll(&mut [PollFd::from_borrowed_fd(fd, PollFlags::IN)], Some(&timeout)).expect("poll works") > 0
+}
+
+/// The link goes within five seconds. Not at once, if another test was just starting a process, which has a copy of the
+/// device's descriptor until it runs its program.
+pub fn wait_until_gone(link: Link) {
+    let end = Time::now() + Duration::from_secs(5);
+    while !matches!(link.info(), Err(Error::NoSuchDevice(_))) {
+        assert!(Time::now() < end, "dropped, yet still there");
+        std::thread::sleep(Duration::from_millis(1));
+    }
 }

@@ -6,5 +6,6 @@
 mod host;
 mod netlink;
 mod netns;
+mod offload;
 mod tap;
 mod tun;

@@ -32,15 +32,17 @@ fn at(text: &str) -> SocketAddr {
 #[test]
 fn the_kernel_finds_us_and_we_answer() {
     in_namespace("tap::the_kernel_finds_us_and_we_answer", || {
-        let Some(tap) = tap(&config()) else { return };
-        for (kernel, ours) in [("10.9.0.1:7000", "10.9.0.2:9000"), ("[fd09::1]:7000", "[fd09::2]:9000")] {
-            let socket = socket(kernel);
-            socket.send_to(b"from the kernel", ours).expect("it is routed");
-            assert_eq!(datagram_for(&tap, 9000), b"from the kernel");
-            send(&tap, datagram(at(ours), at(kernel), b"from us"));
-            let mut text = [0; 100];
-            let (length, from) = socket.recv_from(&mut text).expect("it arrives");
-            assert_eq!((&text[..length], from), (&b"from us"[..], at(ours)));
+        for offload in [true, false] {
+            let Some(tap) = tap(&TapConfig { offload, ..config() }) else { return };
+            for (kernel, ours) in [("10.9.0.1:7000", "10.9.0.2:9000"), ("[fd09::1]:7000", "[fd09::2]:9000")] {
+                let socket = socket(kernel);
+                socket.send_to(b"from the kernel", ours).expect("it is routed");
+                assert_eq!(datagram_for(&tap, 9000), b"from the kernel");
+                send(&tap, datagram(at(ours), at(kernel), b"from us"));
+                let mut text = [0; 100];
+                let (length, from) = socket.recv_from(&mut text).expect("it arrives");
+                assert_eq!((&text[..length], from), (&b"from us"[..], at(ours)));
+            }
         }
     });
 }

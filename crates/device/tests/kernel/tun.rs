@@ -8,7 +8,9 @@ use sockeye_device::netlink::{Link, LinkSettings, addresses};
 use sockeye_device::{Counter, Device, Error, Slices, Tun, TunConfig};
 use sockeye_wire::Instant;
 
-use crate::host::{alone, cidr, config, datagram, datagram_for, in_namespace, send, socket, tun, wait};
+use crate::host::{
+    alone, cidr, config, datagram, datagram_for, in_namespace, send, socket, tun, wait, wait_until_gone,
+};
 
 fn at(text: &str) -> SocketAddr {
     text.parse().expect("the test writes it right")
@@ -28,7 +30,7 @@ fn creating_sets_addresses_mtu_queue_and_state() {
         let there = addresses().expect("a list");
         assert!(config.addresses.iter().all(|address| there.contains(&(link, *address))), "{there:?}");
         drop(tun);
-        assert!(matches!(link.info(), Err(Error::NoSuchDevice(_))), "dropped, yet still there");
+        wait_until_gone(link);
     });
 }
 
@@ -45,18 +47,20 @@ fn the_kernel_chooses_a_name_or_a_number() {
 #[test]
 fn datagrams_pass_both_ways_in_both_families() {
     in_namespace("tun::datagrams_pass_both_ways_in_both_families", || {
-        let Some(tun) = tun(&config()) else { return };
-        for (kernel, ours) in [("10.9.0.1:7000", "10.9.0.2:9000"), ("[fd09::1]:7000", "[fd09::2]:9000")] {
-            let socket = socket(kernel);
-            socket.send_to(b"from the kernel", ours).expect("it is routed");
-            assert_eq!(datagram_for(&tun, 9000), b"from the kernel");
-            send(&tun, datagram(at(ours), at(kernel), b"from us"));
-            let mut text = [0; 100];
-            let (length, from) = socket.recv_from(&mut text).expect("it arrives");
-            assert_eq!((&text[..length], from), (&b"from us"[..], at(ours)));
+        for offload in [true, false] {
+            let Some(tun) = tun(&TunConfig { offload, ..config() }) else { return };
+            for (kernel, ours) in [("10.9.0.1:7000", "10.9.0.2:9000"), ("[fd09::1]:7000", "[fd09::2]:9000")] {
+                let socket = socket(kernel);
+                socket.send_to(b"from the kernel", ours).expect("it is routed");
+                assert_eq!(datagram_for(&tun, 9000), b"from the kernel");
+                send(&tun, datagram(at(ours), at(kernel), b"from us"));
+                let mut text = [0; 100];
+                let (length, from) = socket.recv_from(&mut text).expect("it arrives");
+                assert_eq!((&text[..length], from), (&b"from us"[..], at(ours)));
+            }
+            assert!(tun.counters().get(Counter::Received) >= 2);
+            assert_eq!(tun.counters().get(Counter::Sent), 2);
         }
-        assert!(tun.counters().get(Counter::Received) >= 2);
-        assert_eq!(tun.counters().get(Counter::Sent), 2);
     });
 }
 

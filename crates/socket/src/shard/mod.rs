@@ -20,7 +20,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use bytes::Bytes;
-use sockeye_device::{Capabilities, Clock, Device, Packet};
+use sockeye_device::{Capabilities, Clock, Device, Outgoing, Packet};
 use sockeye_wire::Instant;
 
 use crate::stack::{ConnectionId, Stack};
@@ -51,6 +51,11 @@ pub(crate) struct Shard {
     locked: Mutex<Locked>,
     /// Notified when the last connection has finished after [`Locked::close_all`].
     finished: Condvar,
+}
+
+/// Octets of text that surely fit into a packet of so many octets, whatever its headers.
+fn most_text(packet: u32) -> u32 {
+    packet.saturating_sub(u32::try_from(Outgoing::HEAD).unwrap_or(u32::MAX))
 }
 
 /// Which thread sleeps, for what, and for how long.
@@ -238,7 +243,7 @@ impl Shard {
 
     /// Gathers what follows from the calls that were made; packets are queued behind the token.
     fn settle(&self, locked: &mut Locked, now: Instant, chores: &mut Chores) {
-        locked.fill(now, self.capabilities.segmentation);
+        locked.fill(now, most_text(self.capabilities.segmentation));
         locked.gather(chores);
         let due = locked.stack.next_timeout().into_iter().chain(locked.seat.takeover()).min();
         chores.arm |= due.is_some_and(|due| self.alarm.wants(due));

@@ -27,7 +27,9 @@ impl Tcb {
         if self.orphaned {
             return Err(self.refuse_text());
         }
-        let size = if segment.segment_size == 0 { segment.text_len() } else { u32::from(segment.segment_size) };
+        // What is said of its segments is the device's word: none is longer than the whole.
+        let whole = segment.text_len();
+        let size = if segment.segment_size == 0 { whole } else { whole.min(segment.segment_size.into()) };
         let advanced =
             self.recv.take_text(segment.seq, segment.payload, size).map_err(|_too_many| Stop::TooManyHoles)?;
         if advanced {
