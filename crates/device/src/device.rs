@@ -22,6 +22,23 @@ pub struct Capabilities {
     pub segmentation: u32,
 }
 
+impl Capabilities {
+    /// The largest packet that IP's length field tells.
+    pub(crate) const LARGEST: u32 = 65_535;
+
+    /// True if the packet, or each segment that it is to be cut into, is short enough for the device.
+    pub fn carries(&self, packet: &Outgoing) -> bool {
+        let (whole, mtu) = (packet.len(), usize::from(self.mtu));
+        match packet.segment_size {
+            0 => whole <= mtu,
+            size => {
+                let segment = packet.head().len() + usize::from(size);
+                segment <= mtu && u32::try_from(whole).is_ok_and(|whole| whole <= self.segmentation)
+            }
+        }
+    }
+}
+
 /// Something that carries IP packets. Both calls take `&self`: one thread may receive while another transmits.
 pub trait Device: Send + Sync {
     /// What the device can do.

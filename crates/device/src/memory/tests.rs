@@ -133,3 +133,22 @@ fn two_threads_pass_many_packets_through_a_short_queue_without_losing_one() {
     }
     drop(sender.join());
 }
+
+#[test]
+fn super_segments_pass_whole_between_devices_that_offload() {
+    let (left, right) = pair_offloading(1500, QUEUE);
+    let cut = |size| {
+        let mut whole = packet(&"x".repeat(5000));
+        whole.segment_size = size;
+        VecDeque::from([whole])
+    };
+    assert_eq!(left.transmit(&mut cut(1499)).ok(), Some(1));
+    let mut batch = Vec::new();
+    right.receive(Instant::ZERO, &mut batch, 64).expect("memory doesn't break");
+    let Packet { bytes, checksum_verified, segment_size, .. } = &batch[0];
+    assert_eq!((bytes.len(), *checksum_verified, *segment_size), (5001, true, 1499));
+    for too_long in [0, 1500] {
+        assert_eq!(left.transmit(&mut cut(too_long)).ok(), Some(0), "{too_long}");
+    }
+    assert_eq!(left.counters().get(Counter::TooLong), 2);
+}

@@ -16,8 +16,6 @@ use crate::{Capabilities, Counter, Outgoing, Packet, Pool};
 
 /// Pieces that the kernel takes in one write (`UIO_MAXIOV`).
 const MOST_PIECES: usize = 1024;
-/// The largest packet that goes out, cut or not: more the length fields of IP don't tell.
-const LARGEST: u16 = 65_535;
 /// The longest frame of an offloading device: Ethernet's header, IPv6's, and what its length field tells.
 const LONGEST: usize = 14 + 40 + 65_535;
 /// Octets after which a batch ends, so that the peer hears of it before its window is used up.
@@ -54,7 +52,7 @@ impl Queue {
     }
 
     pub(crate) const fn capabilities(&self) -> Capabilities {
-        let segmentation = if self.offloads { LARGEST as u32 } else { 0 };
+        let segmentation = if self.offloads { Capabilities::LARGEST } else { 0 };
         Capabilities { mtu: self.mtu, checksum: self.offloads, segmentation }
     }
 
@@ -114,7 +112,7 @@ impl Queue {
     /// # Errors
     /// When the device itself is gone.
     pub(crate) fn send(&self, link_header: &[u8], packet: &Outgoing) -> io::Result<Sent> {
-        if self.is_too_long(packet) {
+        if !self.capabilities().carries(packet) {
             return Ok(self.lose(Counter::TooLong));
         }
         Ok(match rustix::io::retry_on_intr(|| self.write(link_header, packet)) {
@@ -139,13 +137,6 @@ impl Queue {
     fn lose(&self, why: Counter) -> Sent {
         self.tally.add(why, 1);
         Sent::Lost
-    }
-
-    /// True if the packet, or any segment that it is to be cut into, is longer than the MTU.
-    fn is_too_long(&self, packet: &Outgoing) -> bool {
-        let limit = if packet.segment_size > 0 && self.offloads { LARGEST } else { self.mtu };
-        let segment = packet.head().len() + usize::from(packet.segment_size);
-        packet.len() > usize::from(limit) || (packet.segment_size > 0 && segment > usize::from(self.mtu))
     }
 
     /// Sends a frame of the device's own, which is lost if it can't go now.

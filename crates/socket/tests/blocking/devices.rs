@@ -2,12 +2,13 @@
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Read, Write};
+use std::net::Shutdown;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
-use sockeye::{Host, TcpListener, TcpStream};
+use sockeye::{Host, TcpInfo, TcpListener, TcpStream};
 use sockeye_device::memory::{self, MemoryDevice};
 use sockeye_device::{Capabilities, Device, Outgoing, Packet};
 use sockeye_wire::Instant;
@@ -19,13 +20,19 @@ struct Faulty {
     inner: MemoryDevice,
     /// Packets that it takes at a time: its queue is nearly always full.
     takes: usize,
+    /// Of so many packets it refuses one, as a kernel without memory does.
+    refuses: usize,
+    offered: AtomicUsize,
+    refused: Arc<AtomicUsize>,
     fails: Arc<AtomicBool>,
     has_fd: bool,
 }
 
 impl Faulty {
     fn new(inner: MemoryDevice) -> Self {
-        Self { inner, takes: usize::MAX, fails: Arc::default(), has_fd: true }
+        let (takes, refuses) = (usize::MAX, usize::MAX);
+        let (offered, refused) = (AtomicUsize::new(0), Arc::default());
+        Self { inner, takes, refuses, offered, refused, fails: Arc::default(), has_fd: true }
     }
 
     fn check(&self) -> io::Result<()> {
@@ -46,6 +53,9 @@ impl Device for Faulty {
     fn transmit(&self, batch: &mut VecDeque<Outgoing>) -> io::Result<usize> {
         self.check()?;
         let mut taken: VecDeque<Outgoing> = batch.drain(..self.takes.min(batch.len())).collect();
+        let before = taken.len();
+        taken.retain(|_| !self.offered.fetch_add(1, Ordering::Relaxed).wrapping_add(1).is_multiple_of(self.refuses));
+        self.refused.fetch_add(before - taken.len(), Ordering::Relaxed);
         let sent = self.inner.transmit(&mut taken)?;
         taken.into_iter().rev().for_each(|packet| batch.push_front(packet));
         Ok(sent)
@@ -58,28 +68,68 @@ impl Device for Faulty {
 
 /// Two hosts, the first of them on a device with something wrong.
 fn pair(fault: impl FnOnce(&mut Faulty)) -> io::Result<(Host, Host)> {
-    let (first, second) = memory::pair(1500);
+    joined(memory::pair(1500), fault)
+}
+
+fn joined((first, second): (MemoryDevice, MemoryDevice), fault: impl FnOnce(&mut Faulty)) -> io::Result<(Host, Host)> {
     let mut faulty = Faulty::new(first);
     fault(&mut faulty);
     let here = Host::new(faulty, &[("10.0.0.1".parse().unwrap(), 24)])?;
     Ok((here, Host::new(second, &[("10.0.0.2".parse().unwrap(), 24)])?))
 }
 
+/// Sends `sent` from one host to the other, and back again.
+fn there_and_back(here: &Host, there: &Host, sent: &[u8]) -> TcpInfo {
+    let (client, server) = connect(here, there);
+    thread::scope(|scope| {
+        let echo = scope.spawn(|| io::copy(&mut &server, &mut &server).and_then(|_| server.shutdown(Shutdown::Write)));
+        let reader = scope.spawn(|| {
+            let mut heard = Vec::new();
+            (&client).read_to_end(&mut heard).map(|_| heard)
+        });
+        (&client).write_all(sent).unwrap();
+        client.shutdown(Shutdown::Write).unwrap();
+        assert!(reader.join().unwrap().unwrap() == sent);
+        echo.join().unwrap().unwrap();
+    });
+    client.info().unwrap()
+}
+
 #[test]
 fn a_device_whose_queue_is_always_full_loses_nothing() {
     let _watchdog = Watchdog::new("a_device_whose_queue_is_always_full_loses_nothing");
-    let (here, there) = pair(|device| device.takes = 3).unwrap();
-    let (mut client, mut server) = connect(&here, &there);
-    let sent = text(1, 500_000);
-    let reader = thread::spawn(move || {
-        let mut heard = Vec::new();
-        server.read_to_end(&mut heard).unwrap();
-        heard
-    });
-    client.write_all(&sent).unwrap();
-    assert_eq!(client.info().unwrap().timeouts, 0);
-    drop(client);
-    assert!(reader.join().unwrap() == sent);
+    for cable in [memory::pair(1500), memory::pair_offloading(1500, memory::QUEUE)] {
+        let (here, there) = joined(cable, |device| device.takes = 3).unwrap();
+        let info = there_and_back(&here, &there, &text(1, 500_000));
+        assert_eq!(info.timeouts, 0);
+    }
+}
+
+#[test]
+fn super_segments_arrive_as_such_and_whole() {
+    let _watchdog = Watchdog::new("super_segments_arrive_as_such_and_whole");
+    let (here, there) = joined(memory::pair_offloading(1500, memory::QUEUE), |_| {}).unwrap();
+    let sent = text(2, 3_000_001);
+    there_and_back(&here, &there, &sent);
+    let packets = there.counters().packets_in;
+    assert!(packets < 1000, "{packets} packets for {} octets in segments of 1,448", sent.len());
+}
+
+/// FIELD D24: with super-segments, a device that refuses one packet in fifty. What it refuses is lost as on a wire, and
+/// made good for.
+#[test]
+fn a_device_that_refuses_packets_stops_no_transfer() {
+    let _watchdog = Watchdog::new("a_device_that_refuses_packets_stops_no_transfer");
+    let refused = Arc::new(AtomicUsize::new(0));
+    let faulty = |device: &mut Faulty| {
+        device.refuses = 50;
+        device.refused = Arc::clone(&refused);
+    };
+    let (here, there) = joined(memory::pair_offloading(1500, memory::QUEUE), faulty).unwrap();
+    for seed in 0..4 {
+        there_and_back(&here, &there, &text(seed, 4_000_003));
+    }
+    assert!(refused.load(Ordering::Relaxed) > 0, "the device has refused nothing");
 }
 
 #[test]
