@@ -29,16 +29,20 @@
 //! - `shard` puts one `Stack` behind one mutex, with a device and a driver thread that sleeps until a packet arrives or a
 //!   deadline passes. Who writes also transmits: there is no hand-over to another thread on the way out.
 //! - `blocking` is the skin: listeners and streams whose calls wait.
+//! - [`Direct`] is another: a stack and its device in the hands of one thread that polls.
 //! - `error` is where the reasons that TCP has become the errors that the kernel's sockets would give.
 #![forbid(unsafe_code)]
 
 mod blocking;
+mod checksum;
+mod direct;
 mod error;
 mod host;
 mod shard;
 mod stack;
 
 pub use blocking::{Incoming, TcpListener, TcpStream};
+pub use direct::Direct;
 pub use error::ConnectionError;
 pub use host::{ConnectionSummary, Host, HostBuilder};
 pub use sockeye_device::{Cidr, Device};

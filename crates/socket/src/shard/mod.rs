@@ -5,7 +5,6 @@
 //! nothing under the lock costs more than references moved, and no other mutex is ever taken under it.
 
 mod alarm;
-mod checksum;
 mod driver;
 mod driver_seat;
 mod locked;
@@ -23,6 +22,7 @@ use bytes::Bytes;
 use sockeye_device::{Capabilities, Clock, Device, Outgoing, Packet};
 use sockeye_wire::Instant;
 
+use crate::checksum;
 use crate::stack::{ConnectionId, Stack};
 use alarm::{Alarm, Cushion};
 use driver::Driver;

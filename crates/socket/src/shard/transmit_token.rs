@@ -13,7 +13,7 @@ use std::mem;
 
 use sockeye_device::Outgoing;
 
-use super::checksum;
+use crate::checksum;
 
 /// Octets after which a batch is full: it may exceed this by less than one packet.
 pub(crate) const BATCH: usize = 256 * 1024;

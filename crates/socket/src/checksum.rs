@@ -1,7 +1,7 @@
 //! Checksums over the text of segments: outside the lock, because they cost by the octet.
 //!
 //! The stack is told that the device finishes checksums. Where it doesn't, the thread that transmits does it here; what
-//! arrives is verified here by the driver before the stack sees it.
+//! arrives is verified here by the thread that reads before the stack sees it.
 
 use bytes::Bytes;
 use sockeye_device::{Outgoing, Packet};
@@ -11,7 +11,7 @@ use sockeye_wire::tcp::{CHECKSUM_OFFSET, TcpView};
 
 /// Turns the sum of the pseudo-header, which the stack has left in a TCP segment's checksum, into the checksum. What isn't
 /// TCP is whole already.
-pub(super) fn finish(packet: &mut Outgoing) {
+pub(crate) fn finish(packet: &mut Outgoing) {
     let (head, payload) = packet.parts_mut();
     if let Some(segment) = tcp_header(head) {
         let mut sum = Sum::default();
@@ -37,7 +37,7 @@ fn tcp_header(head: &mut [u8]) -> Option<&mut [u8]> {
 //= rfc9293#MUST-3
 /// Marks a TCP segment whose checksum is right, so that the stack need not look. One whose checksum is wrong, and all else,
 /// is left for the stack to judge, and to count.
-pub(super) fn verify(packet: &mut Packet) {
+pub(crate) fn verify(packet: &mut Packet) {
     packet.checksum_verified = packet.checksum_verified || is_right(&packet.bytes);
 }
 
