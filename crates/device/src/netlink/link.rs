@@ -38,6 +38,8 @@ pub struct LinkSettings {
     pub tx_queue_len: Option<u32>,
     /// Up or down.
     pub up: Option<bool>,
+    /// Segments in one packet at most where the device, or the kernel on its behalf, cuts them: 1 for none.
+    pub gso_max_segs: Option<u32>,
 }
 
 impl From<LinkMessage> for LinkInfo {
@@ -141,6 +143,7 @@ impl Link {
         let mut message = self.message();
         message.attributes.extend(settings.mtu.map(LinkAttribute::Mtu));
         message.attributes.extend(settings.tx_queue_len.map(LinkAttribute::TxQueueLen));
+        message.attributes.extend(settings.gso_max_segs.map(LinkAttribute::GsoMaxSegs));
         if let Some(up) = settings.up {
             message.header.flags = if up { LinkFlags::Up } else { LinkFlags::empty() };
             message.header.change_mask = LinkFlags::Up;

@@ -1,0 +1,92 @@
+//! Takes what comes and answers by the segment alone: all that it would have to remember stands in the acknowledgment
+//! number of the segment that it answers.
+
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use sockeye_wire::checksum::Sum;
+use sockeye_wire::tcp::Flags;
+
+use super::{Arrived, Segment, Wire};
+
+/// What text is answered by.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Answer {
+    /// An ACK for every 64 KiB, or when nothing more waits.
+    Ack,
+    /// One octet, at once.
+    Echo,
+}
+
+/// Octets after which an ACK leaves even if more waits.
+const ACK_EVERY: u32 = 65_536;
+
+pub fn run(wire: &Wire, answer: Answer, spins: bool, stop: &AtomicBool) -> io::Result<()> {
+    let mut buffer = vec![0; 70_000];
+    let mut owed = Owed::default();
+    while !stop.load(Ordering::Relaxed) {
+        match wire.read(&mut buffer)? {
+            Some(arrived) => take(wire, answer, &arrived, &mut owed)?,
+            None => {
+                owed.send_all(wire)?;
+                wire.wait(Duration::from_millis(50), spins)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// ACKs that wait for the end of a batch, by port.
+#[derive(Default)]
+struct Owed(Vec<(u16, Segment, u32)>);
+
+impl Owed {
+    /// Owes an ACK for `octets` more; true if it is due.
+    fn add(&mut self, port: u16, ack: Segment, octets: u32) -> bool {
+        match self.0.iter_mut().find(|(owed, ..)| *owed == port) {
+            Some(owed) => {
+                owed.1 = ack;
+                owed.2 += octets;
+                owed.2 >= ACK_EVERY
+            }
+            None => {
+                self.0.push((port, ack, octets));
+                octets >= ACK_EVERY
+            }
+        }
+    }
+
+    fn send(&mut self, wire: &Wire, port: u16) -> io::Result<()> {
+        if let Some(index) = self.0.iter().position(|(owed, ..)| *owed == port) {
+            let (_, ack, _) = self.0.swap_remove(index);
+            wire.write(port, &ack, &[], Sum::default())?;
+        }
+        Ok(())
+    }
+
+    fn send_all(&mut self, wire: &Wire) -> io::Result<()> {
+        while let Some((port, ack, _)) = self.0.pop() {
+            wire.write(port, &ack, &[], Sum::default())?;
+        }
+        Ok(())
+    }
+}
+
+fn take(wire: &Wire, answer: Answer, arrived: &Arrived, owed: &mut Owed) -> io::Result<()> {
+    let &Arrived { port, seq, ack, flags, text, .. } = arrived;
+    if flags.syn {
+        wire.write(port, &Segment::syn_ack(seq + 1), &[], Sum::default())?;
+    } else if flags.fin {
+        owed.send(wire, port)?;
+        let segment = Segment { flags: Flags { fin: true, ..Flags::ACK }, ..Segment::plain(ack, seq + text + 1) };
+        wire.write(port, &segment, &[], Sum::default())?;
+    } else if text > 0 && answer == Answer::Echo {
+        let mut sum = Sum::default();
+        sum.add(b"x");
+        wire.write(port, &Segment::plain(ack, seq + text), b"x", sum)?;
+    } else if text > 0 && owed.add(port, Segment::plain(ack, seq + text), text) {
+        owed.send(wire, port)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,217 @@
+//! Where a measurement takes place: namespaces of its own, the kernel's clients in one, the server behind a TUN device, a
+//! virtual Ethernet or the loopback; and the processors that they run on.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use rustix::thread::{CpuSet, sched_setaffinity};
+use sockeye_device::netlink::{Link, LinkSettings, create_veth};
+use sockeye_device::netns::{Namespace, Settings, describe};
+use sockeye_device::{Tun, TunConfig};
+
+use crate::shell::Outcome;
+
+/// The kernel's address, where clients are.
+pub const KERNEL: Ipv4Addr = Ipv4Addr::new(10, 9, 0, 1);
+/// The server's.
+pub const PEER: Ipv4Addr = Ipv4Addr::new(10, 9, 0, 2);
+/// The server's port.
+pub const PORT: u16 = 9;
+
+/// What joins clients and server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Joint {
+    /// A TUN device, MTU 1500, with segmentation and checksum offload.
+    OffloadTun,
+    /// A TUN device, MTU 1500, a packet a system call.
+    PlainTun,
+    /// Two kernels, a virtual Ethernet, MTU 1500, segmentation offload.
+    Veth,
+    /// The same, one segment a packet.
+    VethWithoutTso,
+    /// The kernel with itself.
+    Loopback,
+}
+
+/// What the server does with each connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Task {
+    /// Reads all, and drops it; without copying if `chunks`, where the stack can.
+    Sink { chunks: bool },
+    /// Writes for ever; without copying if `chunks`, where the stack can.
+    Source { chunks: bool },
+    /// Returns each octet, and closes when the client does.
+    Echo,
+}
+
+/// How a measurement is to be made, apart from who serves.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan {
+    /// What joins the two.
+    pub joint: Joint,
+    /// What the server does.
+    pub task: Task,
+    /// The processors of clients and server; `None` leaves them to the scheduler.
+    pub processors: Option<(usize, usize)>,
+    /// Nobody sleeps: both ends ask again and again.
+    pub spins: bool,
+    /// Connections at a time.
+    pub connections: usize,
+    /// How long to measure, after a warm-up.
+    pub time: Duration,
+}
+
+impl Plan {
+    /// In words.
+    pub fn conditions(&self) -> String {
+        let joint = match self.joint {
+            Joint::OffloadTun => "TUN with TSO and checksum offload, MTU 1500, txqueuelen 10000",
+            Joint::PlainTun => "plain TUN, MTU 1500, txqueuelen 10000",
+            Joint::Veth => "veth with TSO, MTU 1500",
+            Joint::VethWithoutTso => "veth without TSO, MTU 1500",
+            Joint::Loopback => "loopback",
+        };
+        let processors = match self.processors {
+            Some((client, server)) => format!("client on processor {client}, server on {server}"),
+            None => "threads not pinned".to_owned(),
+        };
+        let Self { connections, time, .. } = self;
+        format!("{joint}; {connections} connections at a time; {processors}; {time:?}; IPv4, the kernel's end cubic or reno")
+    }
+
+    /// What is not counted, so that windows are open and caches warm.
+    pub fn warm_up(&self) -> Duration {
+        (self.time / 2).max(Duration::from_millis(200))
+    }
+}
+
+/// A plan's namespaces. The thread that makes it is in that of the clients from then on.
+pub struct Room {
+    pub plan: Plan,
+    servers: Namespace,
+}
+
+impl Room {
+    pub fn enter(plan: Plan) -> Outcome<Self> {
+        let clients = Namespace::create()?;
+        clients.enter()?;
+        Settings::default().apply()?;
+        let servers = match plan.joint {
+            Joint::Veth | Joint::VethWithoutTso => Self::join(plan.joint)?,
+            Joint::OffloadTun | Joint::PlainTun | Joint::Loopback => clients,
+        };
+        log::info!("{plan:?}; kernel: {}", describe()?);
+        Ok(Self { plan, servers })
+    }
+
+    /// A second namespace at the other end of a virtual Ethernet.
+    fn join(joint: Joint) -> Outcome<Namespace> {
+        let other = Namespace::create()?;
+        create_veth("veth0", "veth1")?;
+        Link::by_name("veth1")?.move_to(other.as_fd())?;
+        let gso_max_segs = (joint == Joint::VethWithoutTso).then_some(1);
+        let up = LinkSettings { up: Some(true), gso_max_segs, ..LinkSettings::default() };
+        let configure = move |name, address: Ipv4Addr| -> Outcome {
+            let link = Link::by_name(name)?;
+            link.set(up)?;
+            link.add_address(format!("{address}/24").parse()?)?;
+            Ok(())
+        };
+        configure("veth0", KERNEL)?;
+        other.run(move || -> Result<(), String> {
+            Settings::default().apply().map_err(|error| error.to_string())?;
+            configure("veth1", PEER).map_err(|error| error.to_string())
+        })??;
+        Ok(other)
+    }
+
+    /// The device, for who serves behind one.
+    pub fn tun(&self) -> Outcome<Tun> {
+        let offload = match self.plan.joint {
+            Joint::OffloadTun => true,
+            Joint::PlainTun => false,
+            Joint::Veth | Joint::VethWithoutTso | Joint::Loopback => return Err("no device here".into()),
+        };
+        Ok(Tun::create(&TunConfig {
+            addresses: vec![format!("{KERNEL}/24").parse()?],
+            offload,
+            ..TunConfig::default()
+        })?)
+    }
+
+    /// Where clients find the server.
+    pub fn server(&self) -> SocketAddr {
+        let address = if self.plan.joint == Joint::Loopback { Ipv4Addr::LOCALHOST } else { PEER };
+        SocketAddr::new(IpAddr::V4(address), PORT)
+    }
+
+    /// Runs `work` on a thread that is where clients are.
+    pub fn client<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
+        let processor = self.plan.processors.map(|(client, _)| client);
+        thread::spawn(move || {
+            pin(processor);
+            work()
+        })
+    }
+
+    /// Runs `work` on a thread that is where the server is, and waits for it. Threads that it starts are there too.
+    pub fn serve<T: Send>(&self, work: impl FnOnce() -> T + Send) -> Outcome<T> {
+        let processor = self.plan.processors.map(|(_, server)| server);
+        Ok(self.servers.run(|| {
+            pin(processor);
+            work()
+        })?)
+    }
+}
+
+/// Keeps the calling thread on one processor.
+fn pin(processor: Option<usize>) {
+    let Some(processor) = processor else { return };
+    let mut set = CpuSet::new();
+    set.set(processor);
+    if let Err(error) = sched_setaffinity(None, &set) {
+        log::warn!("processor {processor}: {error}; the figure is one of threads that wander");
+    }
+}
+
+/// A server that runs until it is dropped.
+pub struct Server {
+    stop: Arc<AtomicBool>,
+    /// Makes a thread look at `stop` that would otherwise wait.
+    unblock: Option<Box<dyn FnOnce() + Send>>,
+    thread: Option<JoinHandle<io::Result<()>>>,
+}
+
+impl Server {
+    /// Runs `work`, which ends soon after its argument has become true.
+    pub fn spawn(room: &Room, work: impl FnOnce(&AtomicBool) -> io::Result<()> + Send + 'static) -> Outcome<Self> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let seen = Arc::clone(&stop);
+        let thread = room.serve(move || thread::spawn(move || work(&seen)))?;
+        Ok(Self { stop, unblock: None, thread: Some(thread) })
+    }
+
+    /// The same, with what makes `work` look at its argument.
+    pub fn unblocked_by(self, unblock: impl FnOnce() + Send + 'static) -> Self {
+        Self { unblock: Some(Box::new(unblock)), ..self }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        if let Some(unblock) = self.unblock.take() {
+            unblock();
+        }
+        match self.thread.take().map(JoinHandle::join) {
+            Some(Ok(Ok(()))) | None => {}
+            Some(Ok(Err(error))) => log::warn!("the server ended with {error}"),
+            Some(Err(_)) => log::error!("the server has panicked"),
+        }
+    }
+}
