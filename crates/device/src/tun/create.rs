@@ -100,7 +100,12 @@ fn configure(link: Link, config: &TunConfig) -> Result<(), Error> {
         return Err(Error::AddressTaken(*taken));
     }
     let up = Some(true);
-    link.set(LinkSettings { mtu: Some((*mtu).into()), tx_queue_len: Some(*tx_queue_len), up })?;
+    link.set(LinkSettings {
+        mtu: Some((*mtu).into()),
+        tx_queue_len: Some(*tx_queue_len),
+        up,
+        ..LinkSettings::default()
+    })?;
     // A device that was there before, made to persist, may have some of them.
     let missing = wanted.iter().filter(|wanted| !there.contains(&(link, **wanted)));
     missing.copied().try_for_each(|address| link.add_address(address))?;

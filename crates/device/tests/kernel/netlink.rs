@@ -7,7 +7,7 @@ use sockeye_device::netns::Namespace;
 
 use crate::host::{cidr, in_namespace, socket};
 
-const UP: LinkSettings = LinkSettings { mtu: None, tx_queue_len: None, up: Some(true) };
+const UP: LinkSettings = LinkSettings { mtu: None, tx_queue_len: None, up: Some(true), gso_max_segs: None };
 
 fn link(name: &str) -> Link {
     Link::by_name(name).expect("the test has made it")
@@ -43,7 +43,8 @@ fn what_is_set_of_a_link_is_what_the_kernel_says_of_it() {
     in_namespace("netlink::what_is_set_of_a_link_is_what_the_kernel_says_of_it", || {
         create_veth("a", "b").expect("a pair");
         let a = link("a");
-        a.set(LinkSettings { mtu: Some(1400), tx_queue_len: Some(123), up: Some(true) }).expect("it can be set");
+        a.set(LinkSettings { mtu: Some(1400), tx_queue_len: Some(123), up: Some(true), gso_max_segs: None })
+            .expect("it can be set");
         let info = a.info().expect("it is there");
         assert_eq!((info.name.as_str(), info.mtu, info.tx_queue_len, info.up), ("a", 1400, 123, true));
         assert_eq!(info.hardware_address.len(), 6);

@@ -8,10 +8,9 @@ use core::time::Duration;
 
 use sockeye_wire::Instant;
 
-/// What one burst lasts, as in Linux's TSO autosizing (`sk_pacing_shift` of 10).
+/// What one burst lasts, as in Linux's TSO autosizing (`sk_pacing_shift` of 10). There is no limit in octets: where a round
+/// trip is shorter than this, timers would be too coarse, and dearer than what they spread.
 const BURST: Duration = Duration::from_millis(1);
-/// The largest burst: what one super-segment carries.
-const MAX_BURST: u64 = 65_536;
 /// The longest that a deadline may be missed without loss of rate: the tick of the coarsest clocks.
 const LATE: Duration = Duration::from_millis(10);
 
@@ -64,7 +63,7 @@ impl Pacer {
 }
 
 fn burst(rate: u64, mss: u32) -> u64 {
-    octets_in(BURST, rate).clamp(2 * u64::from(mss), MAX_BURST.max(2 * u64::from(mss)))
+    octets_in(BURST, rate).max(2 * u64::from(mss))
 }
 
 fn octets_in(time: Duration, rate: u64) -> u64 {
@@ -91,11 +90,10 @@ mod tests {
     }
 
     #[test]
-    fn a_burst_is_a_millisecond_within_two_segments_and_one_super_segment() {
+    fn a_burst_is_a_millisecond_and_at_least_two_segments() {
         assert_eq!(burst(10_000_000, MSS), 10_000);
         assert_eq!(burst(125_000, MSS), 2000);
-        assert_eq!(burst(1_250_000_000, MSS), 65_536);
-        assert_eq!(burst(1_250_000_000, 60_000), 120_000);
+        assert_eq!(burst(1_250_000_000, MSS), 1_250_000);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use rustix::event::epoll;
-use rustix::process::getrusage_self;
+use rustix::time::{ClockId, clock_gettime};
 
 use super::room::{Plan, Room, Task};
 use crate::shell::Outcome;
@@ -79,7 +79,7 @@ fn count_for(plan: Plan, mut moved: impl FnMut() -> io::Result<usize>) -> io::Re
             count => octets += count as u64,
         }
     }
-    Ok(bulk_sample(octets, start.elapsed(), processor_time() - busy))
+    Ok(bulk_sample(octets, start.elapsed(), processor_time().saturating_sub(busy)))
 }
 
 #[expect(clippy::cast_precision_loss, reason = "figures for people")]
@@ -94,12 +94,9 @@ fn bulk_sample(octets: u64, took: Duration, busy: Duration) -> Sample {
 
 /// User and system time that the process has used.
 fn processor_time() -> Duration {
-    let usage = getrusage_self();
-    let of = |time: rustix::process::Timeval| {
-        let micros = u64::try_from(time.tv_sec).unwrap_or(0) * 1_000_000 + u64::try_from(time.tv_usec).unwrap_or(0);
-        Duration::from_micros(micros)
-    };
-    of(usage.ru_utime) + of(usage.ru_stime)
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
+    Duration::from_secs(seconds) + Duration::from_nanos(u64::try_from(time.tv_nsec).unwrap_or(0))
 }
 
 /// Gbit/s that many connections carry together, driven by one thread.
@@ -117,7 +114,8 @@ pub fn many(room: &Room) -> Outcome<Sample> {
             streams.push(stream);
         }
         let mut block = vec![7; BLOCK / 4];
-        let mut events = vec![epoll::Event { flags: epoll::EventFlags::empty(), data: epoll::EventData::new_u64(0) }; 256];
+        let mut events =
+            vec![epoll::Event { flags: epoll::EventFlags::empty(), data: epoll::EventData::new_u64(0) }; 256];
         let mut ready = Vec::new();
         count_for(plan, || {
             if ready.is_empty() {

@@ -185,7 +185,12 @@ fn bulk(time: Duration) -> Vec<Figure> {
     let one = |name, joint, task, rivals: &[_]| figure(name, Workload::Bulk, plan(joint, task), Sockeye, rivals);
     let mut all = vec![
         one("in, offload TUN, read_chunk", Joint::OffloadTun, Task::Sink { chunks: true }, &[(Ceiling, Some(0.9))]),
-        one("in, offload TUN, read", Joint::OffloadTun, sink, &[(Ceiling, Some(0.8)), veth, (KernelOverLoopback, None)]),
+        one(
+            "in, offload TUN, read",
+            Joint::OffloadTun,
+            sink,
+            &[(Ceiling, Some(0.8)), veth, (KernelOverLoopback, None)],
+        ),
         one("out, offload TUN, write_chunk", Joint::OffloadTun, Task::Source { chunks: true }, &[(Ceiling, Some(0.9))]),
         one("out, offload TUN, write", Joint::OffloadTun, source, &[(Ceiling, Some(0.7)), (KernelOverVeth, None)]),
         one(
@@ -258,11 +263,8 @@ fn connections(time: Duration) -> Vec<Figure> {
 
 fn many(time: Duration) -> Vec<Figure> {
     use Who::{Ceiling, SockeyePolling};
-    let plan =
-        |task| Plan { joint: Joint::OffloadTun, task, processors: None, spins: false, connections: 1000, time };
-    let one = |name, task| {
-        figure(name, Workload::Many, plan(task), SockeyePolling, &[(Ceiling, Some(0.9))])
-    };
+    let plan = |task| Plan { joint: Joint::OffloadTun, task, processors: None, spins: false, connections: 1000, time };
+    let one = |name, task| figure(name, Workload::Many, plan(task), SockeyePolling, &[(Ceiling, Some(0.9))]);
     vec![
         one("in, 1,000 connections together", Task::Sink { chunks: false }),
         one("out, 1,000 connections together", Task::Source { chunks: false }),

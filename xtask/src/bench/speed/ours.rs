@@ -7,9 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use bytes::Bytes;
-use sockeye::{
-    ConnectionId, Direct, Host, ListenOptions, StackConfig, StackEvent, TcpListener, TcpStream,
-};
+use sockeye::{ConnectionId, Direct, Host, ListenOptions, StackConfig, StackEvent, TcpListener, TcpStream};
 use sockeye_device::Tun;
 
 use super::room::{PEER, PORT, Room, Server, Task};

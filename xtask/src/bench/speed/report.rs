@@ -122,7 +122,11 @@ pub fn draw(rows: &[Row], path: &Path) -> Outcome {
         let label = format!("{} / {}", row.figure, row.rival_name);
         root.draw_text(&label, &("sans-serif", 13).into_text_style(&root), (10, top + 2))?;
         root.draw(&Rectangle::new([(LABELS, top + 2), (x(row.ratio), top + 16)], colour.filled()))?;
-        root.draw_text(&format!("{:.2}", row.ratio), &("sans-serif", 12).into_text_style(&root), (x(row.ratio) + 4, top + 3))?;
+        root.draw_text(
+            &format!("{:.2}", row.ratio),
+            &("sans-serif", 12).into_text_style(&root),
+            (x(row.ratio) + 4, top + 3),
+        )?;
         if let Some(target) = row.target {
             root.draw(&Rectangle::new([(x(target) - 1, top), (x(target) + 1, top + 18)], BLACK.filled()))?;
         }

@@ -81,7 +81,9 @@ impl Plan {
             None => "threads not pinned".to_owned(),
         };
         let Self { connections, time, .. } = self;
-        format!("{joint}; {connections} connections at a time; {processors}; {time:?}; IPv4, the kernel's end cubic or reno")
+        format!(
+            "{joint}; {connections} connections at a time; {processors}; {time:?}; IPv4, the kernel's end cubic or reno"
+        )
     }
 
     /// What is not counted, so that windows are open and caches warm.
@@ -197,8 +199,9 @@ impl Server {
     }
 
     /// The same, with what makes `work` look at its argument.
-    pub fn unblocked_by(self, unblock: impl FnOnce() + Send + 'static) -> Self {
-        Self { unblock: Some(Box::new(unblock)), ..self }
+    pub fn unblocked_by(mut self, unblock: impl FnOnce() + Send + 'static) -> Self {
+        self.unblock = Some(Box::new(unblock));
+        self
     }
 }
 

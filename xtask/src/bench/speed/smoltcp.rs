@@ -2,7 +2,6 @@
 //! connection has ended; buffers of 1 MiB where bytes are moved, CUBIC.
 
 use std::collections::VecDeque;
-use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
@@ -78,10 +77,13 @@ pub fn start(room: &Room, task: Task) -> Outcome<Server> {
     let device = Adapter { tun: room.tun()?, received: VecDeque::new(), batch: Vec::new() };
     // As many again listen while others are closing.
     let count = 2 * room.plan.connections;
-    Server::spawn(room, move |stop| run(device, task, count, stop))
+    Server::spawn(room, move |stop| {
+        run(device, task, count, stop);
+        Ok(())
+    })
 }
 
-fn run(mut device: Adapter, task: Task, count: usize, stop: &AtomicBool) -> io::Result<()> {
+fn run(mut device: Adapter, task: Task, count: usize, stop: &AtomicBool) {
     let start = Instant::now();
     let mut config = Config::new(HardwareAddress::Ip);
     config.random_seed = 7;
@@ -111,7 +113,6 @@ fn run(mut device: Adapter, task: Task, count: usize, stop: &AtomicBool) -> io::
             wait(&device.tun, interface.poll_delay(now, &sockets));
         }
     }
-    Ok(())
 }
 
 fn serve(socket: &mut tcp::Socket<'_>, task: Task) {
@@ -120,9 +121,7 @@ fn serve(socket: &mut tcp::Socket<'_>, task: Task) {
         let _ = socket.listen(PORT);
     }
     match task {
-        Task::Sink { .. } => {
-            while let Ok(1..) = socket.recv(|data| (data.len(), data.len())) {}
-        }
+        Task::Sink { .. } => while let Ok(1..) = socket.recv(|data| (data.len(), data.len())) {},
         Task::Source { .. } => {
             // What the buffer doesn't take is offered again.
             let _ = socket.send(|room| {

@@ -26,12 +26,11 @@ pub fn run(wire: &Wire, answer: Answer, spins: bool, stop: &AtomicBool) -> io::R
     let mut buffer = vec![0; 70_000];
     let mut owed = Owed::default();
     while !stop.load(Ordering::Relaxed) {
-        match wire.read(&mut buffer)? {
-            Some(arrived) => take(wire, answer, &arrived, &mut owed)?,
-            None => {
-                owed.send_all(wire)?;
-                wire.wait(Duration::from_millis(50), spins)?;
-            }
+        if let Some(arrived) = wire.read(&mut buffer)? {
+            take(wire, answer, &arrived, &mut owed)?;
+        } else {
+            owed.send_all(wire)?;
+            wire.wait(Duration::from_millis(50), spins)?;
         }
     }
     Ok(())
@@ -44,17 +43,16 @@ struct Owed(Vec<(u16, Segment, u32)>);
 impl Owed {
     /// Owes an ACK for `octets` more; true if it is due.
     fn add(&mut self, port: u16, ack: Segment, octets: u32) -> bool {
-        match self.0.iter_mut().find(|(owed, ..)| *owed == port) {
-            Some(owed) => {
-                owed.1 = ack;
-                owed.2 += octets;
-                owed.2 >= ACK_EVERY
-            }
-            None => {
-                self.0.push((port, ack, octets));
-                octets >= ACK_EVERY
-            }
+        let known = self.0.iter().position(|(owed, ..)| *owed == port).unwrap_or(self.0.len());
+        if known == self.0.len() {
+            self.0.push((port, ack, octets));
+            return octets >= ACK_EVERY;
         }
+        self.0.get_mut(known).is_some_and(|owed| {
+            owed.1 = ack;
+            owed.2 += octets;
+            owed.2 >= ACK_EVERY
+        })
     }
 
     fn send(&mut self, wire: &Wire, port: u16) -> io::Result<()> {
