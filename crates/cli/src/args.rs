@@ -4,7 +4,7 @@ use clap::builder::Styles;
 use clap::builder::styling::AnsiColor;
 use clap::{Parser, Subcommand};
 
-use crate::commands::{complete, connect, demo, listen, manual, serve};
+use crate::commands::{complete, connect, demo, dump, listen, manual, serve};
 use crate::failure::EXIT_CODES;
 
 const STYLES: Styles = Styles::styled()
@@ -15,7 +15,7 @@ const STYLES: Styles = Styles::styled()
 
 /// A user-space TCP: carries, serves, connects and shows, beside the kernel's.
 ///
-/// All commands but `demo --memory`, `dump --read`, `completions` and `man` make a TUN device, which needs root or
+/// All commands but `demo --memory`, `dump`, `completions` and `man` make a TUN device, which needs root or
 /// CAP_NET_ADMIN (`demo` helps itself with a user namespace). The device is gone when the command ends.
 #[derive(Debug, Parser)]
 #[command(name = "sockeye", version, styles = STYLES, arg_required_else_help = true, max_term_width = 100)]
@@ -32,7 +32,8 @@ Examples:
   sockeye demo                        bytes between the kernel's TCP and ours, both ways
   sudo sockeye serve echo             then, elsewhere: nc 10.9.0.2 7
   sudo sockeye serve http .           then, elsewhere: curl http://10.9.0.2/
-  sudo sockeye connect 10.9.0.1 8000  our client to a server on this machine's kernel";
+  sudo sockeye connect 10.9.0.1 8000  our client to a server on this machine's kernel
+  sudo sockeye dump --dev tun9        what passes over a device, a line a packet";
 
 const LOGS: &str = "RUST_LOG=debug shows what happens inside, on standard error.";
 
@@ -47,6 +48,8 @@ pub enum Command {
     Connect(connect::ConnectArgs),
     /// Wait for a client: standard input goes there, what it says to standard output
     Listen(listen::ListenArgs),
+    /// Show the packets of a device or a capture, a line each
+    Dump(dump::DumpArgs),
     /// Print a completion script for a shell
     Completions(complete::CompletionsArgs),
     /// Print the manual page

@@ -17,6 +17,8 @@ pub enum Error {
     TunNotAccessible,
     /// The process lacks `CAP_NET_ADMIN`, in the words of what it tried.
     NotPermitted(&'static str),
+    /// The process lacks `CAP_NET_RAW`.
+    NoRawSockets,
     /// The name is longer than the 15 octets that the kernel keeps.
     NameTooLong(String),
     /// The name is not one that the kernel takes.
@@ -57,6 +59,10 @@ impl fmt::Display for Error {
                 f,
                 "{what} needs CAP_NET_ADMIN: run as root, or inside a user namespace (unshare -rn, as `sockeye demo` \
                  does by itself), or give the program the right (setcap cap_net_admin+ep PROGRAM)"
+            ),
+            Self::NoRawSockets => f.write_str(
+                "listening to a device needs CAP_NET_RAW: run as root, or give the program the right (setcap \
+                 cap_net_raw+ep PROGRAM)",
             ),
             Self::NameTooLong(name) => {
                 write!(
@@ -128,7 +134,7 @@ impl From<Error> for io::Error {
     fn from(error: Error) -> Self {
         let kind = match &error {
             Error::NoTunDevice | Error::NoSuchDevice(_) => io::ErrorKind::NotFound,
-            Error::TunNotAccessible | Error::NotPermitted(_) | Error::NoUserNamespaces(_) => {
+            Error::TunNotAccessible | Error::NotPermitted(_) | Error::NoRawSockets | Error::NoUserNamespaces(_) => {
                 io::ErrorKind::PermissionDenied
             }
             Error::NameTooLong(_) | Error::NameInvalid(_) | Error::MtuOutOfRange(_) | Error::HardwareAddress(_) => {

@@ -12,6 +12,7 @@ mod device;
 mod error;
 mod packet;
 mod pool;
+mod sniffer;
 mod tap;
 mod tun;
 
@@ -22,5 +23,6 @@ pub use device::{Capabilities, Device};
 pub use error::Error;
 pub use packet::{Outgoing, Packet, Slices};
 pub use pool::Pool;
+pub use sniffer::Sniffer;
 pub use tap::{Tap, TapConfig};
 pub use tun::{Tun, TunConfig, vnet_hdr};

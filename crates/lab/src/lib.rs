@@ -1,6 +1,10 @@
 //! The laboratory: what a TCP is tried, measured and looked at with.
 //!
+//! - [`capture`]: packets out of pcap and pcapng files.
+//! - [`describe`]: packets as lines of text.
 //! - [`plot`]: time-sequence graphs in the style of tcptrace, and stacked panels over time, as SVG.
 #![forbid(unsafe_code)]
 
+pub mod capture;
+pub mod describe;
 pub mod plot;

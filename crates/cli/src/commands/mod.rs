@@ -3,6 +3,7 @@
 pub mod complete;
 pub mod connect;
 pub mod demo;
+pub mod dump;
 pub mod listen;
 pub mod manual;
 pub mod serve;
@@ -19,6 +20,7 @@ use crate::failure::Failure;
 pub fn run(command: Command) -> Result<(), Failure> {
     match command {
         Command::Demo(args) => demo::run(&args),
+        Command::Dump(args) => dump::run(&args),
         Command::Serve(args) => serve::run(&args),
         Command::Connect(args) => connect::run(&args),
         Command::Listen(args) => listen::run(&args),
