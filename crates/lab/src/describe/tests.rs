@@ -1,3 +1,5 @@
+//! What lines look like, and that nothing makes them fail.
+
 use std::net::{IpAddr, Ipv4Addr};
 
 use sockeye_wire::SeqNumber;
