@@ -1,3 +1,5 @@
+//! Graphs that were drawn: what must be on them.
+
 use super::*;
 
 /// A sender that fills a pipe: a segment every 10 µs, an ACK for each.
