@@ -1,3 +1,5 @@
+//! The window over time, by virtual seconds.
+
 use super::*;
 
 const START: Instant = Instant::from_millis(5000);
