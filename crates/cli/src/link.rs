@@ -4,9 +4,9 @@ use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use sockeye::{Algorithm, Host};
+use clap::{Args, ValueEnum};
+use sockeye::{Algorithm, EcnPolicy, Host};
 use sockeye_device::pcapng::Recorder;
 use sockeye_device::{Cidr, Clock, Device, Tap, TapConfig, Tun, TunConfig};
 
@@ -37,6 +37,31 @@ pub struct DeviceArgs {
     /// The congestion control
     #[arg(long, value_name = "NAME", help_heading = "TCP", default_value_t, value_parser = congestion_control())]
     pub cc: Algorithm,
+    /// Explicit congestion notification
+    #[arg(long, value_name = "WHEN", help_heading = "TCP", value_enum, default_value_t)]
+    pub ecn: Ecn,
+}
+
+/// Whether to use explicit congestion notification.
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+pub enum Ecn {
+    /// Never
+    Off,
+    /// Where the peer asks for it
+    #[default]
+    Accept,
+    /// Ask for it when connecting, too
+    Request,
+}
+
+impl From<Ecn> for EcnPolicy {
+    fn from(ecn: Ecn) -> Self {
+        match ecn {
+            Ecn::Off => Self::Off,
+            Ecn::Accept => Self::Accept,
+            Ecn::Request => Self::Request,
+        }
+    }
 }
 
 fn congestion_control() -> impl TypedValueParser<Value = Algorithm> {
@@ -55,6 +80,8 @@ pub struct Opened {
     pub kernels: Vec<Cidr>,
     /// The congestion control.
     pub cc: Algorithm,
+    /// Whether to use explicit congestion notification.
+    pub ecn: EcnPolicy,
 }
 
 impl DeviceArgs {
@@ -73,7 +100,7 @@ impl DeviceArgs {
                 Box::new(recorder.or_fail(format!("creating {}", path.display()))?)
             }
         };
-        Ok(Opened { device, clock, name, kernels, cc: self.cc })
+        Ok(Opened { device, clock, name, kernels, cc: self.cc, ecn: self.ecn.into() })
     }
 
     /// The device without capture, and its name.
@@ -117,7 +144,7 @@ impl Opened {
     /// # Errors
     /// When the process has no descriptors or threads left.
     pub fn run(self, addresses: &[Cidr]) -> Result<Link, Failure> {
-        let builder = Host::builder().device(self.device).clock(self.clock).congestion_control(self.cc);
+        let builder = Host::builder().device(self.device).clock(self.clock).congestion_control(self.cc).ecn(self.ecn);
         let builder = addresses.iter().fold(builder, |builder, address| builder.address(*address));
         let host = builder.start().or_fail("starting the host")?;
         let ours = addresses.iter().map(|address| address.address()).collect();

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use sockeye_device::{Capabilities, Cidr, Clock, Device, Tun, TunConfig, memory};
 use sockeye_tcb::congestion::Algorithm;
-use sockeye_tcb::{Config, TcpInfo};
+use sockeye_tcb::{Config, EcnPolicy, TcpInfo};
 
 use crate::shard::Running;
 use crate::stack::{Counters, Stack, StackConfig};
@@ -171,6 +171,13 @@ impl HostBuilder {
     #[must_use]
     pub fn congestion_control(mut self, algorithm: Algorithm) -> Self {
         self.tcp.congestion = algorithm;
+        self
+    }
+
+    /// Whether those connections use explicit congestion notification: [`Config::ecn`]. Call it after [`Self::tcp`].
+    #[must_use]
+    pub fn ecn(mut self, policy: EcnPolicy) -> Self {
+        self.tcp.ecn = policy;
         self
     }
 

@@ -53,6 +53,8 @@ pub struct Config {
     pub timestamps: bool,
     /// Offer selective acknowledgment (RFC 2018). Default true.
     pub sack: bool,
+    /// Explicit congestion notification. Default: where the peer asks for it, as Linux.
+    pub ecn: EcnPolicy,
     /// Segments in the initial window (RFC 6928). Default 10.
     pub initial_window: u8,
     /// The congestion control. Default [`Algorithm::default`].
@@ -71,6 +73,19 @@ pub struct Config {
     pub time_wait: Duration,
     /// How long FIN-WAIT-2 lasts if the application has closed both directions and the peer none. Default 60 s.
     pub orphan_timeout: Duration,
+}
+
+/// Whether to use explicit congestion notification (RFC 3168).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum EcnPolicy {
+    /// Never.
+    //= rfc3168#6.1.1-8
+    Off,
+    /// If the peer asks for it. A congestion control that counts marks asks nevertheless.
+    #[default]
+    Accept,
+    /// Ask for it when connecting, too.
+    Request,
 }
 
 /// When to probe an idle connection (RFC 9293 section 3.8.4).
@@ -111,6 +126,7 @@ impl Default for Config {
             window_scaling: true,
             timestamps: true,
             sack: true,
+            ecn: EcnPolicy::default(),
             initial_window: 10,
             congestion: Algorithm::default(),
             min_rto: Duration::from_millis(200),

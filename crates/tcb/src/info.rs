@@ -24,6 +24,12 @@ pub struct TcpInfo {
     pub congestion_control: &'static str,
     /// What it has to tell about itself.
     pub congestion: Details,
+    /// Text that we send may be marked by the network: explicit congestion notification was agreed on.
+    pub ecn: bool,
+    /// Segments that arrived marked.
+    pub marked_in: u64,
+    /// ACKs by which the peer told that segments of ours were marked.
+    pub echoes: u64,
     /// The rate at which text leaves at most, in octets a second; `None` while it isn't paced.
     pub pacing_rate: Option<u64>,
     /// The congestion window, in octets.

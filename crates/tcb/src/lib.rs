@@ -35,6 +35,7 @@ mod challenge;
 mod chunks;
 mod config;
 pub mod congestion;
+mod ecn;
 mod event;
 mod icmp;
 mod info;
@@ -52,7 +53,7 @@ mod timeouts;
 mod transmit;
 mod user_calls;
 
-pub use config::{Config, KeepAlive};
+pub use config::{Config, EcnPolicy, KeepAlive};
 pub use event::{ClosedBecause, Event, SoftError, Unreachable};
 pub use info::TcpInfo;
 pub use rtt::Rtt;

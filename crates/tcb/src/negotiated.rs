@@ -29,14 +29,26 @@ pub(crate) struct Negotiated {
     /// Snd.TS.OK: all segments carry timestamps.
     //= rfc7323#3.2-8
     pub(crate) timestamps: bool,
+    /// Marks of the network that arrive are echoed.
+    pub(crate) ecn: bool,
+    /// Text that we send may be marked.
+    pub(crate) ect: bool,
 }
 
 impl Negotiated {
     /// What holds before the SYNs have told more.
-    pub(crate) const NOTHING: Self =
-        Self { peer_mss: MIN_MSS, scaling: false, snd_shift: 0, rcv_shift: 0, sack: false, timestamps: false };
+    pub(crate) const NOTHING: Self = Self {
+        peer_mss: MIN_MSS,
+        scaling: false,
+        snd_shift: 0,
+        rcv_shift: 0,
+        sack: false,
+        timestamps: false,
+        ecn: false,
+        ect: false,
+    };
 
-    /// What our `config` and the options of the peer's SYN have in common.
+    /// What our `config` and the options of the peer's SYN have in common; ECN is a matter of its flags.
     pub(crate) fn from_syn(config: &Config, options: &Options) -> Self {
         //= rfc7323#2.2-3
         let scaling = config.window_scaling && options.window_scale.is_some();
@@ -50,6 +62,8 @@ impl Negotiated {
             rcv_shift: if scaling { window_shift(config) } else { 0 },
             sack: config.sack && options.sack_permitted,
             timestamps: config.timestamps && options.timestamps.is_some(),
+            ecn: false,
+            ect: false,
         }
     }
 

@@ -5,12 +5,11 @@
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
-use core::time::Duration;
-
 use sockeye_wire::{Instant, SeqNumber};
 
 use crate::challenge::Challenge;
 use crate::congestion::CongestionControl;
+use crate::ecn::Ecn;
 use crate::event::Notices;
 use crate::negotiated::Negotiated;
 use crate::recovery::Recovery;
@@ -41,6 +40,7 @@ pub struct Tcb {
     pub(crate) recovery: Recovery,
     pub(crate) congestion: Box<dyn CongestionControl>,
     pub(crate) pacer: Pacer,
+    pub(crate) ecn: Ecn,
     pub(crate) rtt: Rtt,
     pub(crate) deadlines: Deadlines,
     pub(crate) challenge: Challenge,
@@ -84,8 +84,8 @@ pub(crate) struct Pending {
 #[derive(Debug)]
 pub(crate) struct Times {
     pub(crate) opened_at: Instant,
-    /// Zero until ESTABLISHED.
-    pub(crate) handshake: Duration,
+    /// `opened_at` until ESTABLISHED.
+    pub(crate) established_at: Instant,
     /// When an acceptable segment last arrived.
     pub(crate) heard_at: Instant,
     /// When text, FIN or a retransmission last left.
@@ -117,6 +117,7 @@ impl Tcb {
             recovery: Recovery::new(),
             congestion: config.congestion.make(config.initial_window),
             pacer: Pacer::default(),
+            ecn: Ecn::new(&config),
             rtt: Rtt::new(&config),
             deadlines: Deadlines::NONE,
             challenge: Challenge::default(),
@@ -124,7 +125,7 @@ impl Tcb {
             notices: Notices::default(),
             half_open: None,
             time_wait: None,
-            times: Times { opened_at: now, handshake: Duration::ZERO, heard_at: now, sent_at: now, waiting_since: now },
+            times: Times { opened_at: now, established_at: now, heard_at: now, sent_at: now, waiting_since: now },
             counts: Counts::default(),
             closed_because: None,
             unanswered_probes: 0,
@@ -151,7 +152,7 @@ impl Tcb {
         if half_open.retransmissions == 0 {
             self.rtt.on_sample(now.since(half_open.opened_at));
         }
-        self.times.handshake = now.since(half_open.opened_at);
+        self.times.established_at = now;
         self.deadlines.stop(Timer::Retransmit);
         self.go(Cause::OurSynAcked);
         self.notices.established = true;
@@ -245,9 +246,12 @@ impl Tcb {
             srtt: self.rtt.srtt(),
             rttvar: self.rtt.rttvar(),
             rto: self.rtt.rto(),
-            handshake: self.times.handshake,
+            handshake: self.times.established_at.since(self.times.opened_at),
             congestion_control: self.congestion.name(),
             congestion: self.congestion.details(),
+            ecn: self.agreed.ect,
+            marked_in: self.ecn.counts().0,
+            echoes: self.ecn.counts().1,
             pacing_rate: self.pacing_rate(),
             cwnd: self.congestion.cwnd(),
             ssthresh: self.congestion.ssthresh(),

@@ -1,6 +1,7 @@
 //! The sans-IO stack from outside: packets in, packets out, virtual time.
 
 mod addresses;
+mod ecn;
 mod errors;
 mod floods;
 mod net;

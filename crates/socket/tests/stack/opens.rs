@@ -148,7 +148,7 @@ fn an_odd_syn_three_times_is_one_connection() {
     let flags = Flags { ece: true, cwr: true, ..Flags::SYN };
     for _ in 0..3 {
         let answers = net.inject(tcp(from, to, 100, 0, flags, Options { mss: Some(1000), ..Options::NONE }));
-        assert_eq!(describe(&answers[0]).2, Flags::SYN_ACK);
+        assert_eq!(describe(&answers[0]).2, Flags { ece: true, ..Flags::SYN_ACK }, "it agrees to ECN");
     }
     assert_eq!(net.b.stack.usage().half_open, 1);
     let syn_ack = net.inject(tcp(from, to, 100, 0, flags, Options::NONE));

@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 use core::fmt;
 use core::str::FromStr;
 
-use super::{CongestionControl, Cubic, NewReno};
+use super::{CongestionControl, Cubic, Dctcp, NewReno};
 
 /// A kind of [`CongestionControl`], for [`Config::congestion`](crate::Config::congestion). Two of the same name are the
 /// same.
@@ -20,6 +20,7 @@ use super::{CongestionControl, Cubic, NewReno};
 pub struct Algorithm {
     name: &'static str,
     make: fn(u8) -> Box<dyn CongestionControl>,
+    counts_marks: bool,
 }
 
 impl Algorithm {
@@ -28,20 +29,34 @@ impl Algorithm {
     /// [`NewReno`]: slow start and congestion avoidance by RFC 5681.
     pub const NEWRENO: Self = Self::new("newreno", |initial| Box::new(NewReno::new(initial)));
 
+    /// [`Dctcp`]: RFC 8257, for data centres.
+    pub const DCTCP: Self = Self::new("dctcp", |initial| Box::new(Dctcp::new(initial))).counting_marks();
+
     /// One of your own: its name, in lower case, and how to make it for a connection, given how many segments the
     /// initial window has ([`Config::initial_window`](crate::Config::initial_window)).
     pub const fn new(name: &'static str, make: fn(u8) -> Box<dyn CongestionControl>) -> Self {
-        Self { name, make }
+        Self { name, make, counts_marks: false }
+    }
+
+    /// The same, which lives by marks of the network ([`EcnUse::Counting`](super::EcnUse::Counting)): connections that
+    /// open under it ask for explicit congestion notification.
+    #[must_use]
+    pub const fn counting_marks(self) -> Self {
+        Self { counts_marks: true, ..self }
     }
 
     /// All that are built in.
     pub const fn all() -> &'static [Self] {
-        &[Self::CUBIC, Self::NEWRENO]
+        &[Self::CUBIC, Self::NEWRENO, Self::DCTCP]
     }
 
     /// Its name, as [`CongestionControl::name`] tells it too.
     pub const fn name(&self) -> &'static str {
         self.name
+    }
+
+    pub(crate) const fn counts_marks(&self) -> bool {
+        self.counts_marks
     }
 
     /// One for a new connection.

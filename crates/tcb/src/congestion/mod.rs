@@ -5,6 +5,7 @@
 
 mod algorithm;
 mod cubic;
+mod dctcp;
 pub(crate) mod delivery_rate;
 mod hystart;
 mod newreno;
@@ -18,6 +19,7 @@ use sockeye_wire::Instant;
 
 pub use algorithm::{Algorithm, UnknownAlgorithm};
 pub use cubic::Cubic;
+pub use dctcp::Dctcp;
 pub use newreno::NewReno;
 
 /// The most that a window can be: the peer's is never larger (RFC 7323 section 2.3).

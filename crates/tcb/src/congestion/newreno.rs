@@ -66,6 +66,11 @@ impl NewReno {
         self.acked = 0;
     }
 
+    /// A mark was answered: `window`, but at least as much as keeps the connection going.
+    pub(super) fn reduce_to_at_least(&mut self, window: u32) {
+        self.reduce_to(window.max(2 * self.mss));
+    }
+
     //= rfc7661#4.4.3-1
     /// The window has gone unused for long.
     fn age(&mut self) {

@@ -306,6 +306,11 @@ impl Recovery {
         Again { seq: seq_of(start), octets, size }
     }
 
+    /// True while a loss is being repaired.
+    pub(crate) fn is_recovering(&self) -> bool {
+        self.flight.as_ref().is_some_and(|flight| flight.phase != Phase::Open)
+    }
+
     /// Forgets what is outstanding.
     pub(crate) fn clear(&mut self) {
         self.flight = None;

@@ -311,7 +311,8 @@ impl Recovery {
             return;
         };
         let min_rtt = self.min_rtt.get();
-        let rate = flight.sampler.sample(newest, 0, min_rtt);
+        let marked = if arrival.ece { delivered.octets } else { 0 };
+        let rate = flight.sampler.sample(newest, marked, min_rtt);
         if let Some(rate) = rate.filter(|rate| !rate.app_limited || rate.rate() > self.delivery_rate) {
             self.delivery_rate = rate.rate();
         }
@@ -331,7 +332,7 @@ impl Recovery {
             srtt: rtt.srtt(),
             app_limited: account.app_limited,
             recovering: flight.phase == Phase::Recovery || (flight.phase == Phase::Open && doubtful),
-            marked: 0,
+            marked,
             delivered: flight.sampler.delivered(),
             prior_delivered: newest.snapshot.delivered,
             rate,

@@ -66,6 +66,11 @@ impl AckPolicy {
         self.duplicates = self.duplicates.saturating_add(u8::try_from(segments).unwrap_or(1));
     }
 
+    /// True if text in order has arrived that no ACK has told of.
+    pub(crate) const fn has_unacknowledged(&self) -> bool {
+        self.unacked > 0
+    }
+
     /// An ACK is due at once.
     pub(crate) const fn now(&mut self) {
         self.owed = Owed::Now;

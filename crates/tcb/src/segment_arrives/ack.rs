@@ -38,6 +38,8 @@ impl Tcb {
     fn take_ack(&mut self, now: Instant, segment: &Segment) {
         let window = u32::from(segment.window) << self.agreed.snd_shift;
         let duplicate = self.is_duplicate_ack(segment, window);
+        let flight = self.recovery.in_flight(u32::from(self.send.mss()));
+        let ece = self.take_echo(now, segment, flight);
         //= rfc9293#3.4-3
         let advances = segment.ack.after(self.send.snd_una());
         if advances {
@@ -45,7 +47,7 @@ impl Tcb {
         }
         //= rfc7323#2.3-4
         self.send.update_window(segment.seq, segment.ack, window);
-        self.inform_recovery(now, segment, duplicate);
+        self.inform_recovery(now, segment, duplicate, ece);
         if advances {
             self.on_new_ack(now);
         }
@@ -61,7 +63,7 @@ impl Tcb {
     }
 
     /// The recovery decides what the ACK says about loss.
-    fn inform_recovery(&mut self, now: Instant, segment: &Segment, duplicate: bool) {
+    fn inform_recovery(&mut self, now: Instant, segment: &Segment, duplicate: bool, ece: bool) {
         let echo = segment.options.timestamps.filter(|_| self.agreed.timestamps);
         let arrival = Arrival {
             now,
@@ -70,7 +72,7 @@ impl Tcb {
             blocks: if self.agreed.sack { segment.options.sack.as_slice() } else { &[] },
             duplicate,
             echo: echo.map(|timestamps| Echo { value: timestamps.echo, offset: self.timestamp_offset }),
-            ece: segment.flags.ece,
+            ece,
             sack: self.agreed.sack,
             mss: u32::from(self.send.mss()),
             granularity: self.config.granularity,

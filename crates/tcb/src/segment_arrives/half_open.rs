@@ -11,7 +11,7 @@ use sockeye_wire::{Instant, SeqNumber};
 use super::closed::reset;
 use crate::challenge::Challenge;
 use crate::negotiated::{self, Negotiated, older, timestamp};
-use crate::{Config, Header, Segment, Stop};
+use crate::{Config, EcnPolicy, Header, Segment, Stop};
 
 //= rfc9293#MUST-11
 /// Where a half-open connection came from: what a RST or a new SYN does to it differs.
@@ -78,11 +78,14 @@ impl HalfOpen {
         syn: &Segment,
         now: Instant,
     ) -> Self {
+        //= rfc3168#6.1.1-1
+        //= rfc3168#6.1.1-2
+        let ecn = config.ecn != EcnPolicy::Off && syn.flags.ece && syn.flags.cwr;
         Self {
             iss,
             irs: syn.seq,
             origin,
-            negotiated: Negotiated::from_syn(config, &syn.options),
+            negotiated: Negotiated { ecn, ect: ecn, ..Negotiated::from_syn(config, &syn.options) },
             mss: config.mss,
             rcv_wnd: u16::try_from(config.receive_buffer).unwrap_or(u16::MAX),
             snd_wnd: syn.window,
@@ -108,7 +111,9 @@ impl HalfOpen {
             ..Options::NONE
         };
         //= rfc7323#2.2-7
-        Header { seq: self.iss, ack: self.irs + 1, flags: Flags::SYN_ACK, window: self.rcv_wnd, urgent: 0, options }
+        //= rfc3168#6.1.1-3
+        let flags = Flags { ece: self.negotiated.ecn, ..Flags::SYN_ACK };
+        Header { seq: self.iss, ack: self.irs + 1, flags, window: self.rcv_wnd, urgent: 0, options }
     }
 
     /// A segment arrives. The order is that of section 3.10.7.4.
@@ -123,6 +128,13 @@ impl HalfOpen {
             //= rfc9293#A.2-1
             if self.origin == Origin::Active && segment.flags.ack && segment.ack == self.iss + 1 {
                 return Some(Verdict::Established);
+            }
+            // The peer has stopped asking, so that it won't mark its text either.
+            //= rfc3168#6.1.1-3
+            //= rfc3168#6.1.1-5
+            if !(segment.flags.ece && segment.flags.cwr) {
+                self.negotiated.ecn = false;
+                self.negotiated.ect = false;
             }
             return Some(Verdict::Drop(Stop::DuplicateSyn, self.challenge.allow(now).then(|| self.syn_ack(now))));
         }
@@ -215,13 +227,14 @@ impl HalfOpen {
     }
 }
 
-/// The options that our own SYN carries; a SYN-ACK repeats only those that the peer's had too.
-pub(crate) fn syn(config: &Config, iss: SeqNumber, timestamp_offset: u32, now: Instant) -> Header {
+/// Our own SYN, which asks for ECN if `ecn`. Of its options a SYN-ACK repeats only those that the peer's had too.
+pub(crate) fn syn(config: &Config, iss: SeqNumber, timestamp_offset: u32, ecn: bool, now: Instant) -> Header {
     let timestamps = Timestamps { value: timestamp(now, timestamp_offset), echo: 0 };
     Header {
         seq: iss,
         ack: SeqNumber::default(),
-        flags: Flags::SYN,
+        //= rfc3168#6.1.1-1
+        flags: Flags { ece: ecn, cwr: ecn, ..Flags::SYN },
         window: u16::try_from(config.receive_buffer).unwrap_or(u16::MAX),
         urgent: 0,
         options: negotiated::syn_options(config, timestamps),

@@ -63,6 +63,11 @@ impl Tcb {
         //= rfc9293#3.10.7.3-5
         let (iss, offset) = (self.send.iss, self.timestamp_offset);
         let mut half_open = HalfOpen::from_syn(Origin::Active, &self.config, iss, offset, &segment, now);
+        // Text may be marked only if all SYNs of ours have asked.
+        //= rfc3168#6.1.1-4
+        let asked = self.ecn.asks && half_open.negotiated.ecn;
+        half_open.negotiated.ecn = asked;
+        half_open.negotiated.ect = asked;
         half_open.opened_at = self.times.opened_at;
         half_open.retransmissions = self.unanswered_probes;
         self.enter_syn_received(half_open);
@@ -71,7 +76,8 @@ impl Tcb {
 
     //= rfc9293#3.10.7.3-4
     fn open_by_syn_ack(&mut self, now: Instant, mut segment: Segment) -> Result<(), Stop> {
-        let agreed = Negotiated::from_syn(&self.config, &segment.options);
+        let (ecn, ect) = self.ecn.agreed_by(segment.flags);
+        let agreed = Negotiated { ecn, ect, ..Negotiated::from_syn(&self.config, &segment.options) };
         let ts_recent = segment.options.timestamps.map_or(0, |timestamps| timestamps.value);
         let resent = self.unanswered_probes;
         self.unanswered_probes = 0;
@@ -81,7 +87,7 @@ impl Tcb {
             self.rtt.on_sample(segment.arrived_at.since(self.times.opened_at));
         }
         self.send.on_ack(segment.ack);
-        self.times.handshake = now.since(self.times.opened_at);
+        self.times.established_at = now;
         self.times.heard_at = now;
         self.times.waiting_since = now;
         self.deadlines.stop(Timer::Retransmit);

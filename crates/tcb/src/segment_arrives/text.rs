@@ -27,6 +27,7 @@ impl Tcb {
         if self.orphaned {
             return Err(self.refuse_text());
         }
+        self.take_mark(&segment);
         // What is said of its segments is the device's word: none is longer than the whole.
         let whole = segment.text_len();
         let size = if segment.segment_size == 0 { whole } else { whole.min(segment.segment_size.into()) };

@@ -8,6 +8,9 @@ use core::time::Duration;
 
 use sockeye_wire::Instant;
 
+use crate::tcb::Tcb;
+use crate::timeouts::Timer;
+
 /// What one burst lasts, as in Linux's TSO autosizing (`sk_pacing_shift` of 10). There is no limit in octets: where a round
 /// trip is shorter than this, timers would be too coarse, and dearer than what they spread.
 const BURST: Duration = Duration::from_millis(1);
@@ -44,6 +47,12 @@ impl Pacer {
         self.due
     }
 
+    /// Nothing leaves before `at`.
+    pub(crate) fn wait_until(&mut self, at: Instant) {
+        self.due = self.due.max(at);
+        self.held = true;
+    }
+
     /// Nothing waits for the pacer any more: time that passes from now on earns nothing.
     pub(crate) const fn release(&mut self) {
         self.held = false;
@@ -68,6 +77,41 @@ fn burst(rate: u64, mss: u32) -> u64 {
 
 fn octets_in(time: Duration, rate: u64) -> u64 {
     u64::try_from(time.as_nanos() * u128::from(rate) / 1_000_000_000).unwrap_or(u64::MAX)
+}
+
+impl Tcb {
+    /// Octets that may leave now at the pacing rate.
+    pub(super) fn paced(&self, now: Instant) -> u32 {
+        let mss = u32::from(self.send.mss());
+        self.pacing_rate().map_or(u32::MAX, |rate| self.pacer.allowance(now, rate, mss))
+    }
+
+    /// The pacing rate, in octets a second. `None` while no round trip was measured; nor are the first segments paced,
+    /// as many as the initial window has (Linux, `tcp_update_skb_after_send`): a short answer doesn't wait.
+    pub(crate) fn pacing_rate(&self) -> Option<u64> {
+        let unpaced = u64::from(self.config.initial_window) * u64::from(self.send.mss());
+        if self.counts.bytes_sent < unpaced {
+            return None;
+        }
+        self.congestion.pacing_rate().or_else(|| {
+            let (cwnd, srtt) = (u64::from(self.congestion.cwnd()), self.rtt.srtt()?);
+            // Linux, `tcp_update_pacing_rate`: twice the window in a round trip in the first half of slow start, so that
+            // it may double; else a fifth more, so that ACKs, not this, hold the sender.
+            let percent = if cwnd < u64::from(self.congestion.ssthresh() / 2) { 200 } else { 120 };
+            let nanos = u64::try_from(srtt.as_nanos()).unwrap_or(u64::MAX).max(1);
+            u64::try_from(u128::from(cwnd * percent / 100) * 1_000_000_000 / u128::from(nanos)).ok()
+        })
+    }
+
+    pub(super) fn wait_for_pacer(&mut self) {
+        let due = self.pacer.hold();
+        self.deadlines.set(Timer::Pacing, due);
+        // Half a window in flight proves slow start as much as a full one does (Linux, `tcp_is_cwnd_limited`).
+        let in_flight = self.recovery.in_flight(u32::from(self.send.mss()));
+        if self.congestion.cwnd() < self.congestion.ssthresh() && in_flight >= self.congestion.cwnd() / 2 {
+            self.recovery.on_window_filled();
+        }
+    }
 }
 
 #[cfg(test)]

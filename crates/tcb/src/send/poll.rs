@@ -59,7 +59,8 @@ impl Tcb {
     }
 
     fn next_of_connection(&mut self, now: Instant, limit: u32) -> Option<Transmit> {
-        self.disorder_told(now)
+        self.change_told(now)
+            .or_else(|| self.disorder_told(now))
             .or_else(|| self.retransmission(now, limit))
             .or_else(|| self.tail_probe(now))
             .or_else(|| self.window_probe(now))
@@ -85,7 +86,7 @@ impl Tcb {
         }
         let header = match &self.half_open {
             Some(half_open) => half_open.syn_ack(now),
-            None => half_open::syn(&self.config, self.send.iss, self.timestamp_offset, now),
+            None => half_open::syn(&self.config, self.send.iss, self.timestamp_offset, self.ecn.asks, now),
         };
         Some(Transmit::from(header))
     }
@@ -110,6 +111,7 @@ impl Tcb {
     }
 
     fn send_again(&mut self, now: Instant, again: Again) -> Transmit {
+        self.tell_sent(now, again.octets);
         self.times.sent_at = now;
         self.arm_retransmit();
         self.text_segment(now, again.seq, again.octets, again.size)
@@ -201,39 +203,6 @@ impl Tcb {
         }
     }
 
-    /// Octets that may leave now at the pacing rate.
-    fn paced(&self, now: Instant) -> u32 {
-        let mss = u32::from(self.send.mss());
-        self.pacing_rate().map_or(u32::MAX, |rate| self.pacer.allowance(now, rate, mss))
-    }
-
-    /// The pacing rate, in octets a second. `None` while no round trip was measured; nor are the first segments paced,
-    /// as many as the initial window has (Linux, `tcp_update_skb_after_send`): a short answer doesn't wait.
-    pub(crate) fn pacing_rate(&self) -> Option<u64> {
-        let unpaced = u64::from(self.config.initial_window) * u64::from(self.send.mss());
-        if self.counts.bytes_sent < unpaced {
-            return None;
-        }
-        self.congestion.pacing_rate().or_else(|| {
-            let (cwnd, srtt) = (u64::from(self.congestion.cwnd()), self.rtt.srtt()?);
-            // Linux, `tcp_update_pacing_rate`: twice the window in a round trip in the first half of slow start, so that
-            // it may double; else a fifth more, so that ACKs, not this, hold the sender.
-            let percent = if cwnd < u64::from(self.congestion.ssthresh() / 2) { 200 } else { 120 };
-            let nanos = u64::try_from(srtt.as_nanos()).unwrap_or(u64::MAX).max(1);
-            u64::try_from(u128::from(cwnd * percent / 100) * 1_000_000_000 / u128::from(nanos)).ok()
-        })
-    }
-
-    fn wait_for_pacer(&mut self) {
-        let due = self.pacer.hold();
-        self.deadlines.set(Timer::Pacing, due);
-        // Half a window in flight proves slow start as much as a full one does (Linux, `tcp_is_cwnd_limited`).
-        let in_flight = self.recovery.in_flight(u32::from(self.send.mss()));
-        if self.congestion.cwnd() < self.congestion.ssthresh() && in_flight >= self.congestion.cwnd() / 2 {
-            self.recovery.on_window_filled();
-        }
-    }
-
     //= rfc5681#4.1-2
     fn restart_after_idleness(&mut self, now: Instant) {
         self.times.waiting_since = self.times.waiting_since.max(self.times.heard_at);
@@ -246,12 +215,14 @@ impl Tcb {
     fn send_new(&mut self, now: Instant, octets: u32) -> Transmit {
         let seq = self.send.snd_nxt();
         let mss = u32::from(self.send.mss());
-        let octets = if octets > mss { octets / mss * mss } else { octets };
+        let octets = if octets > mss && !self.owes_cwr() { octets / mss * mss } else { octets.min(mss) };
         let with_fin = octets == self.send.unsent() && self.send.fin_is_next() && octets < self.send.usable();
         self.note_sent(now, octets, with_fin);
         self.pending.overdue = false;
         self.deadlines.stop(Timer::Cork);
-        self.text_segment(now, seq, octets + u32::from(with_fin), mss)
+        let mut transmit = self.text_segment(now, seq, octets + u32::from(with_fin), mss);
+        self.mark_new_text(&mut transmit);
+        transmit
     }
 
     fn fin_alone(&mut self, now: Instant) -> Option<Transmit> {
@@ -274,10 +245,17 @@ impl Tcb {
         // A FIN belongs to the segment whose text it follows.
         let mss = u32::from(self.send.mss());
         let size = if octets <= mss { octets + u32::from(fin) } else { mss };
+        self.tell_sent(now, octets);
         self.recovery.on_sent(now, seq, octets + u32::from(fin), size, mss);
         self.times.sent_at = now;
         self.deadlines.stop(Timer::Persist);
         self.arm_retransmit();
+    }
+
+    /// Congestion control hears that `octets` leave.
+    fn tell_sent(&mut self, now: Instant, octets: u32) {
+        let in_flight = self.recovery.in_flight(u32::from(self.send.mss()));
+        self.congestion.on_sent(now, in_flight, octets, self.recovery.is_app_limited());
     }
 
     /// The segment, or several of `size` in one, with what stands in `octets` of sequence space from `seq` on.

@@ -40,7 +40,7 @@ impl Tcb {
         Header {
             seq,
             ack: rcv_nxt,
-            flags: Flags { urg: urgent.is_some(), ..flags },
+            flags: Flags { urg: urgent.is_some(), ece: self.echoes_mark() && !flags.rst, ..flags },
             window,
             urgent: urgent.unwrap_or(0),
             options: Options { timestamps: self.timestamps(now), ..Options::NONE },

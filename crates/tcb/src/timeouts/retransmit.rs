@@ -106,6 +106,7 @@ impl Tcb {
         if self.unanswered_probes == self.config.r1 {
             self.tell_soft_error(SoftError::ExcessiveRetransmission);
         }
+        self.ecn.fall_back();
         self.rtt.back_off();
         self.pending.syn = true;
         self.arm_syn(now);

@@ -2,6 +2,7 @@
 
 mod close;
 mod congestion;
+mod ecn;
 mod hostile;
 mod open;
 mod outside;

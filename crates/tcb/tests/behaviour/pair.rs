@@ -36,6 +36,8 @@ pub enum Fate {
     /// Arrives so much later than its time.
     Late(Duration),
     Twice,
+    /// Arrives, marked by the path: congestion experienced.
+    Marked,
 }
 
 /// One end: the connection and what its application saw.
@@ -221,6 +223,7 @@ impl Pair {
         match fate {
             Fate::Lost => {}
             Fate::Arrives => put(arrival, segment.clone()),
+            Fate::Marked => put(arrival, Segment { ecn: Ecn::Ce, ..segment.clone() }),
             Fate::Late(by) => put(arrival + by, segment.clone()),
             Fate::Twice => {
                 put(arrival, segment.clone());

@@ -1,0 +1,230 @@
+//! DCTCP (RFC 8257): the window shrinks by the fraction of octets that the network marked.
+//!
+//! For data centres, where switches mark early and both ends run it: against others it takes more than its share.
+
+use sockeye_wire::Instant;
+
+use super::rounds::Rounds;
+use super::{AckSample, CongestionControl, Details, EcnUse, LostSegment, NewReno, mul_div};
+
+/// `SCF` and `SHF` of section 4.2: alpha is kept in 1/65536, and its gain g is 1/16.
+//= rfc8257#4.2-1
+const SCALE: u32 = 65_536;
+const GAIN_SHIFT: u32 = 4;
+
+/// DCTCP. Losses it answers as [`NewReno`] does, and is that where the peer or the network knows no ECN.
+///
+/// ```
+/// # use sockeye_tcb::congestion::{CongestionControl, Dctcp, EcnUse};
+/// assert_eq!(Dctcp::new(10).ecn(), EcnUse::Counting);
+/// ```
+#[derive(Clone, Debug)]
+pub struct Dctcp {
+    reno: NewReno,
+    /// The observation window: a round trip.
+    rounds: Rounds,
+    /// `DCTCP.BytesAcked` and `DCTCP.BytesMarked`.
+    acked: u64,
+    marked: u64,
+    /// `DCTCP.Alpha`, in 1/65536.
+    alpha: u32,
+    /// The window was reduced in this observation window.
+    has_reduced: bool,
+}
+
+impl Dctcp {
+    /// An algorithm that begins with `initial` segments, 10 by RFC 6928.
+    pub fn new(initial: u8) -> Self {
+        let reno = NewReno::new(initial);
+        //= rfc8257#3.3-1
+        Self { reno, rounds: Rounds::default(), acked: 0, marked: 0, alpha: SCALE, has_reduced: false }
+    }
+
+    /// The observation window ends.
+    //= rfc8257#3.3-2
+    //= rfc8257#3.3-5
+    //= rfc8257#3.3-6
+    //= rfc8257#4.2-2
+    //= rfc8257#4.2-3
+    fn observe(&mut self) {
+        let level = u64::from(SCALE) * self.marked / self.acked.max(1);
+        let level = u32::try_from(level).unwrap_or(SCALE).min(SCALE);
+        let decay = self.alpha >> GAIN_SHIFT;
+        let kept = if decay == 0 { 0 } else { self.alpha - decay };
+        self.alpha = (kept + (level >> GAIN_SHIFT)).min(SCALE);
+        (self.acked, self.marked, self.has_reduced) = (0, 0, false);
+    }
+}
+
+impl CongestionControl for Dctcp {
+    fn name(&self) -> &'static str {
+        "dctcp"
+    }
+
+    fn cwnd(&self) -> u32 {
+        self.reno.cwnd()
+    }
+
+    fn ssthresh(&self) -> u32 {
+        self.reno.ssthresh()
+    }
+
+    fn ecn(&self) -> EcnUse {
+        EcnUse::Counting
+    }
+
+    //= rfc8257#3.3-3
+    //= rfc8257#3.3-4
+    //= rfc8257#3.4-1
+    fn on_ack(&mut self, sample: &AckSample) {
+        if self.rounds.begins(sample) && self.acked > 0 {
+            self.observe();
+        }
+        self.acked += u64::from(sample.newly_acked);
+        self.marked += u64::from(sample.marked);
+        //= rfc8257#3.3-7
+        if sample.marked > 0 && !self.has_reduced && !sample.recovering {
+            let part = mul_div(self.reno.cwnd(), self.alpha, 2 * SCALE);
+            self.reno.reduce_to_at_least(self.reno.cwnd() - part);
+            self.has_reduced = true;
+        }
+        self.reno.on_ack(sample);
+    }
+
+    fn on_segment_lost(&mut self, lost: &LostSegment) {
+        self.reno.on_segment_lost(lost);
+    }
+
+    //= rfc8257#3.5-1
+    //= rfc8257#3.5-2
+    fn on_loss(&mut self, now: Instant, flight: u32) {
+        self.reno.on_loss(now, flight);
+        self.has_reduced = true;
+    }
+
+    fn on_recovered(&mut self, now: Instant, flight: u32) {
+        self.reno.on_recovered(now, flight);
+    }
+
+    //= rfc8257#3.5-3
+    fn on_timeout(&mut self, now: Instant, flight: u32, again: bool) {
+        self.reno.on_timeout(now, flight, again);
+    }
+
+    fn undo(&mut self, now: Instant) {
+        self.reno.undo(now);
+    }
+
+    fn on_idle(&mut self, now: Instant) {
+        self.reno.on_idle(now);
+    }
+
+    fn set_mss(&mut self, mss: u16) {
+        self.reno.set_mss(mss);
+    }
+
+    fn take_over(&mut self, other: &dyn CongestionControl) {
+        self.reno.take_over(other);
+    }
+
+    fn on_lost_handshake(&mut self) {
+        self.reno.on_lost_handshake();
+    }
+
+    fn details(&self) -> Details {
+        let marked_fraction = u16::try_from(self.alpha / (SCALE / 1024)).unwrap_or(1024);
+        Details { marked_fraction, ..self.reno.details() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// DCTCP with a window of `segments` of 1000 octets, and a way to feed it round trips.
+    struct Feed {
+        dctcp: Dctcp,
+        delivered: u64,
+    }
+
+    impl Feed {
+        fn new(segments: u32) -> Self {
+            let mut dctcp = Dctcp::new(10);
+            dctcp.set_mss(1000);
+            dctcp.reno.on_loss(Instant::ZERO, segments * 2000);
+            Self { dctcp, delivered: 0 }
+        }
+
+        /// A round trip of ten ACKs of which the first `marked` tell of marks.
+        fn round(&mut self, marked: u32) {
+            let prior_delivered = self.delivered;
+            for ack in 0..10 {
+                self.delivered += 1000;
+                let marked = if ack < marked { 1000 } else { 0 };
+                let delivered = self.delivered;
+                self.dctcp.on_ack(&AckSample {
+                    newly_acked: 1000,
+                    marked,
+                    delivered,
+                    prior_delivered,
+                    ..AckSample::default()
+                });
+            }
+        }
+    }
+
+    //= rfc8257#3.3-1
+    //= rfc8257#3.3-7
+    #[test]
+    fn the_first_mark_halves_the_window_once_in_a_round_trip() {
+        let mut feed = Feed::new(100);
+        assert_eq!(feed.dctcp.cwnd(), 100_000);
+        feed.round(10);
+        assert_eq!(feed.dctcp.cwnd(), 50_000);
+        feed.round(10); // alpha is still one: all was marked
+        assert_eq!(feed.dctcp.cwnd(), 25_000);
+    }
+
+    //= rfc8257#3.3-2
+    //= rfc8257#3.3-5
+    //= rfc8257#3.3-6
+    #[test]
+    fn alpha_follows_the_marked_fraction_with_a_gain_of_a_sixteenth() {
+        let mut feed = Feed::new(1000);
+        (0..3).for_each(|_| feed.round(0)); // a window ends with the first ACK of the next
+        assert_eq!(feed.dctcp.alpha, 65_536 * 15 / 16 * 15 / 16);
+        (0..200).for_each(|_| feed.round(5));
+        let half = SCALE / 2;
+        assert!(feed.dctcp.alpha.abs_diff(half) < SCALE / 50, "{}", feed.dctcp.alpha);
+    }
+
+    //= rfc8257#4.2-2
+    //= rfc8257#4.2-3
+    #[test]
+    fn alpha_reaches_zero_and_never_exceeds_one() {
+        let mut feed = Feed::new(100);
+        (0..300).for_each(|_| feed.round(0));
+        assert_eq!(feed.dctcp.alpha, 0);
+        (0..300).for_each(|_| {
+            feed.round(10);
+            assert!(feed.dctcp.alpha <= SCALE);
+        });
+        assert!(feed.dctcp.alpha > SCALE * 15 / 16);
+    }
+
+    //= rfc8257#3.5-1
+    //= rfc8257#3.5-2
+    //= rfc8257#3.5-3
+    #[test]
+    fn losses_are_answered_as_by_reno() {
+        let (mut dctcp, mut reno) = (Dctcp::new(10), NewReno::new(10));
+        let both: [&mut dyn CongestionControl; 2] = [&mut dctcp, &mut reno];
+        for algorithm in both {
+            algorithm.set_mss(1000);
+            algorithm.on_loss(Instant::ZERO, 10_000);
+            algorithm.on_recovered(Instant::ZERO, 5000);
+            algorithm.on_timeout(Instant::ZERO, 5000, false);
+        }
+        assert_eq!((dctcp.cwnd(), dctcp.ssthresh()), (reno.cwnd(), reno.ssthresh()));
+    }
+}

@@ -1,0 +1,197 @@
+//! Explicit congestion notification (RFC 3168): what a connection remembers of it, as receiver and as sender.
+//!
+//! As receiver it echoes marks: by RFC 3168 in each ACK until the sender says that it has slowed down, or, where the
+//! congestion control counts marks, exactly those that arrived (RFC 8257). As sender it tells the congestion control of
+//! the first echo in a window of data, and the peer that it has. Room is left for `AccECN`: what counts is in one place.
+
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
+
+use sockeye_wire::ip::Ecn as CodePoint;
+use sockeye_wire::{Instant, SeqNumber};
+
+use crate::congestion::EcnUse;
+use crate::tcb::Tcb;
+use crate::{Config, EcnPolicy, Segment, Transmit};
+
+/// How many changes from marked to unmarked text and back wait to be acknowledged; of more, the oldest are told together.
+const MAX_CHANGES: usize = 64;
+
+/// Marks received and echoed.
+#[derive(Debug, Default)]
+pub(crate) struct Ecn {
+    /// Our SYN asks for it.
+    pub(crate) asks: bool,
+    /// A SYN of ours that didn't ask has left after one that did.
+    fell_back: bool,
+    /// What ACKs echo now: the latch of RFC 3168, or DCTCP.CE of RFC 8257.
+    echo: bool,
+    /// The next new text tells that the window was reduced.
+    owes_cwr: bool,
+    /// Allocated with the first mark.
+    history: Option<Box<History>>,
+}
+
+/// What is to be remembered once there are marks.
+#[derive(Debug, Default)]
+struct History {
+    /// SND.NXT when the window was last reduced for a mark.
+    reduced_at: Option<SeqNumber>,
+    /// ACKs of what came before the mark changed, each with what it is to echo.
+    changes: VecDeque<(SeqNumber, bool)>,
+    /// Segments with text that arrived marked.
+    marked_in: u64,
+    /// ACKs that echoed a mark.
+    echoes: u64,
+}
+
+impl Ecn {
+    /// For a connection with these settings.
+    pub(crate) fn new(config: &Config) -> Self {
+        Self { asks: asks(config), ..Self::default() }
+    }
+
+    fn history(&mut self) -> &mut History {
+        self.history.get_or_insert_default()
+    }
+
+    /// Segments that arrived marked, and ACKs that echoed a mark.
+    pub(crate) fn counts(&self) -> (u64, u64) {
+        self.history.as_ref().map_or((0, 0), |history| (history.marked_in, history.echoes))
+    }
+
+    /// Our SYN went unanswered: the next one doesn't ask, since some middleboxes drop those that do.
+    //= rfc3168#6.1.1.1-2
+    pub(crate) const fn fall_back(&mut self) {
+        self.fell_back |= self.asks;
+        self.asks = false;
+    }
+
+    /// What a SYN-ACK with these flags agrees to: to echo marks, and to send text that may be marked.
+    //= rfc3168#6.1.1-1
+    //= rfc3168#6.1.1-4
+    //= rfc3168#6.1.1-7
+    //= rfc3168#6.1.1-9
+    pub(crate) const fn agreed_by(&self, flags: sockeye_wire::tcp::Flags) -> (bool, bool) {
+        let accepted = flags.ece && !flags.cwr;
+        (accepted && (self.asks || self.fell_back), accepted && self.asks)
+    }
+}
+
+/// True if SYNs under this `config` ask for ECN.
+pub(crate) fn asks(config: &Config) -> bool {
+    match config.ecn {
+        EcnPolicy::Off => false,
+        EcnPolicy::Accept => config.congestion.counts_marks(),
+        EcnPolicy::Request => true,
+    }
+}
+
+impl Tcb {
+    /// Text arrived that is in the window: notes its mark.
+    pub(crate) fn take_mark(&mut self, segment: &Segment) {
+        if !self.agreed.ecn || segment.payload.is_empty() {
+            return;
+        }
+        let marked = segment.ecn == CodePoint::Ce;
+        let size = if segment.segment_size == 0 { segment.text_len() } else { u32::from(segment.segment_size) };
+        if marked {
+            self.ecn.history().marked_in += u64::from(segment.text_len().div_ceil(size.max(1)));
+        }
+        if self.congestion.ecn() == EcnUse::Counting {
+            self.count_mark(marked);
+        } else {
+            //= rfc3168#6.1.3-1
+            //= rfc3168#6.1.3-2
+            self.ecn.echo = (self.ecn.echo && !segment.flags.cwr) || marked;
+        }
+    }
+
+    /// The state machine of RFC 8257 section 3.2: what came before the change is acknowledged at once.
+    //= rfc8257#3.2-1
+    //= rfc8257#3.2-2
+    //= rfc8257#3.2-3
+    fn count_mark(&mut self, marked: bool) {
+        if marked == self.ecn.echo {
+            return;
+        }
+        if self.recv.ack.has_unacknowledged() {
+            let (ack, echo) = (self.recv.rcv_nxt(), self.ecn.echo);
+            let changes = &mut self.ecn.history().changes;
+            if changes.len() < MAX_CHANGES {
+                changes.push_back((ack, echo));
+            }
+        }
+        self.ecn.echo = marked;
+        self.recv.ack.now();
+    }
+
+    /// The ACK of what came before a change of marks.
+    pub(crate) fn change_told(&mut self, now: Instant) -> Option<Transmit> {
+        let (ack, echo) = self.ecn.history.as_mut()?.changes.pop_front()?;
+        let mut transmit = self.ack_segment(now);
+        transmit.header.ack = ack;
+        transmit.header.flags.ece = echo;
+        // It doesn't acknowledge what came later, which so is owed still.
+        self.recv.ack.now();
+        Some(transmit)
+    }
+
+    /// What ECE says in a header that leaves now.
+    pub(crate) const fn echoes_mark(&self) -> bool {
+        self.agreed.ecn && self.ecn.echo
+    }
+
+    /// An acceptable ACK arrived, SND.UNA not moved yet, `flight` octets in flight; true if it tells of marks.
+    //= rfc3168#6.1.2-1
+    //= rfc3168#6.1.2-7
+    pub(crate) fn take_echo(&mut self, now: Instant, segment: &Segment, flight: u32) -> bool {
+        // Who sends nothing that could be marked hears of no marks (RFC 3168 section 6.1.1).
+        if !self.agreed.ect || !segment.flags.ece {
+            return false;
+        }
+        let history = self.ecn.history();
+        history.echoes += 1;
+        let in_new_window = history.reduced_at.is_none_or(|at| segment.ack.after(at));
+        if in_new_window && !self.recovery.is_recovering() {
+            self.answer_mark(now, flight);
+        }
+        true
+    }
+
+    fn answer_mark(&mut self, now: Instant, flight: u32) {
+        let mss = u32::from(self.send.mss());
+        let was_least = self.congestion.cwnd() <= mss;
+        if self.congestion.ecn() == EcnUse::Classic {
+            self.congestion.on_ecn(now, flight);
+        }
+        self.ecn.history().reduced_at = Some(self.send.snd_nxt());
+        //= rfc3168#6.1.2-2
+        self.ecn.owes_cwr = true;
+        // A window can't shrink below a segment: the rate does, to one segment an RTO.
+        //= rfc3168#6.1.2-4
+        //= rfc9438#4.6-6
+        if was_least {
+            self.recovery.restart_timer(now);
+            self.arm_retransmit();
+            self.pacer.wait_until(now + self.rtt.rto());
+        }
+    }
+
+    /// New text leaves: it may be marked, and the first after a reduction says so.
+    //= rfc3168#5-2
+    //= rfc3168#6.1.2-5
+    //= rfc3168#6.1.2-6
+    //= rfc3168#6.1.1-6
+    pub(crate) fn mark_new_text(&mut self, transmit: &mut Transmit) {
+        if self.agreed.ect && !transmit.payload.is_empty() {
+            transmit.ecn = CodePoint::Ect0;
+            transmit.header.flags.cwr = core::mem::take(&mut self.ecn.owes_cwr);
+        }
+    }
+
+    /// True if the next segment of new text carries CWR, and so must be one segment: a device that cuts would repeat it.
+    pub(crate) const fn owes_cwr(&self) -> bool {
+        self.agreed.ect && self.ecn.owes_cwr
+    }
+}
