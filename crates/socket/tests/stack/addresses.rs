@@ -46,6 +46,7 @@ fn what_is_for_others_is_dropped_and_counted() {
     assert_eq!(net.b.stack.counters().ended("not_ours"), 1);
 }
 
+/// FIELD D29: a damaged segment.
 //= rfc9293#MUST-3
 #[test]
 fn a_segment_with_a_wrong_checksum_is_dropped_without_a_word() {

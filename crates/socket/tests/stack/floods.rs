@@ -6,9 +6,10 @@ use proptest::prelude::*;
 use sockeye::{ConnectOptions, ListenOptions, StackConfig};
 use sockeye_device::Packet;
 use sockeye_tcb::State;
-use sockeye_wire::tcp::{Flags, Options};
+use sockeye_wire::ip::IpView;
+use sockeye_wire::tcp::{Flags, Options, TcpView};
 
-use crate::net::{A4, A6, B4, B6, Net, config, packet, socket, tcp};
+use crate::net::{A4, A6, B4, B6, Net, config, describe, packet, socket, tcp};
 
 /// FIELD D27.
 #[test]
@@ -44,6 +45,32 @@ fn a_full_backlog_is_nobody_elses_business() {
         accepted += 1;
     }
     assert_eq!(accepted, 4);
+}
+
+/// FIELD D26, D54: a flood on one connection is challenged a few times, all of it is counted, and another connection's
+/// challenges don't run out with it (CVE-2016-5696).
+//= rfc5961#7-1
+#[test]
+fn challenges_are_limited_for_each_connection_alone() {
+    let mut net = Net::new();
+    let listener = net.listen(80);
+    let flooded = net.connect(listener, 80).0;
+    let other = net.connect(listener, 80).0;
+    let forged = |net: &mut Net, client, count: u32, flags: Flags| {
+        let from = net.a.stack.local_addr(client).unwrap();
+        let last = net.a.sent.iter().rev().find(|packet| describe(packet).0 == from).unwrap().clone();
+        let view = IpView::parse(&last).unwrap();
+        let next = TcpView::parse(view.payload()).unwrap().seq().value();
+        (0..count)
+            .map(|i| net.inject(tcp(from, socket(B4, 80), next + 1 + i % 100, 0, flags, Options::NONE)).len())
+            .sum::<usize>()
+    };
+    assert!((1..=10).contains(&forged(&mut net, flooded, 50_000, Flags::RST)));
+    assert_eq!(forged(&mut net, flooded, 50_000, Flags::SYN), 0, "one limit for both");
+    assert_eq!(net.b.stack.counters().ended("inexact_reset"), 50_000);
+    assert_eq!(net.b.stack.counters().ended("syn_on_connection"), 50_000);
+    assert_eq!(forged(&mut net, other, 1, Flags::RST), 1);
+    assert_eq!(net.b.stack.usage().connections, 2);
 }
 
 /// FIELD D44: a health checker that opens and resets, and dials that nobody answers.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use sockeye::{ConnectOptions, ListenOptions, StackError, StackEvent};
 use sockeye_tcb::{Event, State};
 use sockeye_wire::ip::IpView;
-use sockeye_wire::tcp::{Flags, Options, TcpView};
+use sockeye_wire::tcp::{Flags, Options, TcpView, Timestamps};
 
 use crate::net::{A4, A6, B4, B6, Net, config, describe, socket, tcp};
 
@@ -160,6 +160,45 @@ fn an_odd_syn_three_times_is_one_connection() {
     assert!(net.b.stack.accept(listener).is_none());
 }
 
+/// FIELD D16: a middlebox that takes the timestamps off the last segment of the handshake.
+//= rfc7323#3.2-10
+#[test]
+fn a_handshake_whose_last_ack_lost_its_timestamps_is_complete() {
+    let mut net = Net::new();
+    let listener = net.listen(80);
+    let (from, to) = (socket(A4, 999), socket(B4, 80));
+    let timestamps = Some(Timestamps { value: 5, echo: 0 });
+    let syn_ack = net.inject(tcp(from, to, 100, 0, Flags::SYN, Options { timestamps, ..Options::NONE }));
+    let view = IpView::parse(&syn_ack[0]).unwrap();
+    let syn_ack = TcpView::parse(view.payload()).unwrap();
+    assert_eq!(syn_ack.options().timestamps.map(|timestamps| timestamps.echo), Some(5));
+    net.inject(tcp(from, to, 101, (syn_ack.seq() + 1).value(), Flags::ACK, Options::NONE));
+    assert!(net.b.stack.accept(listener).is_some());
+    assert_eq!((net.b.stack.usage().half_open, net.b.stack.usage().connections), (0, 1));
+}
+
+/// FIELD D9: when nothing more can be opened, the call says so, and what is open goes on.
+//= rfc9293#3.10.1-2
+#[test]
+fn when_every_port_is_taken_opening_fails_cleanly() {
+    let mut net = Net::new();
+    let listener = net.listen(80);
+    let (client, server) = net.connect(listener, 80);
+    let nobody = socket("10.0.0.77", 80);
+    let mut opened = Vec::new();
+    let refused = loop {
+        match net.a.stack.connect(net.now, nobody, &ConnectOptions::default()) {
+            Ok(id) => opened.push(id),
+            Err(error) => break error,
+        }
+    };
+    assert_eq!((refused, opened.len()), (StackError::NoPort, 65_536 - 1024));
+    assert_eq!(net.transfer(client, server, &[7; 10_000]).len(), 10_000);
+    net.a.stack.close(net.now, opened[0]);
+    net.settle();
+    assert!(net.a.stack.connect(net.now, nobody, &ConnectOptions::default()).is_ok(), "one port is free again");
+}
+
 /// FIELD D42.
 //= rfc9293#3.5.2-1
 #[test]
@@ -182,7 +221,7 @@ fn a_new_connection_takes_the_place_of_one_in_time_wait() {
     let mut net = Net::new();
     let listener = net.listen(80);
     let options = ConnectOptions { local: Some(socket(A4, 5000)), ..ConnectOptions::default() };
-    for round in 0..50 {
+    for round in 0..10_000 {
         let client = net.a.stack.connect(net.now, socket(B4, 80), &options).unwrap();
         net.run_for(Duration::from_millis(30));
         let (server, _) = net.b.stack.accept(listener).unwrap_or_else(|| panic!("round {round}"));

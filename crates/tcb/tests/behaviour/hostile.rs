@@ -71,6 +71,57 @@ fn a_syn_on_a_connection_is_challenged_wherever_it_points() {
     assert_eq!(pair.a.tcb.state(), State::Established);
 }
 
+/// A connection of which side A is in `state`, synchronised.
+fn in_state(state: State) -> Pair {
+    let mut pair = established();
+    let mute: fn(&crate::pair::Sent) -> Fate = |sent| if sent.from == Side::B { Fate::Lost } else { Fate::Arrives };
+    match state {
+        State::FinWait1 => {
+            pair.filter = Box::new(mute);
+            pair.close(Side::A);
+        }
+        State::FinWait2 => pair.close(Side::A),
+        State::CloseWait => pair.close(Side::B),
+        State::LastAck => {
+            pair.close(Side::B);
+            pair.run_for(Duration::from_millis(100));
+            pair.filter = Box::new(mute);
+            pair.close(Side::A);
+        }
+        State::Closing => {
+            pair.close(Side::A);
+            pair.close(Side::B);
+            // The FINs have crossed, what acknowledges them is on its way.
+            pair.run_for(Duration::from_millis(15));
+        }
+        _ => {}
+    }
+    if matches!(state, State::FinWait2 | State::CloseWait) {
+        pair.run_for(Duration::from_millis(100));
+    }
+    assert_eq!(pair.a.tcb.state(), state);
+    pair
+}
+
+/// FIELD D54: RST and SYN in the window, but not where the next octet is expected, in every synchronised state.
+//= rfc5961#3.2-4
+//= rfc5961#4.2-2
+#[test]
+fn what_is_not_exact_is_challenged_in_every_synchronised_state() {
+    use State::{CloseWait, Closing, Established, FinWait1, FinWait2, LastAck};
+    for state in [Established, FinWait1, FinWait2, CloseWait, Closing, LastAck] {
+        let mut pair = in_state(state);
+        let near = pair.forge(Side::B).seq + 1;
+        for (flags, stop) in [(Flags::RST, Stop::InexactReset), (Flags::SYN, Stop::SynOnConnection)] {
+            pair.log.clear();
+            assert_eq!(pair.inject(Side::A, crate::open::segment(near, near, flags)), Err(stop), "{state:?}");
+            let answers: Vec<_> = pair.sent_by(Side::A).iter().map(|answer| (answer.flags, answer.ack)).collect();
+            assert_eq!(answers, [(Flags::ACK, near - 1)], "{state:?}");
+            assert_eq!(pair.a.tcb.state(), state);
+        }
+    }
+}
+
 //= rfc5961#4.2-4
 //= rfc5961#3.2-8
 //= rfc9293#3.5.1-1

@@ -53,6 +53,7 @@ fn three_segments_open_a_connection() {
     assert_eq!(pair.a.tcb.info().handshake, Duration::from_millis(20));
 }
 
+/// FIELD D5.
 //= rfc9293#MUST-10
 //= rfc9293#3.10.7.3-5
 //= rfc9293#A.2-1

@@ -251,6 +251,7 @@ fn after_idleness_the_window_is_the_initial_one() {
 //= rfc2018#4-4
 //= rfc2018#4-5
 //= rfc2018#4-6
+/// FIELD D1: one segment out of order.
 #[test]
 fn each_segment_beyond_a_hole_gets_its_ack_with_sack_and_the_hole_filled_one_ack_of_all() {
     let mut pair = Pair::established();

@@ -62,6 +62,17 @@ fn an_idle_peer_is_probed_and_given_up_only_after_several() {
     assert_eq!(pair.a.events.last(), Some(&Event::Closed(ClosedBecause::KeepAliveTimedOut)));
 }
 
+/// FIELD D7: keep-alives that cross at one instant are answered once each, and that is all.
+#[test]
+fn keep_alives_that_cross_do_not_chatter() {
+    let keep_alive = KeepAlive { idle: Duration::from_secs(60), interval: Duration::from_secs(10), count: 4 };
+    let eager = Config { keep_alive: Some(keep_alive), ..config() };
+    let mut pair = Pair::established_with(eager.clone(), eager);
+    pair.run_for(Duration::from_secs(3600));
+    assert_eq!((pair.a.tcb.state(), pair.b.tcb.state()), (State::Established, State::Established));
+    assert!((100..=4 * 60).contains(&pair.log.len()), "{} segments in 60 rounds", pair.log.len());
+}
+
 //= rfc9293#MUST-25
 //= rfc9293#MUST-28
 #[test]

@@ -18,6 +18,7 @@ fn filled() -> Pair {
     pair
 }
 
+/// FIELD D29: a reader that never reads.
 //= rfc9293#MUST-36
 //= rfc9293#MUST-37
 //= rfc9293#MAY-8
