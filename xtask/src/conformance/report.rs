@@ -153,14 +153,16 @@ impl Report {
     pub fn join(mut tables: Tables, citations: &Citations, results: &Results) -> Outcome<Self> {
         check(&tables, citations)?;
         let excused = std::mem::take(&mut tables.excused);
+        let same = std::mem::take(&mut tables.same);
         let entry = |row: Row| {
-            let places = citations.places.get(&row.name).into_iter().flatten().cloned();
+            let names = || [Some(&row.name), same.get(&row.name)].into_iter().flatten();
+            let places = names().filter_map(|name| citations.places.get(name)).flatten().cloned();
             let (tests, code): (Vec<_>, Vec<_>) = places.partition(|place| place.test.is_some());
             let result = |place: Place| {
                 let passed = place.test.as_deref().and_then(|test| results.passed(test));
                 (place, passed)
             };
-            let excuse = excused.get(&row.name).cloned();
+            let excuse = names().find_map(|name| excused.get(name)).cloned();
             Entry { row, code, tests: tests.into_iter().map(result).collect(), excuse }
         };
         let chapter = |(rfc, table): (String, super::tables::Rfc)| Chapter {
@@ -268,7 +270,11 @@ pub mod tests {
         ];
         let title = "TCP".to_owned();
         let excused = HashMap::from([("rfc9293#excused".to_owned(), "on purpose".to_owned())]);
-        Tables { rfcs: BTreeMap::from([("rfc9293".to_owned(), Rfc { title, rows })]), excused }
+        let older = Row { name: "rfc1122#twin".to_owned(), ..rows[0].clone() };
+        let same = HashMap::from([(older.name.clone(), rows[0].name.clone())]);
+        let older = Rfc { title: title.clone(), rows: vec![older] };
+        let rfcs = [("rfc1122".to_owned(), older), ("rfc9293".to_owned(), Rfc { title, rows })];
+        Tables { rfcs: BTreeMap::from(rfcs), excused, same }
     }
 
     fn citations(cited: &[(&str, Option<&str>)]) -> Citations {
@@ -302,8 +308,15 @@ pub mod tests {
 
     #[test]
     fn code_tests_and_results_make_the_verdict() {
-        let verdicts = report().chapters[0].entries.iter().map(Entry::verdict).collect::<Vec<_>>();
+        let verdicts = report().chapters[1].entries.iter().map(Entry::verdict).collect::<Vec<_>>();
         assert_eq!(verdicts, [Done, Excused, Failing, Done, NotRun, Unclaimed, Untested, Open]);
+    }
+
+    #[test]
+    fn a_row_that_asks_the_same_as_another_is_done_with_it() {
+        let report = report();
+        let twin = &report.chapters[0].entries[0];
+        assert_eq!((twin.row.name.as_str(), twin.verdict()), ("rfc1122#twin", Done));
     }
 
     #[test]

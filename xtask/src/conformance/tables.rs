@@ -55,6 +55,8 @@ pub struct Tables {
     pub rfcs: BTreeMap<String, Rfc>,
     /// The reasons, by the names of rows.
     pub excused: HashMap<String, String>,
+    /// Rows that ask what a row of another RFC asks, by their names: what is cited or excused there counts here.
+    pub same: HashMap<String, String>,
 }
 
 impl Tables {
@@ -74,6 +76,7 @@ impl Tables {
             let within = |error: String| format!("{}: {error}", path.display());
             match path.file_stem().unwrap_or_default().to_string_lossy().as_ref() {
                 "excused" => tables.excused = pairs("row\treason", &text).map_err(within)?,
+                "same" => tables.same = pairs("row\tsame as", &text).map_err(within)?,
                 "titles" => titles = pairs("rfc\ttitle", &text).map_err(within)?,
                 rfc => {
                     let rows = rows(rfc, &text).map_err(within)?;
@@ -84,7 +87,7 @@ impl Tables {
         for (rfc, title) in titles {
             tables.rfcs.get_mut(&rfc).ok_or_else(|| format!("titles.tsv: there is no table {rfc}"))?.title = title;
         }
-        tables.check_excuses()?;
+        tables.check_names()?;
         Ok(tables)
     }
 
@@ -93,10 +96,12 @@ impl Tables {
         self.rfcs.values().flat_map(|rfc| &rfc.rows).map(|row| row.name.as_str()).collect()
     }
 
-    fn check_excuses(&self) -> Result<(), String> {
+    fn check_names(&self) -> Result<(), String> {
         let names = self.names();
-        match self.excused.keys().find(|name| !names.contains(name.as_str())) {
-            Some(stranger) => Err(format!("excused.tsv: no table has a row {stranger}")),
+        let excused = self.excused.keys().map(|name| ("excused.tsv", name));
+        let same = self.same.iter().flat_map(|(name, other)| [("same.tsv", name), ("same.tsv", other)]);
+        match excused.chain(same).find(|(_, name)| !names.contains(name.as_str())) {
+            Some((file, stranger)) => Err(format!("{file}: no table has a row {stranger}")),
             None => Ok(()),
         }
     }
@@ -183,10 +188,12 @@ mod tests {
         assert_eq!(pairs("row\treason", "row\treason\nrfc1#1\t \n").unwrap_err(), "line 2 doesn't have two columns");
         let mut tables =
             Tables { excused: pairs("row\treason", "row\treason\nrfc1#1\twhy\n").unwrap(), ..Tables::default() };
-        assert_eq!(tables.check_excuses().unwrap_err(), "excused.tsv: no table has a row rfc1#1");
+        assert_eq!(tables.check_names().unwrap_err(), "excused.tsv: no table has a row rfc1#1");
         let rows = table("1\tMAY\t3\tip\tA.\t\n").unwrap();
         tables.rfcs.insert("rfc1".to_owned(), Rfc { title: String::new(), rows });
-        assert_eq!(tables.check_excuses(), Ok(()));
+        assert_eq!(tables.check_names(), Ok(()));
+        tables.same.insert("rfc1#1".to_owned(), "rfc2#1".to_owned());
+        assert_eq!(tables.check_names().unwrap_err(), "same.tsv: no table has a row rfc2#1");
     }
 
     #[test]
