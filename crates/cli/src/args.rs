@@ -4,7 +4,7 @@ use clap::builder::Styles;
 use clap::builder::styling::AnsiColor;
 use clap::{Parser, Subcommand};
 
-use crate::commands::{complete, connect, demo, dump, listen, manual, serve};
+use crate::commands::{analyze, complete, connect, demo, dump, listen, manual, serve};
 use crate::failure::EXIT_CODES;
 
 const STYLES: Styles = Styles::styled()
@@ -50,6 +50,8 @@ pub enum Command {
     Listen(listen::ListenArgs),
     /// Show the packets of a device or a capture, a line each
     Dump(dump::DumpArgs),
+    /// Tell what a capture shows of the TCPs in it: figures, graphs, and the problems of RFC 2525
+    Analyze(analyze::AnalyzeArgs),
     /// Print a completion script for a shell
     Completions(complete::CompletionsArgs),
     /// Print the manual page

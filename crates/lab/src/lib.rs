@@ -2,9 +2,11 @@
 //!
 //! - [`capture`]: packets out of pcap and pcapng files.
 //! - [`describe`]: packets as lines of text.
+//! - [`analyze`]: what a capture tells of the TCPs in it, and the problems of RFC 2525 by name.
 //! - [`plot`]: time-sequence graphs in the style of tcptrace, and stacked panels over time, as SVG.
 #![forbid(unsafe_code)]
 
+pub mod analyze;
 pub mod capture;
 pub mod describe;
 pub mod plot;

@@ -1,5 +1,6 @@
 //! The commands, one a module.
 
+pub mod analyze;
 pub mod complete;
 pub mod connect;
 pub mod demo;
@@ -24,6 +25,7 @@ pub fn run(command: Command) -> Result<(), Failure> {
         Command::Serve(args) => serve::run(&args),
         Command::Connect(args) => connect::run(&args),
         Command::Listen(args) => listen::run(&args),
+        Command::Analyze(args) => analyze::run(&args),
         Command::Completions(args) => complete::run(&args),
         Command::Man(args) => manual::run(&args),
     }

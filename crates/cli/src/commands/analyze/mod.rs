@@ -1,0 +1,128 @@
+//! `sockeye analyze`: what a capture tells of the TCPs in it.
+
+mod json;
+mod text;
+
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use sockeye_lab::analyze::{self, ConnectionReport, End, Filter, Report};
+
+use crate::failure::{Failure, OrFail, written};
+
+/// What to read, and what to make of it.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Reads pcap and pcapng (Ethernet, raw IP, Linux cooked, loopback), from either end of the path or from between. Problems \
+are those of RFC 2525, by its names. Round-trip times lead from the place of the capture to the other side and back.
+
+Examples:
+  sockeye analyze trace.pcapng
+  sockeye analyze trace.pcapng --connection 3 --plot three.svg
+  tcpdump -i eth0 -s 96 -w - tcp port 443 | sockeye analyze - --json")]
+pub struct AnalyzeArgs {
+    /// The capture; - is standard input
+    capture: PathBuf,
+    /// Only connections of this address
+    #[arg(long, value_name = "ADDRESS")]
+    host: Option<IpAddr>,
+    /// Only connections with this port on either side
+    #[arg(long)]
+    port: Option<u16>,
+    /// Only the connection with this number
+    #[arg(long, short = 'n', value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..))]
+    connection: Option<u32>,
+    /// Draw time-sequence graphs: into a file that ends in .svg (of the direction with the most text), or a folder (of all)
+    #[arg(long, value_name = "DIR|FILE")]
+    plot: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Pictures that a folder gets: those of the connections that carried the most.
+const PICTURES: usize = 50;
+
+/// Reads, analyses, prints and draws.
+///
+/// # Errors
+/// When the capture can't be read or a picture can't be written.
+pub fn run(args: &AnalyzeArgs) -> Result<(), Failure> {
+    let name = args.capture.display();
+    let file: Box<dyn Read + Send> = if args.capture == Path::new("-") {
+        Box::new(io::stdin())
+    } else {
+        Box::new(File::open(&args.capture).or_fail(format!("opening {name}"))?)
+    };
+    let filter = Filter {
+        host: args.host,
+        port: args.port,
+        number: args.connection.map(|number| number as usize),
+        draw: args.plot.is_some(),
+        limit: None,
+    };
+    let report = analyze::analyze(file, &filter).map_err(|why| {
+        Failure::new(format!("reading {name}"), why).advice("give a file that tcpdump or Wireshark wrote")
+    })?;
+    warn(&report, &name.to_string());
+    if let Some(place) = &args.plot {
+        draw(&report, place)?;
+    }
+    let mut output = io::BufWriter::new(io::stdout().lock());
+    let outcome = if args.json { json::write(&mut output, &report) } else { text::write(&mut output, &report) };
+    written(outcome.and_then(|()| output.flush())).map(drop)
+}
+
+/// Says what the figures don't cover.
+fn warn(report: &Report, name: &str) {
+    match report.end {
+        End::Complete => {}
+        End::Truncated(at) => {
+            eprintln!("sockeye: {name} breaks off within the packet at octet {at}; figures end there");
+        }
+        End::Garbled(at) => eprintln!("sockeye: {name} is garbled from octet {at} on; figures end there"),
+    }
+    if report.connections.is_empty() {
+        eprintln!("sockeye: no TCP connection among {} packets of {name}", report.tally.packets);
+    }
+}
+
+fn draw(report: &Report, place: &Path) -> Result<(), Failure> {
+    if place.extension().is_some_and(|extension| extension == "svg") {
+        let largest = report.connections.iter().max_by_key(|connection| text_octets(connection));
+        let largest =
+            largest.ok_or_else(|| Failure::new(format!("drawing {}", place.display()), "there is no connection"))?;
+        return draw_direction(largest, busier(largest), place);
+    }
+    fs::create_dir_all(place).or_fail(format!("making the folder {}", place.display()))?;
+    let mut largest: Vec<_> = report.connections.iter().collect();
+    largest.sort_by_key(|connection| std::cmp::Reverse(text_octets(connection)));
+    for connection in largest.iter().take(PICTURES) {
+        for (which, name) in [(0, "a2b"), (1, "b2a")] {
+            if connection.directions.get(which).is_some_and(|side| side.figures.octets_sent > 0) {
+                draw_direction(connection, which, &place.join(format!("{:04}-{name}.svg", connection.number)))?;
+            }
+        }
+    }
+    if largest.len() > PICTURES {
+        eprintln!("sockeye: drew the {PICTURES} connections that carried the most; --connection draws any other");
+    }
+    Ok(())
+}
+
+fn draw_direction(connection: &ConnectionReport, which: usize, file: &Path) -> Result<(), Failure> {
+    let svg = connection.draw(which).or_fail(format!("drawing {}", file.display()))?;
+    fs::write(file, svg).or_fail(format!("writing {}", file.display()))
+}
+
+fn text_octets(connection: &ConnectionReport) -> u64 {
+    connection.directions.iter().map(|side| side.figures.octets_sent).sum()
+}
+
+fn busier(connection: &ConnectionReport) -> usize {
+    let [a, b] = &connection.directions;
+    usize::from(b.figures.octets_sent > a.figures.octets_sent)
+}

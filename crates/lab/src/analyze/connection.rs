@@ -1,0 +1,297 @@
+//! A connection, followed segment by segment from wherever it was captured.
+
+use std::ops::Range;
+use std::time::Duration;
+
+use sockeye_wire::Instant;
+use sockeye_wire::tcp::{Options, SackBlock};
+
+use super::packet::Segment;
+use super::problems::{Finding, Moment, Watch};
+use super::side::{Class, Side};
+use crate::plot::{Mark, Sending, What};
+
+/// How a connection ended, in this capture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// It didn't.
+    Open,
+    /// Both sides sent FIN, and both FINs were acknowledged.
+    Closed,
+    /// This side, 0 or 1, sent RST.
+    Reset(usize),
+}
+
+/// Where the capture was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Vantage {
+    /// Close to this side, 0 or 1.
+    At(usize),
+    /// Both sides are close.
+    Both,
+    /// Somewhere between.
+    Between,
+    /// Can't be told: nothing was acknowledged.
+    Unknown,
+}
+
+/// A connection. Side 0 is the one that opened it, as far as can be told: who sent SYN, else who spoke first.
+pub struct Connection {
+    /// In the order of first segments, from 1.
+    pub number: usize,
+    pub sides: [Side; 2],
+    pub first_at: Instant,
+    pub last_at: Instant,
+    /// When the third segment of the handshake came.
+    pub opened_at: Option<Instant>,
+    pub ending: Ending,
+    watches: [Watch; 2],
+    draws: bool,
+}
+
+/// A round trip that is as good as none.
+const NEXT_DOOR: Duration = Duration::from_micros(100);
+/// The largest window scale shift (RFC 7323 section 2.3).
+const MAX_SHIFT: u8 = Options::MAX_WINDOW_SCALE;
+/// Events of one side that a picture keeps.
+const DRAWN: usize = 2_000_000;
+
+impl Connection {
+    /// The one that begins with this segment. With `draws` it keeps what a picture needs.
+    pub fn new(number: usize, segment: &Segment<'_>, draws: bool) -> Self {
+        let by_responder = segment.flags.syn && segment.flags.ack;
+        let (source, destination) = (segment.source, segment.destination);
+        let (opener, other) = if by_responder { (destination, source) } else { (source, destination) };
+        Self {
+            number,
+            sides: [Side::new(opener), Side::new(other)],
+            first_at: segment.at,
+            last_at: segment.at,
+            opened_at: None,
+            ending: Ending::Open,
+            watches: [Watch::default(), Watch::default()],
+            draws,
+        }
+    }
+
+    /// True if this SYN opens another connection between the same ports.
+    pub fn is_over_for(&self, segment: &Segment<'_>) -> bool {
+        let from = self.from(segment);
+        let opens = segment.flags.syn && !segment.flags.ack && !segment.flags.rst;
+        opens && (self.ending != Ending::Open || self.side(from).first_seq().is_some_and(|first| first != segment.seq))
+    }
+
+    fn from(&self, segment: &Segment<'_>) -> usize {
+        usize::from(segment.source != self.side(0).address)
+    }
+
+    /// One of the two.
+    pub fn side(&self, which: usize) -> &Side {
+        let [a, b] = &self.sides;
+        if which == 0 { a } else { b }
+    }
+
+    fn both(&mut self, from: usize) -> (&mut Side, &mut Side) {
+        let [a, b] = &mut self.sides;
+        if from == 0 { (a, b) } else { (b, a) }
+    }
+
+    /// The next segment, of either side.
+    pub fn take(&mut self, segment: &Segment<'_>) {
+        let from = self.from(segment);
+        self.last_at = self.last_at.max(segment.at);
+        self.note_handshake(segment, from);
+        let handshake = self.handshake();
+        let (me, peer) = self.both(from);
+        let (edge_before, offered_before) = (peer.numbers.edge, me.offers);
+        let start = me.offset(segment.seq);
+        let range = start..start + i64::from(segment.len());
+        let (ack, advance) = acknowledge(segment, me, peer, &range);
+        let class = me.classify(segment, &range);
+        let before = me.numbers;
+        let expired = me.sent(segment, &range, class);
+        let moment = Moment {
+            segment,
+            range: &range,
+            class,
+            before,
+            expired,
+            ack,
+            advance,
+            offered_before,
+            edge_before,
+            handshake,
+        };
+        let ([a, b], [first, second]) = (&self.sides, &mut self.watches);
+        let (me, peer, mine, others) = if from == 0 { (a, b, first, second) } else { (b, a, second, first) };
+        mine.sent(&moment, me, peer);
+        others.heard(&moment, peer, me);
+        if self.draws {
+            self.draw(segment, from, &range, class, ack);
+        }
+        self.note_ending(segment, from);
+    }
+
+    fn note_handshake(&mut self, segment: &Segment<'_>, from: usize) {
+        let flags = segment.flags;
+        let (me, peer) = self.both(from);
+        if flags.syn {
+            if me.first_seq() != Some(segment.seq) {
+                me.begin(segment.seq);
+            }
+            me.syn_at.get_or_insert(segment.at);
+            me.syns += 1;
+            me.syn = Some(segment.options);
+            peer.numbers.mss = segment.options.mss.map_or(peer.numbers.mss, u32::from).max(1);
+        } else if flags.ack && from == 0 && self.sides.iter().all(|side| side.syn.is_some()) {
+            self.opened_at.get_or_insert(segment.at);
+        }
+    }
+
+    /// How long the handshake took, there and back, if both SYNs were sent once only.
+    pub fn handshake(&self) -> Option<Duration> {
+        let [a, b] = &self.sides;
+        (a.syns == 1 && b.syns == 1).then(|| Some(self.opened_at?.since(a.syn_at?))).flatten()
+    }
+
+    fn note_ending(&mut self, segment: &Segment<'_>, from: usize) {
+        if segment.flags.rst {
+            self.ending = Ending::Reset(from);
+        }
+        let is_done = |side: &Side| side.fin.is_some_and(|fin| side.numbers.una >= fin);
+        if self.ending == Ending::Open && self.sides.iter().all(is_done) {
+            self.ending = Ending::Closed;
+        }
+    }
+
+    fn draw(&mut self, segment: &Segment<'_>, from: usize, range: &Range<i64>, class: Class, ack: Option<i64>) {
+        let at = Instant::from_nanos(segment.at.since(self.first_at).as_nanos().try_into().unwrap_or(u64::MAX));
+        let (me, peer) = self.both(from);
+        if me.events.len().max(peer.events.len()) >= DRAWN {
+            return;
+        }
+        let sending = match class {
+            Class::Bare | Class::KeepAlive => None,
+            Class::New => Some(Sending::New),
+            Class::Again(why) => Some(why),
+            Class::OutOfOrder => Some(Sending::OutOfOrder),
+            Class::WindowProbe => Some(Sending::WindowProbe),
+        };
+        if let Some(sending) = sending {
+            me.draw(at, What::Sent(place(range.start)..place(range.end), sending));
+        }
+        let flags = segment.flags;
+        for (is_set, text) in [(flags.syn, "SYN"), (flags.fin, "FIN"), (flags.rst, "RST")] {
+            if is_set {
+                me.marks.push(Mark { at, seq: place(range.end), text: text.to_owned() });
+            }
+        }
+        let Some(ack) = ack.filter(|_| !flags.rst) else { return };
+        for (number, block) in segment.options.sack.iter().enumerate() {
+            let octets = octets(peer, block);
+            let twice = number == 0 && octets.end <= ack;
+            let octets = place(octets.start)..place(octets.end);
+            peer.draw(at, if twice { What::SackedTwice(octets) } else { What::Sacked(octets) });
+        }
+        let window = me.offers.unwrap_or(0);
+        peer.draw(at, What::Acked { ack: place(ack), window });
+    }
+
+    /// Where the capture was made: where round trips to one side are much shorter than to the other.
+    pub fn vantage(&self) -> Vantage {
+        let [a, b] = &self.sides;
+        // What one side sends is acknowledged by the other: its round trips lead there.
+        let (Some(to_b), Some(to_a)) = (a.min_rtt, b.min_rtt) else { return Vantage::Unknown };
+        match (to_a <= NEXT_DOOR || to_a <= to_b / 4, to_b <= NEXT_DOOR || to_b <= to_a / 4) {
+            (true, true) => Vantage::Both,
+            (true, false) => Vantage::At(0),
+            (false, true) => Vantage::At(1),
+            (false, false) => Vantage::Between,
+        }
+    }
+
+    /// The problems that this side showed.
+    pub fn findings(&self, which: usize) -> Vec<Finding> {
+        let near = matches!(self.vantage(), Vantage::Both) || self.vantage() == Vantage::At(which);
+        let [a, b] = &self.watches;
+        if which == 0 { a.findings(near) } else { b.findings(near) }
+    }
+
+    /// Nothing more will come.
+    pub fn finish(&mut self) {
+        let at = self.last_at;
+        self.sides.iter_mut().for_each(|side| side.finish(at));
+    }
+}
+
+/// What the ACK field, the window and the SACK blocks say, from `me` about what `peer` sent. The ACK as an offset, and
+/// how many octets it acknowledges newly.
+fn acknowledge(segment: &Segment<'_>, me: &mut Side, peer: &mut Side, range: &Range<i64>) -> (Option<i64>, i64) {
+    let flags = segment.flags;
+    if !flags.ack {
+        return (None, 0);
+    }
+    let ack = peer.offset(segment.ack);
+    if flags.rst {
+        return (Some(ack), 0);
+    }
+    let window = u64::from(segment.window) << shift(segment, me, peer);
+    let is_bare = range.is_empty() && range.start == me.numbers.max && !flags.syn && me.numbers.max > 0;
+    let same_ack = is_bare && ack == peer.numbers.una;
+    let same_window = me.offers == Some(window);
+    if same_ack && same_window && window > 0 && peer.numbers.in_flight() > 0 {
+        me.figures.duplicate_acks += 1;
+        peer.numbers.duplicates += 1;
+    }
+    if same_ack && !same_window && me.offers.is_some() {
+        me.figures.window_updates += 1;
+    }
+    let advance = peer.acked(segment.at, ack, segment.options.timestamps.map(|timestamps| timestamps.echo));
+    me.offer(segment.at, window);
+    if ack >= peer.numbers.una {
+        peer.numbers.peer_window = window;
+        // Without the handshake the scale is unknown, and with it the edge.
+        let scale_is_known = me.syn.is_some() && peer.syn.is_some();
+        peer.numbers.edge = if scale_is_known { ack + window.cast_signed() } else { 0 };
+    }
+    take_sack(segment, me, peer, ack);
+    (Some(ack), advance)
+}
+
+/// How far the window of `me` is to be shifted (RFC 7323 section 2.2): never in a SYN.
+fn shift(segment: &Segment<'_>, me: &Side, peer: &Side) -> u8 {
+    let scale = |side: &Side| side.syn.and_then(|syn| syn.window_scale);
+    match (scale(me), scale(peer)) {
+        (Some(shift), Some(_)) if !segment.flags.syn => shift.min(MAX_SHIFT),
+        _ => 0,
+    }
+}
+
+fn take_sack(segment: &Segment<'_>, me: &mut Side, peer: &mut Side, ack: i64) {
+    let blocks = segment.options.sack;
+    if blocks.is_empty() {
+        return;
+    }
+    me.figures.sacks += 1;
+    let all: Vec<_> = blocks.iter().map(|block| octets(peer, block)).collect();
+    for (number, block) in all.iter().enumerate() {
+        let inside = |other: &Range<i64>| other.start <= block.start && block.end <= other.end;
+        // RFC 2883 section 4: the first block, if it lies below the ACK or within the second.
+        let is_twice = number == 0 && (block.end <= ack || all.get(1).is_some_and(inside));
+        if is_twice {
+            me.figures.d_sacks += 1;
+            peer.came_twice(block);
+        } else {
+            peer.sacked(block);
+        }
+    }
+}
+
+fn octets(side: &mut Side, block: &SackBlock) -> Range<i64> {
+    side.offset(block.left)..side.offset(block.right)
+}
+
+/// A place in a picture; what came before the first number seen is at its lower edge.
+fn place(offset: i64) -> u64 {
+    u64::try_from(offset).unwrap_or(0)
+}

@@ -1,0 +1,528 @@
+//! One side of a connection: what it sent, and what the other side said to that.
+//!
+//! Places in the stream are offsets from the initial sequence number (or from the first number seen), which don't wrap.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::ops::Range;
+use std::time::Duration;
+
+use sockeye_tcb::{Config, Rtt};
+use sockeye_wire::tcp::Options;
+use sockeye_wire::{Instant, SeqNumber};
+
+use super::figures::Figures;
+use super::packet::Segment;
+use crate::plot::{Event, Mark, Sending, What};
+
+/// Segments outstanding that are remembered; a sender whose ACKs were not captured would fill the memory otherwise.
+const REMEMBERED: usize = 1 << 16;
+/// Retransmissions that are remembered, until they prove to have been needless.
+const RESENT: usize = 64;
+/// The MSS of a peer that names none (RFC 9293 section 3.7.1).
+const DEFAULT_MSS: u32 = 536;
+
+/// What a segment was, as far as the capture can tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// Neither text, SYN nor FIN.
+    Bare,
+    /// New octets.
+    New,
+    /// Sent again.
+    Again(Sending),
+    /// Late, not sent again.
+    OutOfOrder,
+    /// One octet, or none, before the next: is anybody there?
+    KeepAlive,
+    /// A probe of a closed window.
+    WindowProbe,
+}
+
+/// Octets that were sent together.
+#[derive(Clone, Copy, Debug)]
+pub struct Sent {
+    pub start: i64,
+    pub end: i64,
+    pub first_at: Instant,
+    pub last_at: Instant,
+    pub times: u32,
+    pub sacked: bool,
+}
+
+/// A segment sent again that may prove needless.
+#[derive(Clone, Copy, Debug)]
+struct Resent {
+    start: i64,
+    end: i64,
+    /// Its timestamp, until an ACK covered it.
+    value: Option<u32>,
+    /// It was needless.
+    convicted: bool,
+}
+
+/// Where a side stands.
+#[derive(Clone, Copy, Debug)]
+pub struct Numbers {
+    /// One past the last octet sent.
+    pub max: i64,
+    /// The first octet not acknowledged.
+    pub una: i64,
+    /// One past the last octet that the other side is ready to take.
+    pub edge: i64,
+    /// The window that the other side offers.
+    pub peer_window: u64,
+    /// The largest segment that the other side takes, without options.
+    pub mss: u32,
+    /// ACKs of the other side that said the same, in a row.
+    pub duplicates: u32,
+    /// One past the last octet that a SACK block named.
+    pub sacked_to: i64,
+    /// When the other side last acknowledged something.
+    pub acked_at: Instant,
+    /// Octets up to here were sent before the last loss that ACKs told of.
+    pub recover: i64,
+    /// Octets up to here were sent before the last timeout.
+    pub timeout_recover: i64,
+    /// When that was.
+    pub timeout_at: Instant,
+}
+
+impl Numbers {
+    /// Octets outstanding.
+    pub const fn in_flight(&self) -> i64 {
+        self.max - self.una
+    }
+}
+
+/// One side.
+pub struct Side {
+    pub address: SocketAddr,
+    /// What its SYN offered.
+    pub syn: Option<Options>,
+    /// When its first SYN went out, and how often it did.
+    pub syn_at: Option<Instant>,
+    pub syns: u32,
+    pub fin: Option<i64>,
+    pub numbers: Numbers,
+    pub figures: Figures,
+    pub rtt: Rtt,
+    pub min_rtt: Option<Duration>,
+    pub events: Vec<Event>,
+    pub marks: Vec<Mark>,
+    /// The offset and sequence number that others are counted from.
+    anchor: Option<(i64, SeqNumber)>,
+    /// The window that this side offers now, and since when it is closed.
+    pub offers: Option<u64>,
+    closed_since: Option<Instant>,
+    outstanding: VecDeque<Sent>,
+    resent: VecDeque<Resent>,
+    /// Octets never seen below `max`.
+    unseen: bool,
+    first_text_at: Option<Instant>,
+    last_new_at: Option<Instant>,
+    /// True if the window was full when new octets were last sent.
+    filled: bool,
+}
+
+impl Side {
+    pub fn new(address: SocketAddr) -> Self {
+        let numbers = Numbers {
+            max: 0,
+            una: 0,
+            edge: 0,
+            peer_window: 0,
+            mss: DEFAULT_MSS,
+            duplicates: 0,
+            sacked_to: 0,
+            acked_at: Instant::ZERO,
+            recover: 0,
+            timeout_recover: 0,
+            timeout_at: Instant::ZERO,
+        };
+        Self {
+            address,
+            syn: None,
+            syn_at: None,
+            syns: 0,
+            fin: None,
+            numbers,
+            figures: Figures::default(),
+            rtt: Rtt::new(&Config::default()),
+            min_rtt: None,
+            events: Vec::new(),
+            marks: Vec::new(),
+            anchor: None,
+            offers: None,
+            closed_since: None,
+            outstanding: VecDeque::new(),
+            resent: VecDeque::new(),
+            unseen: false,
+            first_text_at: None,
+            last_new_at: None,
+            filled: false,
+        }
+    }
+
+    /// Counts from here: `seq` is offset 0.
+    pub fn begin(&mut self, seq: SeqNumber) {
+        self.anchor = Some((0, seq));
+        (self.numbers.max, self.numbers.una) = (0, 0);
+        self.outstanding.clear();
+    }
+
+    /// The initial sequence number, or the first that was seen.
+    pub fn first_seq(&self) -> Option<SeqNumber> {
+        let (offset, seq) = self.anchor?;
+        Some(seq - low_bits(offset))
+    }
+
+    /// The offset of a sequence number: the one nearest to where this side is.
+    pub fn offset(&mut self, seq: SeqNumber) -> i64 {
+        let (offset, near) = *self.anchor.get_or_insert((0, seq));
+        offset + i64::from(seq.since(near).cast_signed())
+    }
+
+    /// What this segment of ours is; nothing is changed.
+    pub fn classify(&self, segment: &Segment<'_>, range: &Range<i64>) -> Class {
+        let numbers = &self.numbers;
+        let may_probe = !(segment.flags.syn || segment.flags.fin || segment.flags.rst);
+        let text_len = segment.text_len;
+        if may_probe && text_len <= 1 && range.start == numbers.max - 1 && numbers.una >= numbers.max && numbers.max > 1
+        {
+            return if numbers.peer_window == 0 { Class::WindowProbe } else { Class::KeepAlive };
+        }
+        if may_probe && text_len == 1 && numbers.peer_window == 0 && range.start == numbers.edge {
+            return Class::WindowProbe;
+        }
+        if range.is_empty() {
+            return Class::Bare;
+        }
+        if range.start >= numbers.max {
+            return Class::New;
+        }
+        if !self.was_seen(range) && range.start >= numbers.una {
+            return self.late(segment, range);
+        }
+        Class::Again(self.why_again(segment.at, range))
+    }
+
+    /// Octets that fill a gap: overtaken on the way, or sent again after a loss before this place.
+    fn late(&self, segment: &Segment<'_>, range: &Range<i64>) -> Class {
+        let after = self.outstanding.iter().find(|sent| sent.start >= range.end);
+        // What was sent again comes at least a round trip behind what overtook it.
+        let patience = self.min_rtt.unwrap_or(Duration::from_millis(3)).max(Duration::from_millis(3));
+        match after {
+            Some(after) if segment.at.since(after.first_at) >= patience => {
+                Class::Again(self.why_again(segment.at, range))
+            }
+            _ => Class::OutOfOrder,
+        }
+    }
+
+    /// True if all of these octets were seen before.
+    fn was_seen(&self, range: &Range<i64>) -> bool {
+        if range.start < self.numbers.una || !self.unseen {
+            return true;
+        }
+        let mut from = range.start;
+        let first = self.outstanding.partition_point(|sent| sent.end <= range.start);
+        for sent in self.outstanding.iter().skip(first) {
+            if sent.start > from {
+                return false;
+            }
+            from = sent.end;
+            if from >= range.end {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// The record of the octet at `start`.
+    pub fn record(&self, start: i64) -> Option<&Sent> {
+        let at = self.outstanding.partition_point(|sent| sent.end <= start);
+        self.outstanding.get(at).filter(|sent| sent.start <= start)
+    }
+
+    /// One past the last octet that was seen without a gap from `from` on.
+    pub fn seen_to(&self, from: i64) -> i64 {
+        let first = self.outstanding.partition_point(|sent| sent.end <= from);
+        self.outstanding.iter().skip(first).fold(from, |to, sent| if sent.start <= to { sent.end.max(to) } else { to })
+    }
+
+    /// Why octets were sent again: because of ACKs, of a timeout, or as a probe (RFC 5681, 6298, 8985).
+    fn why_again(&self, now: Instant, range: &Range<i64>) -> Sending {
+        let numbers = &self.numbers;
+        let record = self.record(range.start.max(numbers.una));
+        let waited = record.map_or(Duration::ZERO, |record| now.since(record.last_at));
+        let silence = now.since(numbers.acked_at);
+        let patience = self.rtt.rto().mul_f64(0.9).min(Duration::from_millis(900));
+        let timed_out = waited >= patience && silence >= patience.mul_f64(0.5) && range.start <= numbers.una;
+        let told = numbers.duplicates >= 3
+            || numbers.sacked_to > range.end
+            || numbers.recover > numbers.una
+            || (numbers.duplicates > 0 && numbers.in_flight() < 4 * i64::from(numbers.mss));
+        let probes = self.syn.is_some_and(|syn| syn.sack_permitted)
+            && range.end == numbers.max
+            && numbers.max > 1
+            && record.is_some_and(|record| record.times == 1)
+            && numbers.timeout_recover <= numbers.una;
+        match () {
+            () if timed_out && !(probes && waited < self.rtt.rto().mul_f64(0.95)) => Sending::Timeout,
+            () if numbers.timeout_recover > numbers.una => Sending::Timeout,
+            () if told => Sending::Fast,
+            () if probes => Sending::TailProbe,
+            () if range.end <= numbers.una => Sending::Fast,
+            () => Sending::Timeout,
+        }
+    }
+
+    /// Writes down a segment of ours, classified before. True if it was an expiry of the retransmission timer.
+    pub fn sent(&mut self, segment: &Segment<'_>, range: &Range<i64>, class: Class) -> bool {
+        self.figures.segments += 1;
+        self.figures.octets_sent += u64::from(segment.text_len);
+        if segment.flags.fin {
+            self.fin = Some(range.end);
+        }
+        let mut expired = false;
+        match class {
+            Class::Bare => return false,
+            Class::KeepAlive => {
+                self.figures.keep_alives += 1;
+                return false;
+            }
+            Class::WindowProbe => self.figures.window_probes += 1,
+            Class::New => {}
+            Class::OutOfOrder => self.figures.out_of_order += 1,
+            Class::Again(why) => expired = self.sent_again(segment, range, why),
+        }
+        if class == Class::New && range.start > self.numbers.max && self.numbers.max > 0 {
+            self.figures.gaps += 1;
+            self.unseen = true;
+        }
+        if range.start >= self.numbers.max {
+            self.sent_new(segment, range);
+        } else {
+            self.write_down(segment.at, range);
+        }
+        self.numbers.max = self.numbers.max.max(range.end);
+        if self.anchor.is_none_or(|(offset, _)| range.end > offset) {
+            self.anchor = Some((range.end, segment.seq + segment.len()));
+        }
+        if segment.text_len > 0 {
+            self.text_sent(segment, range);
+        }
+        expired
+    }
+
+    fn sent_new(&mut self, segment: &Segment<'_>, range: &Range<i64>) {
+        self.attribute_wait(segment.at);
+        if self.outstanding.len() >= REMEMBERED {
+            self.outstanding.pop_front();
+            self.unseen = true;
+        }
+        let (start, end) = (range.start, range.end);
+        let at = segment.at;
+        self.outstanding.push_back(Sent { start, end, first_at: at, last_at: at, times: 1, sacked: false });
+    }
+
+    fn text_sent(&mut self, segment: &Segment<'_>, range: &Range<i64>) {
+        let in_flight = self.numbers.in_flight().unsigned_abs();
+        self.first_text_at.get_or_insert(segment.at);
+        self.figures.text_segments += 1;
+        self.figures.max_in_flight = self.figures.max_in_flight.max(in_flight);
+        self.figures.in_flight_sum += in_flight;
+        self.filled = self.numbers.edge > 0 && self.numbers.max + i64::from(self.numbers.mss) > self.numbers.edge;
+        if self.numbers.edge > 0 && range.end == self.numbers.edge && self.numbers.peer_window > 0 {
+            self.figures.window_full += 1;
+        }
+    }
+
+    fn sent_again(&mut self, segment: &Segment<'_>, range: &Range<i64>, why: Sending) -> bool {
+        let numbers = &mut self.numbers;
+        let mut expired = false;
+        match why {
+            Sending::Fast => {
+                self.figures.fast += 1;
+                if numbers.recover <= numbers.una {
+                    numbers.recover = numbers.max;
+                }
+            }
+            Sending::TailProbe => self.figures.tail_probes += 1,
+            _ => {
+                self.figures.timeout += 1;
+                let last_at = self.record(range.start).map(|record| record.last_at);
+                let numbers = &mut self.numbers;
+                expired = numbers.timeout_recover <= numbers.una || last_at.is_some_and(|at| at >= numbers.timeout_at);
+                if expired {
+                    self.figures.rtos += 1;
+                    numbers.timeout_recover = numbers.max;
+                    numbers.timeout_at = segment.at;
+                    numbers.recover = 0;
+                }
+            }
+        }
+        if range.end <= self.numbers.una {
+            self.figures.spurious += 1;
+        } else {
+            let value = segment.options.timestamps.map(|timestamps| timestamps.value);
+            self.resent.push_back(Resent { start: range.start, end: range.end, value, convicted: false });
+            if self.resent.len() > RESENT {
+                self.resent.pop_front();
+            }
+        }
+        expired
+    }
+
+    /// Notes when these octets were last sent; adds a record for what was not seen before.
+    fn write_down(&mut self, at: Instant, range: &Range<i64>) {
+        let first = self.outstanding.partition_point(|sent| sent.end <= range.start);
+        let mut found = false;
+        for sent in self.outstanding.iter_mut().skip(first).take_while(|sent| sent.start < range.end) {
+            (sent.last_at, sent.times) = (at, sent.times + 1);
+            found = true;
+        }
+        if !found && range.start >= self.numbers.una {
+            let (start, end) = (range.start, range.end);
+            // Perhaps sent before: no round-trip time is taken from it.
+            self.outstanding.insert(first, Sent { start, end, first_at: at, last_at: at, times: 2, sacked: false });
+        }
+        if range.end > self.numbers.max {
+            let (start, end) = (self.numbers.max, range.end);
+            self.outstanding.push_back(Sent { start, end, first_at: at, last_at: at, times: 1, sacked: false });
+        }
+    }
+
+    /// What kept this side from sending, until now.
+    fn attribute_wait(&mut self, now: Instant) {
+        let Some(before) = self.last_new_at.replace(now) else { return };
+        let waited = now.since(before);
+        let prompt = self.min_rtt.map_or(Duration::from_millis(1), |rtt| (rtt / 8).max(Duration::from_millis(1)));
+        let figures = &mut self.figures;
+        let slot = match () {
+            () if self.filled => &mut figures.window_limited,
+            () if now.since(self.numbers.acked_at) <= prompt || self.numbers.recover > self.numbers.una => {
+                &mut figures.cwnd_limited
+            }
+            () => &mut figures.application_limited,
+        };
+        *slot += waited;
+    }
+
+    /// The other side acknowledged everything before `ack`. Octets newly acknowledged.
+    pub fn acked(&mut self, at: Instant, ack: i64, echo: Option<u32>) -> i64 {
+        let advance = ack - self.numbers.una;
+        if advance <= 0 {
+            return 0;
+        }
+        let mut sample = None;
+        let mut ambiguous = false;
+        while let Some(sent) = self.outstanding.front_mut().filter(|sent| sent.start < ack) {
+            ambiguous |= sent.times > 1 || sent.sacked;
+            sample = Some(sent.first_at);
+            if sent.end > ack {
+                sent.start = ack;
+                break;
+            }
+            self.outstanding.pop_front();
+        }
+        if let Some(first_at) = sample.filter(|_| !ambiguous) {
+            self.measured(at.since(first_at));
+        }
+        if self.outstanding.is_empty() {
+            self.unseen = false;
+        }
+        self.judge_resent(ack, echo);
+        let text = advance - i64::from(self.numbers.una == 0 && self.syn.is_some()) - i64::from(self.fin == Some(ack));
+        self.figures.octets_acked += u64::try_from(text).unwrap_or(0);
+        if let Some(first) = self.first_text_at.filter(|_| text > 0) {
+            self.figures.busy = at.since(first);
+        }
+        let numbers = &mut self.numbers;
+        (numbers.una, numbers.duplicates, numbers.acked_at) = (ack, 0, at);
+        numbers.max = numbers.max.max(ack); // text that the capture missed
+        advance
+    }
+
+    fn measured(&mut self, sample: Duration) {
+        self.figures.rtt.add(sample);
+        self.rtt.on_sample(sample);
+        self.min_rtt = Some(self.min_rtt.map_or(sample, |least| least.min(sample)));
+    }
+
+    /// Eifel detection (RFC 3522): an ACK that echoes a time before the retransmission answers the original. What it
+    /// doesn't convict stays, as a D-SACK may still.
+    fn judge_resent(&mut self, ack: i64, echo: Option<u32>) {
+        let earlier = |value: u32| echo.is_some_and(|echo| echo.wrapping_sub(value).cast_signed() < 0);
+        let before = self.resent.len();
+        for resent in self.resent.iter_mut().filter(|resent| resent.end <= ack) {
+            resent.convicted = resent.value.take().is_some_and(earlier);
+        }
+        self.resent.retain(|resent| !resent.convicted);
+        self.needless(before - self.resent.len());
+    }
+
+    /// So many retransmissions proved needless: what they made of the sender's state is taken back (RFC 4015).
+    fn needless(&mut self, count: usize) {
+        if count > 0 {
+            self.figures.spurious += count as u64;
+            (self.numbers.timeout_recover, self.numbers.recover) = (0, 0);
+        }
+    }
+
+    /// A D-SACK says that these octets came twice (RFC 2883). True if they were sent again and that was needless.
+    pub fn came_twice(&mut self, octets: &Range<i64>) -> bool {
+        let overlaps = |resent: &Resent| resent.start < octets.end && octets.start < resent.end;
+        let Some(place) = self.resent.iter().position(overlaps) else { return false };
+        self.resent.remove(place);
+        self.needless(1);
+        true
+    }
+
+    /// SACK blocks of the other side, as offsets.
+    pub fn sacked(&mut self, octets: &Range<i64>) {
+        self.numbers.sacked_to = self.numbers.sacked_to.max(octets.end);
+        let first = self.outstanding.partition_point(|sent| sent.start < octets.start);
+        for sent in self.outstanding.iter_mut().skip(first).take_while(|sent| sent.end <= octets.end) {
+            sent.sacked = true;
+        }
+    }
+
+    /// This side offers `window`, at this time.
+    pub fn offer(&mut self, at: Instant, window: u64) {
+        self.figures.max_window = self.figures.max_window.max(window);
+        match (window, self.closed_since) {
+            (0, None) => {
+                self.figures.zero_windows += 1;
+                self.closed_since = Some(at);
+            }
+            (1.., Some(since)) => {
+                self.figures.zero_window_time += at.since(since);
+                self.closed_since = None;
+            }
+            _ => {}
+        }
+        self.offers = Some(window);
+    }
+
+    /// Nothing more will come: closes what is still open, and gives back memory.
+    pub fn finish(&mut self, at: Instant) {
+        if let Some(since) = self.closed_since.take() {
+            self.figures.zero_window_time += at.since(since);
+        }
+        self.outstanding = VecDeque::new();
+        self.resent = VecDeque::new();
+    }
+
+    /// Adds to the picture.
+    pub fn draw(&mut self, at: Instant, what: What) {
+        self.events.push(Event { at, what });
+    }
+}
+
+/// The offset modulo 2^32.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "that is what it is for")]
+const fn low_bits(offset: i64) -> u32 {
+    offset as u32
+}
