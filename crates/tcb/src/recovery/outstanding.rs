@@ -412,3 +412,6 @@ impl Run {
             && (next.size == self.size || next.len <= self.size && next.segments == 1)
     }
 }
+
+#[cfg(test)]
+mod tests;
