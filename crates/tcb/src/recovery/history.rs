@@ -11,11 +11,19 @@ pub(super) struct History {
     pub(super) reordering: Reordering,
     pub(super) tlp: Tlp,
     pub(super) undo: Undo,
+    /// More duplicates were reported than we ever sent: from then on they don't tell what was needless.
+    pub(super) network_duplicates: bool,
 }
 
 impl Default for History {
     fn default() -> Self {
-        Self { counts: Counts::NONE, reordering: Reordering::NONE, tlp: Tlp::NONE, undo: Undo::NONE }
+        Self {
+            counts: Counts::NONE,
+            reordering: Reordering::NONE,
+            tlp: Tlp::NONE,
+            undo: Undo::NONE,
+            network_duplicates: false,
+        }
     }
 }
 

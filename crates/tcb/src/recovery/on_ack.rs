@@ -6,7 +6,7 @@ use sockeye_wire::Instant;
 
 use super::outstanding::{Mark, Pieces, Run};
 use super::undo::{Cause, Reported};
-use super::{Arrival, Flight, Phase, Recovery, frto, prr, rack, scoreboard};
+use super::{Arrival, Echo, Flight, Phase, Recovery, frto, prr, rack, scoreboard};
 use crate::Rtt;
 use crate::congestion::delivery_rate::Newest;
 use crate::congestion::{AckSample, CongestionControl, LostSegment};
@@ -62,7 +62,7 @@ impl Recovery {
         let mut account = Account {
             una: flight.una,
             in_flight: flight.in_flight(arrival.mss),
-            app_limited: flight.una >= flight.filled_until,
+            app_limited: flight.phase == Phase::Open && flight.una >= flight.filled_until,
             advanced: false,
             rtt: None,
             newly_lost: 0,
@@ -104,7 +104,7 @@ impl Recovery {
                 delivered.acked_segments += run.segments;
                 delivered.ambiguous |= run.resent && run.mark != Mark::Sacked;
                 if run.mark != Mark::Sacked {
-                    self.take_delivery(flight, arrival, (start, &run), &mut delivered);
+                    self.take_delivery(flight, arrival, (start, &run), arrival.echo, &mut delivered);
                 }
             }
             flight.una = ack;
@@ -113,7 +113,8 @@ impl Recovery {
         for (left, right) in scoreboard::credible(una, super::seq_of(flight.nxt), arrival.blocks) {
             let (left, right) = (flight.una + u64::from(left), flight.una + u64::from(right));
             for (start, run) in flight.outstanding.sack(left, right) {
-                self.take_delivery(flight, arrival, (start, &run), &mut delivered);
+                // The echo is of what came last in order (RFC 7323 section 4.3): of this it tells nothing.
+                self.take_delivery(flight, arrival, (start, &run), None, &mut delivered);
             }
         }
         delivered
@@ -124,6 +125,7 @@ impl Recovery {
         flight: &mut Flight,
         arrival: &Arrival<'_>,
         (start, run): (u64, &Run),
+        echo: Option<Echo>,
         delivered: &mut Delivered,
     ) {
         let end = start + u64::from(run.len);
@@ -136,7 +138,7 @@ impl Recovery {
         let mut reordering = self.history.as_ref().map_or(rack::Reordering::NONE, |history| history.reordering);
         let was = reordering;
         let min_rtt = self.min_rtt.get();
-        flight.rack.on_delivered((start, run), arrival.arrived_at, arrival.echo, min_rtt, &mut reordering);
+        flight.rack.on_delivered((start, run), arrival.arrived_at, echo, min_rtt, &mut reordering);
         if reordering != was {
             self.history().reordering = reordering;
         }

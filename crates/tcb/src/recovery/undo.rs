@@ -119,12 +119,10 @@ impl Recovery {
             return Reported::default();
         };
         let segments = block.right.since(block.left).div_ceil(arrival.mss.max(1));
-        let Some(history) = &mut self.history else {
-            return Reported::default(); // nothing was ever sent again
-        };
+        let history = self.history.get_or_insert_default();
         history.counts.duplicates += u64::from(segments);
         if history.counts.duplicates > history.counts.retransmissions {
-            history.undo.cannot_be_told_by_duplicates();
+            history.network_duplicates = true;
             return Reported::default();
         }
         let probe = history.tlp.is_reported_by(block.right);
@@ -156,7 +154,7 @@ impl Recovery {
             return;
         }
         history.reordering.widen();
-        if let Some(cause) = history.undo.by_duplicates() {
+        if let Some(cause) = history.undo.by_duplicates().filter(|_| !history.network_duplicates) {
             history.note_undone(cause);
             congestion.undo(arrival.now);
         }
@@ -194,7 +192,8 @@ impl Recovery {
         } else {
             None
         };
-        let by_duplicates = if reported.segments > 0 { history.undo.by_duplicates() } else { None };
+        let believed = reported.segments > 0 && !history.network_duplicates;
+        let by_duplicates = if believed { history.undo.by_duplicates() } else { None };
         by_timestamp.or(by_duplicates).or(late_timeout.then_some(Cause::Timeout))
     }
 

@@ -3,11 +3,17 @@
 mod close;
 mod congestion;
 mod ecn;
+mod frto;
 mod hostile;
+mod hostile_sack;
 mod open;
 mod outside;
 mod pair;
+mod rack;
 mod recovery;
 mod timers;
+mod tlp;
 mod transfer;
+mod undo;
+mod unpaced;
 mod windows;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use sockeye_tcb::{CallError, Config, Event, Segment, State, Stop, Tcb, Transmit};
+use sockeye_tcb::{CallError, Config, Event, Segment, State, Stop, Tcb, TcpInfo, Transmit};
 use sockeye_wire::ip::Ecn;
 use sockeye_wire::tcp::Flags;
 use sockeye_wire::{Instant, SeqNumber};
@@ -293,6 +293,28 @@ impl Pair {
             }
         }
         true
+    }
+
+    /// Loses the segments of `a` with text whose numbers, from 0 on, are in `which`; each transmission counts.
+    pub fn lose(&mut self, which: &'static [usize]) {
+        let mut count = 0;
+        self.filter = Box::new(move |sent| {
+            if sent.from == Side::B || sent.segment.payload.is_empty() {
+                return Fate::Arrives;
+            }
+            count += 1;
+            if which.contains(&(count - 1)) { Fate::Lost } else { Fate::Arrives }
+        });
+    }
+
+    /// What `a` tells about itself.
+    pub fn info(&self) -> TcpInfo {
+        self.a.tcb.info()
+    }
+
+    /// How often `side` has sent the segment that begins at `seq`, since the log was cleared.
+    pub fn times_sent(&self, side: Side, seq: SeqNumber) -> usize {
+        self.sent_by(side).iter().filter(|segment| segment.seq == seq && !segment.payload.is_empty()).count()
     }
 
     /// Segments that `side` has sent since the log was cleared.

@@ -4,21 +4,10 @@ use std::time::Duration;
 
 use sockeye_tcb::congestion::Algorithm;
 use sockeye_tcb::{ClosedBecause, Config, Event, SoftError, State};
-use sockeye_wire::tcp::Flags;
+use sockeye_wire::tcp::{Flags, SackBlock};
 
-use crate::pair::{Fate, Pair, Side, config, text};
-
-/// Loses the segments of `a` with text whose numbers, from 0 on, are in `which`; each transmission counts.
-fn lose(pair: &mut Pair, which: &'static [usize]) {
-    let mut count = 0;
-    pair.filter = Box::new(move |sent| {
-        if sent.from == Side::B || sent.segment.payload.is_empty() {
-            return Fate::Arrives;
-        }
-        count += 1;
-        if which.contains(&(count - 1)) { Fate::Lost } else { Fate::Arrives }
-    });
-}
+use crate::pair::{Fate, Pair, Random, Side, config, text};
+use crate::unpaced;
 
 //= rfc5681#3.2-3
 //= rfc5681#3.2-7
@@ -29,7 +18,7 @@ fn lose(pair: &mut Pair, which: &'static [usize]) {
 #[test]
 fn one_lost_segment_is_sent_again_after_three_duplicate_acks() {
     let mut pair = Pair::established();
-    lose(&mut pair, &[2]);
+    pair.lose(&[2]);
     pair.send(Side::A, text(50_000));
     assert!(pair.run_until(Duration::from_millis(250), |pair| pair.b.received.len() == 50_000));
     let info = pair.a.tcb.info();
@@ -47,7 +36,7 @@ fn one_lost_segment_is_sent_again_after_three_duplicate_acks() {
 #[test]
 fn three_losses_in_one_window_take_one_recovery_and_no_timeout() {
     let mut pair = Pair::established();
-    lose(&mut pair, &[31, 34, 37]);
+    pair.lose(&[31, 34, 37]);
     pair.send(Side::A, text(130_000));
     pair.run_for(Duration::from_secs(2));
     assert_eq!(pair.b.received.len(), 130_000);
@@ -67,7 +56,7 @@ fn the_first_two_duplicate_acks_let_one_new_segment_out_each() {
     pair.run_for(Duration::from_millis(100));
     pair.log.clear();
     // Nine full segments are in flight after the one that is lost: the window is full.
-    lose(&mut pair, &[0]);
+    pair.lose(&[0]);
     pair.send(Side::A, text(100_000));
     let cwnd = pair.a.tcb.info().cwnd;
     let before = pair.sent_by(Side::A).len();
@@ -127,9 +116,9 @@ fn the_timer_stops_when_everything_is_acknowledged() {
 //= rfc5681#4.3-3
 #[test]
 fn after_a_timeout_everything_is_sent_again_in_slow_start() {
-    let mut pair = Pair::opening(Config { congestion: Algorithm::NEWRENO, ..config() }, config());
+    let mut pair = Pair::opening(Config { congestion: Algorithm::NEWRENO, sack: false, ..config() }, config());
     pair.run_for(Duration::from_millis(100));
-    lose(&mut pair, &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+    pair.lose(&[0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
     pair.send(Side::A, text(9_880));
     pair.run_for(Duration::from_secs(3));
     assert_eq!(pair.b.received.len(), 9_880);
@@ -164,7 +153,7 @@ fn a_delayed_repair_is_not_taken_for_a_long_path() {
         let mut pair = Pair::established_with(with.clone(), with);
         pair.send(Side::A, text(10_000));
         pair.run_for(Duration::from_secs(1));
-        lose(&mut pair, &[0, 1]);
+        pair.lose(&[0, 1]);
         pair.send(Side::A, text(1000));
         pair.run_for(Duration::from_secs(5));
         assert!(pair.a.tcb.info().srtt.unwrap() < Duration::from_millis(30), "{:?}", pair.a.tcb.info());
@@ -281,7 +270,7 @@ fn each_segment_beyond_a_hole_gets_its_ack_with_sack_and_the_hole_filled_one_ack
 #[test]
 fn without_sack_permitted_no_sack_is_sent() {
     let mut pair = Pair::established_with(Config { sack: false, ..config() }, config());
-    lose(&mut pair, &[0]);
+    pair.lose(&[0]);
     pair.send(Side::A, text(50_000));
     pair.run_for(Duration::from_secs(2));
     assert!(pair.log.iter().all(|sent| sent.segment.options.sack.is_empty() && !sent.segment.options.sack_permitted));
@@ -322,4 +311,213 @@ fn a_segment_refused_by_the_path_is_sent_again_smaller_and_nobody_is_blamed() {
     pair.run_for(Duration::from_secs(2));
     assert_eq!(pair.b.received.len(), 9_000);
     assert_eq!(pair.a.tcb.info().timeouts, 0);
+}
+
+/// A loss in each of the four combinations of options, in the middle and at the end of a window.
+//= rfc8985#9.3-1
+//= rfc8985#9.3-2
+//= rfc6675#5-1
+//= rfc6675#5-2
+//= rfc6675#5-7
+//= rfc6675#5-8
+//= rfc6675#5-9
+//= rfc6675#5-11
+//= rfc6675#5-12
+//= rfc6675#5-13
+//= rfc6675#5-19
+#[test]
+fn with_and_without_timestamps_and_sack_a_loss_is_repaired_without_a_timeout() {
+    for (timestamps, sack) in [(true, true), (true, false), (false, true), (false, false)] {
+        let mut pair = Pair::established_with(Config { timestamps, sack, ..config() }, config());
+        pair.lose(&[12, 40]);
+        pair.send(Side::A, text(150_000));
+        assert!(pair.run_until(Duration::from_secs(2), |pair| pair.b.received.len() == 150_000));
+        let info = pair.info();
+        assert_eq!((info.timeouts, info.retransmissions, info.lost), (0, 2, 0), "{timestamps} {sack}: {info:?}");
+    }
+}
+
+/// Proportional rate reduction: neither silence nor a burst, and half the flight at the end.
+//= rfc6937#3-1
+//= rfc6937#3-3
+//= rfc6937#3-8
+//= rfc6937#3.1-1
+//= rfc6937#4-1
+//= rfc5681#4.3-1
+//= rfc5681#4.3-2
+//= rfc6675#5-14
+//= rfc6675#5-15
+//= rfc6675#5-18
+#[test]
+fn in_a_recovery_one_segment_leaves_for_every_two_that_arrived() {
+    let mut pair = Pair::established_with(unpaced::config(), Config { delayed_ack: Duration::ZERO, ..config() });
+    let mut wire_free = pair.now;
+    // One segment in a millisecond, so that ACKs come one by one.
+    let mut count = 0;
+    pair.filter = Box::new(move |sent| {
+        if sent.from == Side::B {
+            return Fate::Arrives;
+        }
+        count += 1;
+        wire_free = wire_free.max(sent.at) + Duration::from_millis(1);
+        if count == 40 { Fate::Lost } else { Fate::Late(wire_free.since(sent.at)) }
+    });
+    pair.send(Side::A, text(240_000));
+    assert!(pair.run_until(Duration::from_secs(2), |pair| pair.info().fast_recoveries == 1));
+    let flight = pair.info().in_flight;
+    let (ssthresh, start) = (pair.info().ssthresh, pair.log.len());
+    assert!(pair.run_until(Duration::from_secs(2), |pair| pair.info().sacked == 0));
+    let at: Vec<_> = pair.log[start..].iter().filter(|sent| sent.from == Side::A).map(|sent| sent.at).collect();
+    let burst = at.iter().map(|one| at.iter().filter(|other| *other == one).count()).max().unwrap();
+    assert!(burst <= 2, "{burst} segments at one instant");
+    let sent = u32::try_from(at.len()).unwrap() * 988;
+    assert!(sent > ssthresh / 2 && sent <= ssthresh + 2 * 988, "{sent} of {flight}, ssthresh {ssthresh}");
+    let info = pair.info();
+    assert!(info.in_flight <= ssthresh + 988 && info.in_flight + 3 * 988 >= ssthresh, "{info:?}");
+}
+
+//= rfc6675#5-6
+//= rfc5681#3.2-6
+//= rfc3042#2-3
+#[test]
+fn with_sack_a_duplicate_ack_lets_something_out_only_if_it_tells_of_something() {
+    let mut pair = Pair::established();
+    pair.filter = Box::new(|_| Fate::Lost);
+    pair.send(Side::A, text(100_000));
+    let sent = pair.sent_by(Side::A);
+    let mut duplicate = crate::open::segment(sent[0].ack, sent[0].seq, Flags::ACK);
+    duplicate.window = u16::try_from(pair.info().snd_wnd >> 3).unwrap();
+    for _ in 0..10 {
+        pair.inject(Side::A, duplicate.clone()).unwrap();
+    }
+    assert_eq!((pair.sent_by(Side::A).len(), pair.info().retransmissions), (sent.len(), 0));
+    duplicate.options.sack.push(SackBlock { left: sent[1].seq, right: sent[1].end() });
+    pair.inject(Side::A, duplicate.clone()).unwrap();
+    pair.inject(Side::A, duplicate).unwrap();
+    assert_eq!(pair.sent_by(Side::A).len(), sent.len() + 1, "one, for the one that arrived");
+}
+
+//= rfc6675#5.1-2
+//= rfc6675#5.1-3
+//= rfc6675#5.1-5
+//= rfc6675#5.1-6
+//= rfc8985#6.3-1
+#[test]
+fn after_a_timeout_what_is_selectively_acknowledged_is_not_sent_again() {
+    let mut pair = Pair::established_with(unpaced::config(), config());
+    // All but one segment of three is lost, retransmissions and probes too, until the timer has expired.
+    let start = pair.now;
+    let mut count = 0;
+    pair.filter = Box::new(move |sent| {
+        count += u32::from(sent.from == Side::A);
+        let lost = sent.from == Side::A && count % 3 != 0 && sent.at.since(start) < Duration::from_millis(230);
+        if lost { Fate::Lost } else { Fate::Arrives }
+    });
+    pair.send(Side::A, text(10 * 988));
+    let sent = pair.sent_by(Side::A);
+    pair.run_for(Duration::from_secs(3));
+    assert_eq!(pair.b.received.len(), 10 * 988);
+    for arrived in [2, 5, 8] {
+        assert_eq!(pair.times_sent(Side::A, sent[arrived].seq), 1, "segment {arrived} arrived at once");
+    }
+}
+
+//= rfc6675#5.1-4
+//= rfc6582#4-1
+#[test]
+fn duplicate_acks_after_a_timeout_begin_no_fast_recovery() {
+    for sack in [true, false] {
+        let mut pair = Pair::established_with(Config { sack, ..unpaced::config() }, config());
+        let end = pair.now + Duration::from_millis(400);
+        pair.filter = Box::new(move |sent| Fate::Late(end.since(sent.at)));
+        pair.send(Side::A, text(10 * 988));
+        pair.run_for(Duration::from_secs(3));
+        assert_eq!((pair.info().fast_recoveries, pair.info().send_queued), (0, 0), "{:?}", pair.info());
+    }
+}
+
+/// The square-root law: `1.22 * MSS / (RTT * sqrt(p))` for Reno (Mathis and others, 1997).
+#[test]
+fn at_one_percent_loss_reno_reaches_what_the_model_allows() {
+    let with = Config { congestion: Algorithm::NEWRENO, send_buffer: 1 << 20, ..config() };
+    let mut pair = Pair::established_with(with, Config { receive_buffer: 1 << 20, ..config() });
+    pair.delay = Duration::from_millis(25);
+    let mut random = Random(5);
+    pair.filter =
+        Box::new(move |sent| if sent.from == Side::A && random.chance(10) { Fate::Lost } else { Fate::Arrives });
+    let (start, segments) = (pair.now, 20_000);
+    pair.send(Side::A, text(segments * 988));
+    assert!(pair.run_until(Duration::from_secs(600), |pair| pair.info().send_queued == 0));
+    let round_trips = pair.now.since(start).as_secs_f64() / 0.05;
+    let segments_a_round_trip = f64::from(u32::try_from(segments).unwrap()) / round_trips;
+    let model = 1.22 / 0.01_f64.sqrt();
+    assert!(segments_a_round_trip > 0.85 * model, "{segments_a_round_trip} of {model}: {:?}", pair.info());
+    assert_eq!(pair.info().timeouts, 0, "{:?}", pair.info());
+}
+
+//= rfc7765#4-1
+//= rfc7765#4-2
+//= rfc7765#4-3
+//= rfc7765#4-5
+//= rfc7765#4-6
+//= rfc7765#4-7
+#[test]
+fn a_lost_tail_of_a_plain_peer_needs_one_timeout_and_no_round_trip_more() {
+    for few in [true, false] {
+        let mut pair = Pair::established_with(Config { sack: false, ..unpaced::config() }, config());
+        pair.delay = Duration::from_millis(50);
+        pair.send(Side::A, text(988));
+        pair.run_for(Duration::from_millis(500));
+        pair.log.clear();
+        let segments = if few { 3 } else { 10 };
+        pair.lose(if few { &[2] } else { &[6, 7, 8, 9] });
+        let (start, rto) = (pair.now, pair.info().rto);
+        pair.send(Side::A, text(segments * 988));
+        assert!(pair.run_until(Duration::from_secs(5), |pair| pair.info().timeouts == 1));
+        let took = pair.now.since(start);
+        assert_eq!(took < rto + Duration::from_millis(90), few, "{took:?}, rto {rto:?}");
+    }
+}
+
+//= rfc7765#4-4
+#[test]
+fn the_timer_never_counts_from_so_long_ago_that_it_is_due() {
+    let mut pair = Pair::established_with(Config { sack: false, ..unpaced::config() }, config());
+    pair.delay = Duration::from_millis(400);
+    pair.send(Side::A, text(2 * 988));
+    pair.run_for(Duration::from_millis(100));
+    let info = pair.info();
+    assert!(info.timeouts == 0 && info.rto < Duration::from_millis(800));
+    pair.run_for(Duration::from_secs(5));
+    assert_eq!(pair.info().send_queued, 0);
+}
+
+#[test]
+fn a_thin_stream_asked_not_to_back_off_does_not_for_six_timeouts() {
+    for thin in [true, false] {
+        let with = Config { thin_linear_timeouts: thin, sack: false, ..unpaced::config() };
+        let mut pair = Pair::established_with(with, config());
+        pair.lose(&[20]); // so that it isn't in its first slow start
+        pair.send(Side::A, text(60 * 988));
+        pair.run_for(Duration::from_millis(300));
+        pair.log.clear();
+        pair.filter = Box::new(|_| Fate::Lost);
+        pair.send(Side::A, text(500));
+        pair.run_for(Duration::from_secs(60));
+        let times: Vec<u64> = pair.log.iter().map(|sent| sent.at.as_millis()).collect();
+        let gaps: Vec<u64> = times.windows(2).map(|two| two[1] - two[0]).collect();
+        assert_eq!(gaps[..6].iter().all(|gap| *gap == gaps[0]), thin, "{gaps:?}");
+        assert!(gaps[7] >= 2 * gaps[6], "{gaps:?}");
+    }
+}
+
+/// FIELD D35: an ACK of the handshake that comes late, or not at all, makes nobody send data again.
+#[test]
+fn a_client_whose_peer_keeps_no_state_sends_nothing_again() {
+    let mut pair = Pair::opening(config(), config());
+    pair.delay = Duration::from_millis(40);
+    pair.run_until(Duration::from_secs(1), |pair| pair.a.tcb.state() == State::Established);
+    pair.send(Side::A, text(30_000));
+    pair.run_for(Duration::from_secs(2));
+    assert_eq!((pair.info().retransmissions, pair.b.received.len()), (0, 30_000));
 }
