@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sockeye_tcb::{Config, Segment, State, Tcb};
+use sockeye_tcb::{Config, EcnPolicy, Segment, State, Tcb};
 
 use crate::pair::{Fate, ISS_A, ISS_B, Pair, Side, text};
 use crate::unpaced::config;
@@ -192,7 +192,7 @@ fn a_network_that_duplicates_gives_nothing_back() {
 #[test]
 fn nothing_is_given_back_on_the_word_of_an_ack_that_tells_of_congestion() {
     for ece in [false, true] {
-        let mut pair = warm(config());
+        let mut pair = warm(Config { ecn: EcnPolicy::Request, ..config() });
         pair.filter = Box::new(|_| Fate::Lost);
         pair.send(Side::A, text(10 * 988));
         assert!(pair.run_until(Duration::from_secs(5), |pair| pair.a.tcb.info().timeouts == 1));
