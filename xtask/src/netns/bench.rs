@@ -12,7 +12,7 @@ use sockeye_device::netns::{Namespace, Settings, enter_user_namespace};
 use sockeye_device::pcapng::Recorder;
 use sockeye_device::{Clock, Device, Tap, TapConfig, Tun, TunConfig};
 
-use crate::shell::{Outcome, root};
+use crate::shell::Outcome;
 
 /// The kernel's addresses on the TUN device, and ours.
 pub const KERNEL_V4: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 9, 0, 1));
@@ -86,9 +86,9 @@ impl Bench {
         Ok(host)
     }
 
-    /// The `sockeye` command.
-    pub fn sockeye() -> Command {
-        Command::new(root().join("target/release/sockeye"))
+    /// The `sockeye` command: cargo has put it beside this program.
+    pub fn sockeye() -> Outcome<Command> {
+        Ok(Command::new(std::env::current_exe()?.with_file_name("sockeye")))
     }
 }
 

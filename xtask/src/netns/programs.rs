@@ -83,7 +83,7 @@ fn curl(directory: &std::path::Path) -> Outcome {
         fs::write(site.join(format!("{number}.bin")), &all[number * 1000..number * 1000 + number * 997])?;
     }
     fs::write(site.join("large.bin"), &all)?;
-    let mut server = Bench::sockeye();
+    let mut server = Bench::sockeye()?;
     server.args(["serve", "http"]).arg(&site).args(["--port", "80", "--dev", "sockeye0", "--addr", "10.9.0.2/24"]);
     let _server = Ended(server.stdin(Stdio::null()).spawn()?);
     let base = "http://10.9.0.2";
