@@ -27,6 +27,7 @@ impl Stack {
                 Ok(())
             }
             IcmpMessage::Error(error, quoted) => self.on_icmp_error(now, datagram, error, quoted),
+            //= rfc1122#3.2.2-1
             //= rfc9293#MUST-55
             //= rfc6633#3-1
             _ => Err(Drop::IgnoredIcmp.into()),
@@ -34,6 +35,7 @@ impl Stack {
     }
 
     //= rfc1122#3.2.2.6-1
+    //= rfc1122#3.2.2.6-4
     fn echo(&mut self, datagram: &Datagram, request: &Echo<'_>) {
         let (source, destination) = (datagram.destination, datagram.source);
         let mut message = vec![0; icmp::HEADER_LEN + request.data.len()];
@@ -87,6 +89,9 @@ impl Stack {
         Err(Drop::UnknownProtocol.into())
     }
 
+    //= rfc1122#3.2.2-5
+    //= rfc1122#3.3.8-1
+    //= rfc1122#3.4-3
     /// Tells the sender that its packet can't be delivered. The datagram was for us alone and whole, or it wouldn't have
     /// come so far; errors are never answered, since they are ICMP.
     fn refuse(&mut self, datagram: &Datagram, error: IcmpError) {
@@ -107,6 +112,10 @@ enum Verdict {
     TooBig(u32),
 }
 
+//= rfc1122#3.2.2.1-2
+//= rfc1122#3.2.2.1-4
+//= rfc1122#3.2.2.4-1
+//= rfc1122#3.2.2.5-2
 fn verdict(error: IcmpError) -> Verdict {
     Verdict::Unreachable(match error {
         IcmpError::PacketTooBig(mtu) => return Verdict::TooBig(mtu),

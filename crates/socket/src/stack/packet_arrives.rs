@@ -43,7 +43,9 @@ impl Stack {
         }
     }
 
-    /// The IP header; fragments wait for each other here.
+    /// The IP header; fragments wait for each other here. The hop limit isn't looked at: it is the routers' business.
+    //= rfc1122#3.2.1.7-2
+    //= rfc1122#3.3.2-1
     fn check_ip(&mut self, now: Instant, packet: Packet) -> Result<Option<Datagram>, Reason> {
         let Packet { bytes, arrived_at, checksum_verified, segment_size } = packet;
         let view = IpView::parse(&bytes)?;
@@ -82,6 +84,7 @@ impl Stack {
         }))
     }
 
+    //= rfc1122#3.2.1.3-4
     //= rfc9293#MUST-57
     //= rfc9293#MUST-63
     fn check_addresses(&self, source: IpAddr, destination: IpAddr) -> Result<(), Drop> {

@@ -1,11 +1,15 @@
 //! Which packets are for us at all (RFC 9293 section 3.9.2.3, RFC 1122 section 3.2).
 
+use sockeye_wire::icmp::{self, IcmpError, IcmpMessage};
 use sockeye_wire::ip::{IpView, protocol};
 use sockeye_wire::tcp::{Flags, Options};
 
 use crate::net::{A4, A6, B4, B6, Net, describe, ip, packet, socket, tcp};
 
 //= rfc9293#MUST-57
+//= rfc1122#3.2.1.3-6
+//= rfc1122#3.2.2.9-1
+//= rfc1122#3.3.6-1
 #[test]
 fn a_syn_to_many_is_ignored_silently() {
     let mut net = Net::new();
@@ -39,11 +43,44 @@ fn a_syn_from_an_address_that_no_host_has_is_ignored() {
     assert_eq!(net.b.stack.usage().half_open, 0);
 }
 
+//= rfc1122#3.2.1.3-4
 #[test]
 fn what_is_for_others_is_dropped_and_counted() {
     let mut net = Net::new();
     assert!(net.inject(tcp(socket(A4, 5), socket("10.0.0.9", 80), 1, 0, Flags::SYN, Options::NONE)).is_empty());
     assert_eq!(net.b.stack.counters().ended("not_ours"), 1);
+}
+
+//= rfc1122#3.2.1.7-2
+#[test]
+fn a_packet_that_used_up_its_hops_on_the_way_to_us_is_taken() {
+    for ttl in [0, 1] {
+        let mut net = Net::new();
+        net.listen(80);
+        let mut syn = tcp(socket(A4, 5), socket(B4, 80), 1, 0, Flags::SYN, Options::NONE);
+        syn[8] = ttl;
+        syn[10..12].fill(0);
+        let sum = sockeye_wire::checksum::checksum(&syn[..20]);
+        syn[10..12].copy_from_slice(&sum.to_be_bytes());
+        assert_eq!(describe(&net.inject(syn)[0]).2, Flags::SYN_ACK, "TTL {ttl}");
+    }
+}
+
+//= rfc1122#3.2.2-5
+//= rfc1122#3.3.8-1
+//= rfc1122#3.4-3
+#[test]
+fn what_nobody_takes_is_refused_unless_that_is_forbidden() {
+    let mut net = Net::new();
+    let datagram = [0, 5, 0, 9, 0, 8, 0, 0];
+    let refusal = net.inject(packet(ip(A4), ip(B4), protocol::UDP, &datagram));
+    let refusal = IpView::parse(&refusal[0]).unwrap();
+    let error = icmp::parse(refusal.payload(), ip(B4), ip(A4)).unwrap();
+    assert!(matches!(error, IcmpMessage::Error(IcmpError::PortUnreachable, quoted) if quoted[20..] == datagram));
+    // Neither what was for many, nor an error, nor what comes from no single host.
+    assert!(net.inject(packet(ip(A4), ip("10.0.0.255"), protocol::UDP, &datagram)).is_empty());
+    assert!(net.inject(packet(ip("224.0.0.1"), ip(B4), protocol::UDP, &datagram)).is_empty());
+    assert!(net.inject(packet(ip(A4), ip(B4), protocol::ICMP, refusal.payload())).is_empty());
 }
 
 /// FIELD D29: a damaged segment.
@@ -77,6 +114,7 @@ fn ip_options_that_nobody_understands_are_ignored() {
     assert_eq!(describe(&answers[0]).2, Flags::SYN_ACK);
 }
 
+//= rfc1122#3.3.2-1
 #[test]
 fn a_segment_in_fragments_is_put_together() {
     let mut net = Net::new();

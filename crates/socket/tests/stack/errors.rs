@@ -38,6 +38,39 @@ fn an_error_reaches_the_connection_that_it_quotes_and_a_forged_one_none() {
     assert_eq!(net.a.stack.state(client), Some(State::SynSent));
 }
 
+//= rfc1122#3.2.2.1-2
+//= rfc1122#3.2.2.4-1
+//= rfc1122#3.2.2.5-2
+#[test]
+fn what_routers_and_hosts_complain_of_is_told() {
+    for (complaint, told) in [
+        (IcmpError::NetworkUnreachable, Unreachable::Network),
+        (IcmpError::HopLimitExceeded, Unreachable::TimeExceeded),
+        (IcmpError::ReassemblyTimeExceeded, Unreachable::TimeExceeded),
+        (IcmpError::ParameterProblem(9), Unreachable::ParameterProblem),
+    ] {
+        let mut net = Net::new();
+        let client = net.a.stack.connect(net.now, socket(B4, 80), &ConnectOptions::default()).unwrap();
+        net.settle();
+        let syn = net.a.sent[0].to_vec();
+        arrives(&mut net, error(complaint, &syn));
+        assert_eq!(net.a.events, [StackEvent::Connection(client, Event::SoftError(SoftError::Unreachable(told)))]);
+        assert_eq!(net.a.stack.state(client), Some(State::SynSent));
+    }
+}
+
+//= rfc1122#3.2.2.1-4
+#[test]
+fn a_port_unreachable_refuses_a_connection_as_a_reset_does() {
+    let mut net = Net::new();
+    let client = net.a.stack.connect(net.now, socket(B4, 80), &ConnectOptions::default()).unwrap();
+    net.settle();
+    let syn = net.a.sent[0].to_vec();
+    arrives(&mut net, error(IcmpError::PortUnreachable, &syn));
+    let is_over = |event: &StackEvent| matches!(event, StackEvent::Connection(id, Event::Closed(_)) if *id == client);
+    assert!(net.a.events.iter().any(is_over), "{:?}", net.a.events);
+}
+
 //= rfc9293#MUST-55
 //= rfc6633#3-1
 #[test]

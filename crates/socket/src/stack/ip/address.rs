@@ -36,6 +36,9 @@ impl Addresses {
         near.or_else(any).map(|ours| ours.address())
     }
 
+    //= rfc1122#3.2.1.3-6
+    //= rfc1122#3.2.2.9-1
+    //= rfc1122#3.3.6-1
     /// True for an address of many hosts: multicast, or the broadcast address of everybody or of one of our networks.
     pub(in crate::stack) fn is_of_many(&self, address: IpAddr) -> bool {
         match address {

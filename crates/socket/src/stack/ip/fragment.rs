@@ -103,6 +103,7 @@ impl Reassembler {
         self.order.front().map(|&(at, _)| at)
     }
 
+    //= rfc1122#3.3.2-4
     /// Gives up a datagram whose time is over; true if it was still waited for.
     pub(crate) fn expire(&mut self, now: Instant) -> Option<bool> {
         let &(at, key) = self.order.front()?;
@@ -228,6 +229,7 @@ mod tests {
         assert_eq!(reassembler.held(), 0);
     }
 
+    //= rfc1122#3.3.2-4
     #[test]
     fn memory_and_time_are_bounded() {
         let mut reassembler = reassembler();
