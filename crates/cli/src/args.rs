@@ -4,7 +4,7 @@ use clap::builder::Styles;
 use clap::builder::styling::AnsiColor;
 use clap::{Parser, Subcommand};
 
-use crate::commands::{analyze, complete, connect, demo, dump, listen, manual, serve};
+use crate::commands::{analyze, complete, connect, demo, dump, listen, manual, script, serve};
 use crate::failure::EXIT_CODES;
 
 const STYLES: Styles = Styles::styled()
@@ -52,6 +52,8 @@ pub enum Command {
     Dump(dump::DumpArgs),
     /// Tell what a capture shows of the TCPs in it: figures, graphs, and the problems of RFC 2525
     Analyze(analyze::AnalyzeArgs),
+    /// Run scripts in packetdrill's language on our stack, in virtual time
+    Script(script::ScriptArgs),
     /// Print a completion script for a shell
     Completions(complete::CompletionsArgs),
     /// Print the manual page

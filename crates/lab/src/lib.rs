@@ -4,9 +4,13 @@
 //! - [`describe`]: packets as lines of text.
 //! - [`analyze`]: what a capture tells of the TCPs in it, and the problems of RFC 2525 by name.
 //! - [`plot`]: time-sequence graphs in the style of tcptrace, and stacked panels over time, as SVG.
+//! - [`script`]: an interpreter for packetdrill's script language, on a stack in virtual time.
+//! - [`sockets`]: the socket calls of Linux on such a stack.
 #![forbid(unsafe_code)]
 
 pub mod analyze;
 pub mod capture;
 pub mod describe;
 pub mod plot;
+pub mod script;
+pub mod sockets;

@@ -7,6 +7,7 @@ pub mod demo;
 pub mod dump;
 pub mod listen;
 pub mod manual;
+pub mod script;
 pub mod serve;
 
 mod relay;
@@ -22,6 +23,7 @@ pub fn run(command: Command) -> Result<(), Failure> {
     match command {
         Command::Demo(args) => demo::run(&args),
         Command::Dump(args) => dump::run(&args),
+        Command::Script(args) => script::run(&args),
         Command::Serve(args) => serve::run(&args),
         Command::Connect(args) => connect::run(&args),
         Command::Listen(args) => listen::run(&args),

@@ -65,6 +65,11 @@ impl Stack {
         }
     }
 
+    /// True if [`Self::accept`] has a connection for `listener`.
+    pub fn has_incoming(&self, listener: ListenerId) -> bool {
+        self.listeners.slab.get(listener.0).is_some_and(|listener| !listener.ready.is_empty())
+    }
+
     /// Listens no more. Connections that nobody has accepted are reset.
     pub fn close_listener(&mut self, now: Instant, listener: ListenerId) {
         let Some(listener) = self.listeners.remove(listener.0) else {
@@ -139,6 +144,14 @@ impl Stack {
     /// Those of [`Tcb::send`]; [`CallError::NotConnected`] if the connection is gone.
     pub fn send(&mut self, now: Instant, id: ConnectionId, chunk: &mut Bytes) -> Result<usize, CallError> {
         self.call(id, |connection| connection.tcb.send(now, chunk))
+    }
+
+    /// As [`Self::send`], and the text is urgent up to its end.
+    ///
+    /// # Errors
+    /// Those of [`Self::send`].
+    pub fn send_urgent(&mut self, now: Instant, id: ConnectionId, chunk: &mut Bytes) -> Result<usize, CallError> {
+        self.call(id, |connection| connection.tcb.send_urgent(now, chunk))
     }
 
     /// The next octets in order, at most `max`.
@@ -233,6 +246,11 @@ impl Stack {
     /// Octets that wait to be read; 0 if the connection is gone.
     pub fn recv_queued(&self, id: ConnectionId) -> usize {
         self.get(id).map_or(0, |connection| connection.tcb.recv_queued())
+    }
+
+    /// Octets to read until the end of urgent text; `None` if none is pending, or if the connection is gone.
+    pub fn urgent_left(&self, id: ConnectionId) -> Option<u32> {
+        self.get(id).and_then(|connection| connection.tcb.urgent_left())
     }
 
     /// The state; `None` if the connection is gone.

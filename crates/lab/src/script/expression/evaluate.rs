@@ -1,0 +1,258 @@
+//! Statements to what comes of them.
+
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::parse::{Node, Statement};
+use super::{Problem, Value};
+use crate::script::symbols;
+use crate::sockets::LinuxTcpInfo;
+
+/// What names stand for.
+struct Scope<'a> {
+    variables: &'a BTreeMap<String, Value>,
+    info: &'a LinuxTcpInfo,
+}
+
+type Evaluated = Result<Value, String>;
+
+/// Runs one statement.
+pub(super) fn statement(
+    statement: &Statement,
+    variables: &mut BTreeMap<String, Value>,
+    info: &LinuxTcpInfo,
+) -> Result<(), Problem> {
+    let scope = Scope { variables, info };
+    match statement {
+        Statement::Nothing => {}
+        Statement::Assign(name, node) => {
+            let value = scope.value(node).map_err(Problem::Beyond)?;
+            variables.insert(name.clone(), value);
+        }
+        Statement::Assert(condition, written, message) => {
+            if !scope.value(condition).map_err(Problem::Beyond)?.holds() {
+                let message = message.as_ref().and_then(|node| scope.value(node).ok());
+                let message = message.map_or_else(String::new, |message| format!(", {message}"));
+                return Err(Problem::Failed {
+                    assertion: format!("{written}{message}"),
+                    values: scope.names_in(condition),
+                });
+            }
+        }
+    }
+    Ok(())
+}
+
+impl Value {
+    fn holds(&self) -> bool {
+        match self {
+            Self::Integer(value) => *value != 0,
+            Self::Float(value) => *value != 0.0,
+            Self::Text(text) => !text.is_empty(),
+            Self::List(values) => !values.is_empty(),
+        }
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "so does Python")]
+    fn float(&self) -> Option<f64> {
+        match self {
+            Self::Integer(value) => Some(*value as f64),
+            Self::Float(value) => Some(*value),
+            Self::Text(_) | Self::List(_) => None,
+        }
+    }
+
+    fn order(&self, other: &Self) -> Option<Ordering> {
+        match (self, other) {
+            (Self::Integer(left), Self::Integer(right)) => Some(left.cmp(right)),
+            (Self::Text(left), Self::Text(right)) => Some(left.cmp(right)),
+            (Self::List(left), Self::List(right)) if left == right => Some(Ordering::Equal),
+            _ => self.float()?.partial_cmp(&other.float()?),
+        }
+    }
+}
+
+impl Scope<'_> {
+    fn name(&self, name: &str) -> Evaluated {
+        if let Some(value) = self.variables.get(name) {
+            return Ok(value.clone());
+        }
+        if let Some((_, value)) = symbols::IN_CODE.iter().find(|(known, _)| *known == name) {
+            return Ok(Value::Integer(i128::from(*value)));
+        }
+        match self.info.get(name) {
+            Ok(Some(value)) => Ok(Value::Integer(i128::from(value))),
+            Ok(None) => Err(format!("{name}, which this stack doesn't tell")),
+            Err(name) => Err(format!("the name {name} in code")),
+        }
+    }
+
+    /// Each name in a condition with what it stands for.
+    fn names_in(&self, node: &Node) -> String {
+        let mut names = BTreeSet::new();
+        collect(node, &mut names);
+        let shown = names.into_iter().filter_map(|name| Some(format!("{name} = {}", self.name(name).ok()?)));
+        shown.collect::<Vec<_>>().join(", ")
+    }
+
+    fn value(&self, node: &Node) -> Evaluated {
+        Ok(match node {
+            Node::Integer(value) => Value::Integer(*value),
+            Node::Float(value) => Value::Float(*value),
+            Node::Text(text) => Value::Text(text.clone()),
+            Node::List(nodes) => Value::List(nodes.iter().map(|node| self.value(node)).collect::<Result<_, _>>()?),
+            Node::Name(name) => self.name(name)?,
+            Node::Call(name, arguments) => self.call(name, arguments)?,
+            Node::Index(list, index) => index_of(&self.value(list)?, &self.value(index)?)?,
+            Node::Unary(operator, operand) => unary(operator, &self.value(operand)?)?,
+            Node::Binary(left, operator, right) => {
+                let left = self.value(left)?;
+                match operator.as_str() {
+                    "or" if left.holds() => left,
+                    "and" if !left.holds() => left,
+                    "or" | "and" => self.value(right)?,
+                    _ => binary(&left, operator, &self.value(right)?)?,
+                }
+            }
+            Node::Compare(first, others) => self.compare(first, others)?,
+        })
+    }
+
+    fn compare(&self, first: &Node, others: &[(String, Node)]) -> Evaluated {
+        let mut left = self.value(first)?;
+        for (operator, node) in others {
+            let right = self.value(node)?;
+            if !compares(&left, operator, &right)? {
+                return Ok(Value::Integer(0));
+            }
+            left = right;
+        }
+        Ok(Value::Integer(1))
+    }
+
+    fn call(&self, name: &str, arguments: &[Node]) -> Evaluated {
+        let mut values = arguments.iter().map(|node| self.value(node)).collect::<Result<Vec<_>, _>>()?;
+        if let ("min" | "max", [Value::List(list)]) = (name, &values[..]) {
+            values = list.clone();
+        }
+        let extreme =
+            |wanted: Ordering| values.iter().cloned().reduce(|a, b| if b.order(&a) == Some(wanted) { b } else { a });
+        let result = match (name, &values[..]) {
+            ("abs", [Value::Integer(value)]) => Some(Value::Integer(value.abs())),
+            ("abs", [Value::Float(value)]) => Some(Value::Float(value.abs())),
+            ("len", [Value::List(list)]) => Some(Value::Integer(list.len() as i128)),
+            ("len", [Value::Text(text)]) => Some(Value::Integer(text.len() as i128)),
+            ("min", _) => extreme(Ordering::Less),
+            ("max", _) => extreme(Ordering::Greater),
+            ("int", [Value::Integer(value)]) => Some(Value::Integer(*value)),
+            #[expect(clippy::cast_possible_truncation, reason = "so does Python, with larger numbers")]
+            ("int", [Value::Float(value)]) => Some(Value::Integer(value.trunc() as i128)),
+            ("str", [value]) => Some(Value::Text(value.to_string())),
+            _ => None,
+        };
+        result.ok_or_else(|| format!("the call of {name} in code"))
+    }
+}
+
+fn collect<'a>(node: &'a Node, names: &mut BTreeSet<&'a str>) {
+    match node {
+        Node::Name(name) => {
+            names.insert(name);
+        }
+        Node::Unary(_, operand) => collect(operand, names),
+        Node::Binary(left, _, right) | Node::Index(left, right) => {
+            collect(left, names);
+            collect(right, names);
+        }
+        Node::Compare(first, others) => {
+            collect(first, names);
+            others.iter().for_each(|(_, node)| collect(node, names));
+        }
+        Node::List(nodes) | Node::Call(_, nodes) => nodes.iter().for_each(|node| collect(node, names)),
+        Node::Integer(_) | Node::Float(_) | Node::Text(_) => {}
+    }
+}
+
+fn index_of(list: &Value, index: &Value) -> Evaluated {
+    let (Value::List(values), Value::Integer(index)) = (list, index) else {
+        return Err("an index into something that is no list, in code".into());
+    };
+    let index = if *index < 0 { *index + values.len() as i128 } else { *index };
+    let value = usize::try_from(index).ok().and_then(|index| values.get(index));
+    value.cloned().ok_or_else(|| "an index past the end of a list, in code".into())
+}
+
+fn unary(operator: &str, operand: &Value) -> Evaluated {
+    match (operator, operand) {
+        ("not", value) => Ok(Value::Integer(i128::from(!value.holds()))),
+        ("-", Value::Integer(value)) => Ok(Value::Integer(-value)),
+        ("-", Value::Float(value)) => Ok(Value::Float(-value)),
+        ("~", Value::Integer(value)) => Ok(Value::Integer(!value)),
+        ("+", value) => Ok(value.clone()),
+        _ => Err(format!("{operator}{operand} in code")),
+    }
+}
+
+fn compares(left: &Value, operator: &str, right: &Value) -> Result<bool, String> {
+    if let ("in", Value::List(values)) = (operator, right) {
+        return Ok(values.iter().any(|value| left.order(value) == Some(Ordering::Equal)));
+    }
+    let order = left.order(right);
+    Ok(match (operator, order) {
+        ("==", order) => order == Some(Ordering::Equal),
+        ("!=", order) => order != Some(Ordering::Equal),
+        ("<", Some(order)) => order.is_lt(),
+        ("<=", Some(order)) => order.is_le(),
+        (">", Some(order)) => order.is_gt(),
+        (">=", Some(order)) => order.is_ge(),
+        _ => return Err(format!("{left} {operator} {right} in code")),
+    })
+}
+
+fn binary(left: &Value, operator: &str, right: &Value) -> Evaluated {
+    let failed = || format!("{left} {operator} {right} in code");
+    match (left, right) {
+        (Value::Integer(a), Value::Integer(b)) if operator != "/" => {
+            integers(*a, operator, *b).map(Value::Integer).ok_or_else(failed)
+        }
+        (Value::Text(a), Value::Text(b)) if operator == "+" => Ok(Value::Text(format!("{a}{b}"))),
+        // A message: `'cwnd %d' % cwnd`.
+        (Value::Text(text), value) if operator == "%" => Ok(Value::Text(format!("{text}: {value}"))),
+        _ => {
+            let (Some(a), Some(b)) = (left.float(), right.float()) else {
+                return Err(failed());
+            };
+            floats(a, operator, b).map(Value::Float).ok_or_else(failed)
+        }
+    }
+}
+
+fn integers(a: i128, operator: &str, b: i128) -> Option<i128> {
+    match operator {
+        "+" => a.checked_add(b),
+        "-" => a.checked_sub(b),
+        "*" => a.checked_mul(b),
+        // Python rounds down, and its remainder has the divisor's sign.
+        "//" => a.checked_div_euclid(b).filter(|_| b > 0),
+        "%" => a.checked_rem_euclid(b).filter(|_| b > 0),
+        "**" => a.checked_pow(u32::try_from(b).ok()?),
+        "&" => Some(a & b),
+        "|" => Some(a | b),
+        "^" => Some(a ^ b),
+        "<<" => a.checked_shl(u32::try_from(b).ok()?),
+        ">>" => a.checked_shr(u32::try_from(b).ok()?),
+        _ => None,
+    }
+}
+
+fn floats(a: f64, operator: &str, b: f64) -> Option<f64> {
+    match operator {
+        "+" => Some(a + b),
+        "-" => Some(a - b),
+        "*" => Some(a * b),
+        "/" => Some(a / b).filter(|_| b != 0.0),
+        "//" => Some((a / b).floor()).filter(|_| b != 0.0),
+        "**" => Some(a.powf(b)),
+        _ => None,
+    }
+}

@@ -1,0 +1,51 @@
+use super::*;
+
+fn run(code: &str) -> Result<(), Problem> {
+    Variables::default().run(code, &LinuxTcpInfo::default())
+}
+
+#[test]
+fn precedence_is_pythons() {
+    for holds in [
+        "1 + 2 * 3 == 7",
+        "2 ** 3 ** 2 == 512",
+        "-2 ** 2 == -4",
+        "(1 | 2 & 3) == 3 and 1 | 2 == 3",
+        "7 // 2 == 3 and 7 / 2 == 3.5 and -7 // 2 == -4",
+        "not 1 == 2 or 0",
+        "1 < 2 <= 2 < 3",
+        "3 in (1, 2, 3) and not 4 in [1]",
+        "max(1, 3, 2) - min([4, 2]) + abs(-5) + len('ab') + int(1.9) == 9",
+        "[1, 2, 3][-1] == 3",
+        "0x20 & 32 == 32",
+        "TCP_INFINITE_SSTHRESH == 0x7fffffff",
+    ] {
+        let code = format!("assert {holds}");
+        assert_eq!(run(&code), Ok(()), "{holds}");
+    }
+}
+
+#[test]
+fn variables_last_from_one_piece_of_code_to_the_next() {
+    let mut variables = Variables::default();
+    let info = LinuxTcpInfo::default();
+    variables.run("a = 2; b = [a,\\\n 3]", &info).unwrap();
+    assert_eq!(variables.run("assert b[1] == 3\nassert a == 2 # so\n", &info), Ok(()));
+}
+
+#[test]
+fn a_failure_tells_the_condition_and_what_its_names_stand_for() {
+    let failed = run("cwnd = 9\nassert cwnd == 10, 'cwnd %d' % cwnd").unwrap_err();
+    let expected = Problem::Failed { assertion: "cwnd == 10, cwnd %d: 9".into(), values: "cwnd = 9".into() };
+    assert_eq!(failed, expected);
+}
+
+#[test]
+fn what_is_beyond_it_is_told() {
+    assert_eq!(run("def f(): pass"), Err(Problem::Beyond("a statement that begins with `def`".into())));
+    assert_eq!(run("assert tcpi_nonsense == 1"), Err(Problem::Beyond("the name tcpi_nonsense in code".into())));
+    assert_eq!(
+        run("assert tcpi_rehash == 1"),
+        Err(Problem::Beyond("tcpi_rehash, which this stack doesn't tell".into()))
+    );
+}

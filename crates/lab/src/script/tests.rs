@@ -1,0 +1,165 @@
+//! What the interpreter sees, and above all that it sees what is wrong.
+
+use super::*;
+
+/// A connection that the peer opened: fd 4.
+const ESTABLISHED: &str = "
+0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3
++0 bind(3, ..., ...) = 0
++0 listen(3, 1) = 0
++.1 < S 0:0(0) win 8000 <mss 1000,nop,wscale 4>
++0 > S. 0:0(0) ack 1 <mss 1460,nop,wscale 8>
++.1 < . 1:1(0) ack 1 win 500
++0 accept(3, ..., ...) = 4
+";
+
+fn run_with(text: &str, overrides: &Overrides) -> Outcome {
+    Script::parse("test", text, overrides).unwrap().run(overrides)
+}
+
+fn after_open(text: &str) -> Outcome {
+    run_with(&format!("{ESTABLISHED}{text}"), &Overrides::default())
+}
+
+fn mismatch(text: &str) -> Mismatch {
+    match after_open(text) {
+        Outcome::Failed(mismatch) => *mismatch,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn passes(text: &str) {
+    match after_open(text) {
+        Outcome::Passed => {}
+        Outcome::Failed(mismatch) => panic!("{mismatch}"),
+        Outcome::ToCome(what) => panic!("{what}"),
+    }
+}
+
+#[test]
+fn a_failure_shows_line_expected_got_and_the_ladder() {
+    let text = mismatch("+0 write(4, ..., 50) = 50\n+0 > P. 1:51(50) ack 2").to_string();
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines[0], "10: the acknowledgment number differs");
+    assert_eq!(lines[1], "  expected  P. 1:51(50) ack 2");
+    assert!(lines[2].starts_with("  got       P. 1:51(50) ack 1 win "), "{text}");
+    assert_eq!(lines[3], "  so far:");
+    assert!(lines[7].contains("0.100000  |-- S 0:0(0) win 8000 <mss 1000,nop,wscale 4> ---"), "{text}");
+    assert!(lines[8].contains("0.100000  |<- S. 0:0(0) ack 1 win 65535 <mss 1460,nop,wscale 8> ---"), "{text}");
+    assert!(lines[11].contains("0.200000  |") && lines[11].ends_with("| write(…) = 50"), "{text}");
+}
+
+#[test]
+fn every_field_is_compared() {
+    for (expected, what) in [
+        ("> P. 1:50(49) ack 1", "the length differs"),
+        ("> P. 2:52(50) ack 1", "the sequence number differs"),
+        ("> . 1:51(50) ack 1", "the set of flags differs"),
+        ("> P. 1:51(50) ack 1 win 7", "the window differs"),
+        ("> P. 1:51(50) ack 1 urg 1", "the urgent pointer differs"),
+        ("> P. 1:51(50) ack 1 <nop,nop,TS val 1 ecr 1>", "the set of options differs"),
+        ("> [ect0] P. 1:51(50) ack 1", "the IP header differs"),
+        ("> [ttl 63] P. 1:51(50) ack 1", "the IP header differs"),
+        ("> icmp echo_reply", "the protocol differs"),
+        ("> nothing", "the stack sends something at 0.200000 s"),
+    ] {
+        assert_eq!(mismatch(&format!("+0 write(4, ..., 50) = 50\n+0 {expected}")).what, what, "{expected}");
+    }
+}
+
+#[test]
+fn what_comes_too_early_or_too_late_is_told() {
+    let early = mismatch("+0 write(4, ..., 50) = 50\n+.1 > P. 1:51(50) ack 1");
+    assert_eq!(early.what, "the time differs");
+    assert_eq!(early.expected.as_deref(), Some("P. 1:51(50) ack 1 at 0.300000 s, give or take 0.001"));
+    assert_eq!(early.got.as_deref(), Some("it at 0.200000 s"));
+    let tolerant = "--tolerance_usecs=100000\n";
+    let text = format!("{tolerant}{ESTABLISHED}+0 write(4, ..., 50) = 50\n+.1 > P. 1:51(50) ack 1");
+    assert_eq!(run_with(&text, &Overrides::default()), Outcome::Passed);
+    assert_eq!(mismatch("+0 > . 1:1(0) ack 1").got.as_deref(), Some("nothing, and no timer is armed"));
+}
+
+#[test]
+fn segments_in_a_row_make_up_what_is_expected_unless_it_is_to_be_strict() {
+    let text = format!("{ESTABLISHED}+0 write(4, ..., 2000) = 2000\n+0 > P. 1:2001(2000) ack 1");
+    assert_eq!(run_with(&text, &Overrides::default()), Outcome::Passed);
+    let strict = Overrides { options: vec!["--strict_segments".into()], ..Overrides::default() };
+    assert!(matches!(run_with(&text, &strict), Outcome::Failed(_)));
+    let longer = mismatch("+0 write(4, ..., 2000) = 2000\n+0 > P. 1:2502(2501) ack 1");
+    assert_eq!(longer.what, "a segment that doesn't continue the one before");
+}
+
+#[test]
+fn a_call_that_sleeps_returns_when_it_should() {
+    passes("+0...0.3 read(4, ..., 100) = 100\n+.3 < P. 1:101(100) ack 1 win 500");
+    let late = mismatch("+0...0.2 read(4, ..., 100) = 100\n+.3 < P. 1:101(100) ack 1 win 500");
+    assert_eq!(late.got.as_deref(), Some("read returns at 0.500000 s"));
+    assert_eq!(mismatch("+0...0.2 read(4, ..., 100) = 100").what, "read still sleeps");
+    assert_eq!(mismatch("+0 read(4, ..., 100) = 100").what, "read blocks, and the script doesn't say that it may");
+    passes("+0...0.25 poll([{fd=4, events=POLLIN, revents=0}], 1, 250) = 0");
+}
+
+#[test]
+fn results_and_errors_of_calls_are_compared() {
+    let nonblocking = "+0 fcntl(4, F_SETFL, O_RDWR|O_NONBLOCK) = 0\n";
+    passes(&format!("{nonblocking}+0 read(4, ..., 1) = -1 EAGAIN (nothing yet)"));
+    let wrong = mismatch(&format!("{nonblocking}+0 read(4, ..., 1) = -1 EPIPE"));
+    assert_eq!((wrong.what.as_str(), wrong.got.as_deref()), ("the result differs", Some("read(…) = -1 EAGAIN")));
+    assert_eq!(mismatch("+0 write(5, ..., 1) = 1").what, "5 is no socket of this script");
+}
+
+#[test]
+fn code_sees_the_connection_as_it_is_then() {
+    passes(
+        "+0 write(4, ..., 500) = 500\n+0 %{ a = tcpi_bytes_sent }%\n+0 %{ assert a == 500 and tcpi_state == TCP_ESTABLISHED }%",
+    );
+    let failed = mismatch("+0 %{ assert tcpi_snd_mss == 7, 'mss' }%");
+    assert_eq!(failed.expected.as_deref(), Some("tcpi_snd_mss == 7, mss"));
+    assert_eq!(failed.got.as_deref(), Some("tcpi_snd_mss = 1000"));
+}
+
+#[test]
+fn an_echoed_timestamp_is_compared_and_may_be_echoed_back() {
+    let text = "
+        0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3
+        +0 bind(3, ..., ...) = 0
+        +0 listen(3, 1) = 0
+        +0 < S 0:0(0) win 8000 <mss 1000,nop,nop,TS val 70 ecr 0>
+        +0 > S. 0:0(0) ack 1 <mss 1460,nop,nop,TS val 100 ecr 70>
+        +.01 < . 1:1(0) ack 1 win 500 <nop,nop,TS val 80 ecr 100>
+        +0 < P. 1:11(10) ack 1 win 500 <nop,nop,TS val 81 ecr 100>
+        +0 > . 1:1(0) ack 11 <nop,nop,TS val 110 ecr 81>";
+    let ticks = format!("--tcp_ts_tick_usecs=1000\n{text}");
+    assert_eq!(run_with(&ticks, &Overrides::default()), Outcome::Passed);
+    for (from, to) in
+        [("TS val 110 ecr 81", "TS val 110 ecr 80"), ("TS val 110", "TS val 120"), ("80 ecr 100", "80 ecr 99")]
+    {
+        assert!(matches!(run_with(&ticks.replace(from, to), &Overrides::default()), Outcome::Failed(_)), "{to}");
+    }
+    let lax = Overrides { as_packetdrill: true, ..Overrides::default() };
+    assert_eq!(run_with(&ticks.replace("110 ecr 81", "110 ecr 80"), &lax), Outcome::Passed);
+}
+
+#[test]
+fn a_marked_script_is_to_come_until_it_passes() {
+    let fails = format!("// to come: teleportation\n{ESTABLISHED}+0 > . 1:1(0) ack 7");
+    assert_eq!(run_with(&fails, &Overrides::default()), Outcome::ToCome("teleportation".into()));
+    let Outcome::Failed(mismatch) = run_with(&format!("// to come: x\n{ESTABLISHED}"), &Overrides::default()) else {
+        panic!("a mark that should go")
+    };
+    assert_eq!(mismatch.what, "it passes, so its mark must go: `// to come: x`");
+}
+
+#[test]
+fn what_this_stack_does_not_have_is_to_come() {
+    let beyond = |text: &str| match after_open(text) {
+        Outcome::ToCome(what) => what,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(beyond("+0 `tc qdisc add`"), "the command `tc qdisc add` in mid-script");
+    assert_eq!(beyond("+0 pipe([5, 6]) = 0"), "pipe, which is for the kernel");
+    assert!(
+        beyond("+0 setsockopt(4, SOL_TCP, TCP_SAVE_SYN, [1], 4) = 0")
+            .contains("a socket option that this stack doesn't have")
+    );
+}

@@ -1,0 +1,261 @@
+//! `setsockopt()` and `getsockopt()`.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use libc::c_int;
+use sockeye::{Algorithm, Config, KeepAlive};
+
+use super::{Errno, Fd, Role, Sockets};
+
+/// `TCP_CC_INFO` and `SO_MEMINFO`, which the libc crate lacks (linux/tcp.h, asm-generic/socket.h).
+const TCP_CC_INFO: c_int = 26;
+const SO_MEMINFO: c_int = 55;
+/// Octets of the answer to `SO_MEMINFO`.
+const MEMINFO_LEN: usize = 36;
+
+/// Options that change nothing here and are only remembered: a stack in virtual time has no ports to share, no marks and no
+/// priorities.
+const REMEMBERED: [(c_int, c_int); 11] = [
+    (libc::SOL_SOCKET, libc::SO_REUSEADDR),
+    (libc::SOL_SOCKET, libc::SO_REUSEPORT),
+    (libc::SOL_SOCKET, libc::SO_PRIORITY),
+    (libc::SOL_SOCKET, libc::SO_MARK),
+    (libc::SOL_SOCKET, libc::SO_OOBINLINE),
+    (libc::SOL_SOCKET, libc::SO_BUSY_POLL),
+    (libc::IPPROTO_TCP, libc::TCP_INQ),
+    (libc::IPPROTO_IP, libc::IP_FREEBIND),
+    (libc::IPPROTO_IP, libc::IP_TRANSPARENT),
+    (libc::IPPROTO_IPV6, libc::IPV6_V6ONLY),
+    (libc::IPPROTO_TCP, libc::TCP_DEFER_ACCEPT),
+];
+
+/// What a socket was told and a connection's configuration doesn't hold.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Settings {
+    remembered: BTreeMap<(c_int, c_int), c_int>,
+    /// `SO_LINGER`: on or off, and seconds.
+    linger: (c_int, c_int),
+    keep_alive: bool,
+    probes: KeepAlive,
+    hop_limit: Option<u8>,
+    traffic_class: u8,
+}
+
+impl Settings {
+    pub(super) const fn resets_on_close(&self) -> bool {
+        self.linger.0 != 0 && self.linger.1 == 0
+    }
+}
+
+/// How many SYNs Linux sends again in this time, after 1, 3, 7, 15 s and so on.
+fn syn_retries(time: Duration) -> c_int {
+    let doubled = (time.as_secs() + 1).max(2).ilog2();
+    c_int::try_from(doubled).unwrap_or(1) - 1
+}
+
+/// How long it takes until that many SYNs went unanswered.
+pub(crate) fn handshake_timeout(retries: u32) -> Duration {
+    Duration::from_secs((1 << (retries.min(20) + 1)) - 1)
+}
+
+fn seconds(value: c_int) -> Result<Duration, Errno> {
+    u64::try_from(value).ok().filter(|value| *value > 0).map(Duration::from_secs).ok_or(Errno(libc::EINVAL))
+}
+
+fn whole_seconds(time: Duration) -> c_int {
+    c_int::try_from(time.as_secs()).unwrap_or(c_int::MAX)
+}
+
+/// The first word of a value.
+fn integer(value: &[u8]) -> Result<c_int, Errno> {
+    value.first_chunk().map(|octets| c_int::from_ne_bytes(*octets)).ok_or(Errno(libc::EINVAL))
+}
+
+impl Sockets {
+    /// `setsockopt()`; values as Linux has them in memory.
+    ///
+    /// # Errors
+    /// `EBADF`, `EINVAL`; `ENOPROTOOPT` for an option that this stack doesn't have; `ENOENT` for a congestion control that
+    /// it doesn't have.
+    pub fn set_option(&mut self, fd: Fd, level: c_int, name: c_int, value: &[u8]) -> Result<(), Errno> {
+        let socket = self.get_mut(fd)?;
+        let mut config = socket.config.clone();
+        match level {
+            libc::SOL_SOCKET => self.set_socket_option(fd, name, value, &mut config)?,
+            libc::IPPROTO_TCP => self.set_tcp_option(fd, name, value, &mut config)?,
+            _ => self.set_ip_option(fd, level, name, integer(value)?)?,
+        }
+        self.reconfigure(fd, &config);
+        Ok(())
+    }
+
+    fn set_socket_option(&mut self, fd: Fd, name: c_int, value: &[u8], config: &mut Config) -> Result<(), Errno> {
+        let socket = self.get_mut(fd)?;
+        match name {
+            // Linux doubles what it is told, because headers count too; here text alone counts.
+            libc::SO_SNDBUF | libc::SO_SNDBUFFORCE => config.send_buffer = integer(value)?.max(1).cast_unsigned(),
+            libc::SO_RCVBUF | libc::SO_RCVBUFFORCE => config.receive_buffer = integer(value)?.max(1).cast_unsigned(),
+            libc::SO_KEEPALIVE => {
+                socket.settings.keep_alive = integer(value)? != 0;
+                config.keep_alive = socket.settings.keep_alive.then_some(socket.settings.probes);
+            }
+            libc::SO_LINGER => socket.settings.linger = (integer(value)?, integer(value.get(4..).unwrap_or_default())?),
+            _ => self.remember(fd, libc::SOL_SOCKET, name, integer(value)?)?,
+        }
+        Ok(())
+    }
+
+    fn set_tcp_option(&mut self, fd: Fd, name: c_int, value: &[u8], config: &mut Config) -> Result<(), Errno> {
+        let socket = self.get_mut(fd)?;
+        match name {
+            libc::TCP_NODELAY => config.nodelay = integer(value)? != 0,
+            libc::TCP_CORK => {
+                socket.is_corked = integer(value)? != 0;
+                config.cork = socket.is_corked;
+            }
+            libc::TCP_KEEPIDLE => socket.settings.probes.idle = seconds(integer(value)?)?,
+            libc::TCP_KEEPINTVL => socket.settings.probes.interval = seconds(integer(value)?)?,
+            libc::TCP_KEEPCNT => {
+                socket.settings.probes.count = u8::try_from(integer(value)?).map_err(|_| Errno(libc::EINVAL))?;
+            }
+            libc::TCP_SYNCNT => {
+                let retries = u32::try_from(integer(value)?).map_err(|_| Errno(libc::EINVAL))?;
+                config.handshake_timeout = handshake_timeout(retries);
+            }
+            libc::TCP_LINGER2 => config.orphan_timeout = seconds(integer(value)?)?,
+            libc::TCP_USER_TIMEOUT => {
+                let millis = u64::try_from(integer(value)?).map_err(|_| Errno(libc::EINVAL))?;
+                config.user_timeout =
+                    if millis == 0 { Config::default().user_timeout } else { Some(Duration::from_millis(millis)) };
+            }
+            libc::TCP_CONGESTION => {
+                let name = String::from_utf8_lossy(value);
+                let name = name.trim_end_matches('\0');
+                config.congestion = name.parse::<Algorithm>().map_err(|_| Errno(libc::ENOENT))?;
+            }
+            _ => self.remember(fd, libc::IPPROTO_TCP, name, integer(value)?)?,
+        }
+        let socket = self.get(fd)?;
+        config.keep_alive = socket.settings.keep_alive.then_some(socket.settings.probes);
+        Ok(())
+    }
+
+    fn set_ip_option(&mut self, fd: Fd, level: c_int, name: c_int, value: c_int) -> Result<(), Errno> {
+        let settings = &mut self.get_mut(fd)?.settings;
+        let octet = u8::try_from(value).map_err(|_| Errno(libc::EINVAL));
+        match (level, name) {
+            (libc::IPPROTO_IP, libc::IP_TTL) | (libc::IPPROTO_IPV6, libc::IPV6_UNICAST_HOPS) => {
+                settings.hop_limit = Some(octet?);
+            }
+            (libc::IPPROTO_IP, libc::IP_TOS) | (libc::IPPROTO_IPV6, libc::IPV6_TCLASS) => {
+                settings.traffic_class = octet?;
+            }
+            _ => return self.remember(fd, level, name, value),
+        }
+        self.apply_ip_settings(fd);
+        Ok(())
+    }
+
+    /// Tells the connection what the socket was told of its IP header.
+    pub(super) fn apply_ip_settings(&mut self, fd: Fd) {
+        let Some((Role::Connection(id), settings)) =
+            self.table.get(&fd).map(|socket| (socket.role, socket.settings.clone()))
+        else {
+            return;
+        };
+        self.stack.set_dscp(id, settings.traffic_class >> 2);
+        if let Some(hop_limit) = settings.hop_limit {
+            self.stack.set_hop_limit(id, hop_limit);
+        }
+    }
+
+    fn remember(&mut self, fd: Fd, level: c_int, name: c_int, value: c_int) -> Result<(), Errno> {
+        if !REMEMBERED.contains(&(level, name)) {
+            return Err(Errno(libc::ENOPROTOOPT));
+        }
+        self.get_mut(fd)?.settings.remembered.insert((level, name), value);
+        Ok(())
+    }
+
+    /// `getsockopt()`: the value as Linux has it in memory.
+    ///
+    /// # Errors
+    /// `EBADF`; `ENOPROTOOPT` for an option that this stack doesn't have.
+    pub fn option(&mut self, fd: Fd, level: c_int, name: c_int) -> Result<Vec<u8>, Errno> {
+        let value = match (level, name) {
+            (libc::SOL_SOCKET, libc::SO_LINGER) => {
+                let (on, seconds) = self.get(fd)?.settings.linger;
+                return Ok([on.to_ne_bytes(), seconds.to_ne_bytes()].concat());
+            }
+            (libc::SOL_SOCKET, SO_MEMINFO) => return Ok(vec![0; MEMINFO_LEN]),
+            (libc::IPPROTO_TCP, TCP_CC_INFO) => return Ok(Vec::new()),
+            (libc::IPPROTO_TCP, libc::TCP_INFO) => return Ok(self.tcp_info(fd)?.to_bytes()),
+            (libc::IPPROTO_TCP, libc::TCP_CONGESTION) => {
+                let mut name = self.get(fd)?.config.congestion.name().as_bytes().to_vec();
+                name.resize(16, 0);
+                return Ok(name);
+            }
+            (libc::SOL_SOCKET, _) => self.socket_option(fd, name)?,
+            (libc::IPPROTO_TCP, _) => self.tcp_option(fd, name)?,
+            _ => self.ip_option(fd, level, name)?,
+        };
+        Ok(value.to_ne_bytes().to_vec())
+    }
+
+    fn socket_option(&mut self, fd: Fd, name: c_int) -> Result<c_int, Errno> {
+        let socket = self.get_mut(fd)?;
+        let doubled = |octets: u32| c_int::try_from(octets.saturating_mul(2)).unwrap_or(c_int::MAX);
+        Ok(match name {
+            libc::SO_ERROR => socket.error.take().map_or(0, |error| error.0),
+            libc::SO_SNDBUF => doubled(socket.config.send_buffer),
+            libc::SO_RCVBUF => doubled(socket.config.receive_buffer),
+            libc::SO_KEEPALIVE => c_int::from(socket.settings.keep_alive),
+            libc::SO_TYPE => libc::SOCK_STREAM,
+            libc::SO_PROTOCOL => libc::IPPROTO_TCP,
+            libc::SO_ACCEPTCONN => c_int::from(matches!(socket.role, Role::Listening(_))),
+            _ => return self.remembered(fd, libc::SOL_SOCKET, name),
+        })
+    }
+
+    fn tcp_option(&self, fd: Fd, name: c_int) -> Result<c_int, Errno> {
+        let socket = self.get(fd)?;
+        let info = self.connection(fd)?.and_then(|id| self.stack.info(id));
+        let config = &socket.config;
+        Ok(match name {
+            libc::TCP_NODELAY => c_int::from(config.nodelay),
+            libc::TCP_CORK => c_int::from(socket.is_corked),
+            libc::TCP_MAXSEG => info.map_or(i32::from(config.default_peer_mss), |info| i32::from(info.snd_mss)),
+            libc::TCP_KEEPIDLE => whole_seconds(socket.settings.probes.idle),
+            libc::TCP_KEEPINTVL => whole_seconds(socket.settings.probes.interval),
+            libc::TCP_KEEPCNT => c_int::from(socket.settings.probes.count),
+            libc::TCP_SYNCNT => syn_retries(config.handshake_timeout),
+            libc::TCP_LINGER2 => whole_seconds(config.orphan_timeout),
+            libc::TCP_USER_TIMEOUT if config.user_timeout == Config::default().user_timeout => 0,
+            libc::TCP_USER_TIMEOUT => {
+                config.user_timeout.map_or(0, |time| c_int::try_from(time.as_millis()).unwrap_or(c_int::MAX))
+            }
+            _ => return self.remembered(fd, libc::IPPROTO_TCP, name),
+        })
+    }
+
+    fn ip_option(&self, fd: Fd, level: c_int, name: c_int) -> Result<c_int, Errno> {
+        let settings = &self.get(fd)?.settings;
+        Ok(match (level, name) {
+            (libc::IPPROTO_IP, libc::IP_TTL) | (libc::IPPROTO_IPV6, libc::IPV6_UNICAST_HOPS) => {
+                settings.hop_limit.map_or(64, c_int::from)
+            }
+            (libc::IPPROTO_IP, libc::IP_TOS) | (libc::IPPROTO_IPV6, libc::IPV6_TCLASS) => {
+                c_int::from(settings.traffic_class)
+            }
+            _ => return self.remembered(fd, level, name),
+        })
+    }
+
+    fn remembered(&self, fd: Fd, level: c_int, name: c_int) -> Result<c_int, Errno> {
+        if !REMEMBERED.contains(&(level, name)) {
+            return Err(Errno(libc::ENOPROTOOPT));
+        }
+        Ok(self.get(fd)?.settings.remembered.get(&(level, name)).copied().unwrap_or(0))
+    }
+}

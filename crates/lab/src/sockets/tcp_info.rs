@@ -1,0 +1,242 @@
+//! `struct tcp_info` of linux/tcp.h, as Linux 6.18 has it.
+
+use std::time::Duration;
+
+use sockeye::{State, TcpInfo};
+
+use super::{Errno, Fd, Sockets};
+
+/// Octets of the structure.
+pub const TCP_INFO_LEN: usize = 280;
+
+/// Linux's name for "no slow start threshold yet" (net/tcp.h).
+const INFINITE_SSTHRESH: u64 = 0x7fff_ffff;
+
+/// The structure's fields in its order, each with its octets. C aligns a field to its size; none needs padding.
+const FIELDS: [(&str, usize); 71] = [
+    ("tcpi_state", 1),
+    ("tcpi_ca_state", 1),
+    ("tcpi_retransmits", 1),
+    ("tcpi_probes", 1),
+    ("tcpi_backoff", 1),
+    ("tcpi_options", 1),
+    // Bit fields: the lower four bits are the peer's shift (tcpi_snd_wscale), the upper four ours.
+    (WSCALES, 1),
+    ("tcpi_delivery_rate_app_limited", 1),
+    ("tcpi_rto", 4),
+    ("tcpi_ato", 4),
+    ("tcpi_snd_mss", 4),
+    ("tcpi_rcv_mss", 4),
+    ("tcpi_unacked", 4),
+    ("tcpi_sacked", 4),
+    ("tcpi_lost", 4),
+    ("tcpi_retrans", 4),
+    ("tcpi_fackets", 4),
+    ("tcpi_last_data_sent", 4),
+    ("tcpi_last_ack_sent", 4),
+    ("tcpi_last_data_recv", 4),
+    ("tcpi_last_ack_recv", 4),
+    ("tcpi_pmtu", 4),
+    ("tcpi_rcv_ssthresh", 4),
+    ("tcpi_rtt", 4),
+    ("tcpi_rttvar", 4),
+    ("tcpi_snd_ssthresh", 4),
+    ("tcpi_snd_cwnd", 4),
+    ("tcpi_advmss", 4),
+    ("tcpi_reordering", 4),
+    ("tcpi_rcv_rtt", 4),
+    ("tcpi_rcv_space", 4),
+    ("tcpi_total_retrans", 4),
+    ("tcpi_pacing_rate", 8),
+    ("tcpi_max_pacing_rate", 8),
+    ("tcpi_bytes_acked", 8),
+    ("tcpi_bytes_received", 8),
+    ("tcpi_segs_out", 4),
+    ("tcpi_segs_in", 4),
+    ("tcpi_notsent_bytes", 4),
+    ("tcpi_min_rtt", 4),
+    ("tcpi_data_segs_in", 4),
+    ("tcpi_data_segs_out", 4),
+    ("tcpi_delivery_rate", 8),
+    ("tcpi_busy_time", 8),
+    ("tcpi_rwnd_limited", 8),
+    ("tcpi_sndbuf_limited", 8),
+    ("tcpi_delivered", 4),
+    ("tcpi_delivered_ce", 4),
+    ("tcpi_bytes_sent", 8),
+    ("tcpi_bytes_retrans", 8),
+    ("tcpi_dsack_dups", 4),
+    ("tcpi_reord_seen", 4),
+    ("tcpi_rcv_ooopack", 4),
+    ("tcpi_snd_wnd", 4),
+    ("tcpi_rcv_wnd", 4),
+    ("tcpi_rehash", 4),
+    ("tcpi_total_rto", 2),
+    ("tcpi_total_rto_recoveries", 2),
+    ("tcpi_total_rto_time", 4),
+    ("tcpi_received_ce", 4),
+    ("tcpi_delivered_e1_bytes", 4),
+    ("tcpi_delivered_e0_bytes", 4),
+    ("tcpi_delivered_ce_bytes", 4),
+    ("tcpi_received_e1_bytes", 4),
+    ("tcpi_received_e0_bytes", 4),
+    ("tcpi_received_ce_bytes", 4),
+    ("tcpi_accecn_fail_mode", 2),
+    ("tcpi_accecn_opt_seen", 2),
+    // Behind the structure, for assertions only: not part of its layout.
+    ("tcpi_snd_wscale", 0),
+    ("tcpi_rcv_wscale", 0),
+    ("tcpi_fastopen_client_fail", 0),
+];
+
+/// The octet with both shifts.
+const WSCALES: &str = "tcpi_wscales";
+
+/// A snapshot in Linux's words and units: segments for windows, microseconds for round-trip times.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LinuxTcpInfo {
+    known: Vec<(&'static str, u64)>,
+}
+
+impl LinuxTcpInfo {
+    /// What the stack tells of a connection, in Linux's words.
+    fn new(info: &TcpInfo) -> Self {
+        let mss = u64::from(info.snd_mss.max(1));
+        let segments = |octets: u32| u64::from(octets).div_ceil(mss);
+        let whole = |octets: u32| u64::from(octets) / mss;
+        let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+        let ssthresh = if info.ssthresh >= 1 << 30 { INFINITE_SSTHRESH } else { whole(info.ssthresh) };
+        let known = vec![
+            ("tcpi_state", state(info.state)),
+            ("tcpi_rto", micros(info.rto)),
+            ("tcpi_snd_mss", mss),
+            ("tcpi_unacked", segments(info.in_flight)),
+            ("tcpi_rtt", micros(info.srtt.unwrap_or_default())),
+            ("tcpi_rttvar", micros(info.rttvar)),
+            ("tcpi_snd_ssthresh", ssthresh),
+            ("tcpi_snd_cwnd", whole(info.cwnd)),
+            ("tcpi_total_retrans", info.retransmissions),
+            ("tcpi_bytes_acked", info.bytes_acked),
+            ("tcpi_bytes_received", info.bytes_received),
+            ("tcpi_segs_out", info.segments_out),
+            ("tcpi_segs_in", info.segments_in),
+            ("tcpi_bytes_sent", info.bytes_sent),
+            ("tcpi_snd_wnd", u64::from(info.snd_wnd)),
+            ("tcpi_rcv_wnd", u64::from(info.rcv_wnd)),
+            ("tcpi_total_rto", info.timeouts),
+            ("tcpi_sacked", segments(info.sacked)),
+            ("tcpi_lost", segments(info.lost)),
+            ("tcpi_delivered", info.delivered.div_ceil(mss)),
+            ("tcpi_dsack_dups", info.duplicates_reported),
+            ("tcpi_reord_seen", u64::from(info.reordering_seen)),
+            ("tcpi_min_rtt", micros(info.min_rtt.unwrap_or_default())),
+            ("tcpi_pacing_rate", info.pacing_rate.unwrap_or(u64::MAX)),
+            ("tcpi_delivery_rate", info.delivery_rate),
+            ("tcpi_delivery_rate_app_limited", u64::from(info.app_limited)),
+        ];
+        Self { known }
+    }
+
+    /// The field of this name, `tcpi_rtt` for one. `Err` if Linux has no such field; `Ok(None)` if this stack doesn't
+    /// tell it.
+    ///
+    /// # Errors
+    /// The name again.
+    pub fn get<'a>(&self, name: &'a str) -> Result<Option<u64>, &'a str> {
+        if !FIELDS.iter().any(|(field, _)| *field == name) {
+            return Err(name);
+        }
+        Ok(self.value(name))
+    }
+
+    fn value(&self, name: &str) -> Option<u64> {
+        self.known.iter().find(|(known, _)| *known == name).map(|(_, value)| *value)
+    }
+
+    /// The structure in memory; what this stack doesn't tell is zero.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(TCP_INFO_LEN);
+        for (name, octets) in FIELDS {
+            let value = if name == WSCALES {
+                let shift = |name| self.value(name).unwrap_or(0) & 15;
+                shift("tcpi_snd_wscale") | shift("tcpi_rcv_wscale") << 4
+            } else {
+                self.value(name).unwrap_or(0)
+            };
+            let largest = if octets == 8 { u64::MAX } else { (1 << (8 * octets)) - 1 };
+            bytes.extend_from_slice(value.min(largest).to_ne_bytes().get(..octets).unwrap_or_default());
+        }
+        bytes
+    }
+}
+
+/// Linux's number of a state (`net/tcp_states.h`).
+const fn state(state: State) -> u64 {
+    match state {
+        State::Established => 1,
+        State::SynSent => 2,
+        State::SynReceived => 3,
+        State::FinWait1 => 4,
+        State::FinWait2 => 5,
+        State::TimeWait => 6,
+        State::Closed => 7,
+        State::CloseWait => 8,
+        State::LastAck => 9,
+        State::Listen => 10,
+        State::Closing => 11,
+    }
+}
+
+impl Sockets {
+    /// What there is to tell of the socket's connection.
+    ///
+    /// # Errors
+    /// `EBADF`.
+    pub fn tcp_info(&self, fd: Fd) -> Result<LinuxTcpInfo, Errno> {
+        use super::Role;
+        let lone = |state| LinuxTcpInfo { known: vec![("tcpi_state", state)] };
+        Ok(match self.get(fd)?.role {
+            Role::Fresh => lone(7),
+            Role::Listening(_) => lone(10),
+            Role::Connection(id) => self.stack.info(id).map_or_else(|| lone(7), |info| LinuxTcpInfo::new(&info)),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn offset(name: &str) -> usize {
+        FIELDS.iter().take_while(|(field, _)| *field != name).map(|(_, octets)| octets).sum()
+    }
+
+    #[test]
+    fn fields_stand_where_linux_has_them() {
+        let expected = [
+            ("tcpi_options", 5),
+            ("tcpi_snd_mss", 16),
+            ("tcpi_lost", 32),
+            ("tcpi_last_data_recv", 52),
+            ("tcpi_rtt", 68),
+            ("tcpi_snd_cwnd", 80),
+            ("tcpi_reordering", 88),
+            ("tcpi_pacing_rate", 104),
+            ("tcpi_min_rtt", 148),
+            ("tcpi_busy_time", 168),
+            ("tcpi_delivered", 192),
+            ("tcpi_reord_seen", 220),
+        ];
+        for (name, at) in expected {
+            assert_eq!(offset(name), at, "{name}");
+        }
+        assert_eq!(LinuxTcpInfo::default().to_bytes().len(), TCP_INFO_LEN);
+    }
+
+    #[test]
+    fn every_field_is_aligned_to_its_size() {
+        for (name, octets) in FIELDS.into_iter().filter(|(_, octets)| *octets > 0) {
+            assert_eq!(offset(name) % octets, 0, "{name}");
+        }
+    }
+}
