@@ -1,9 +1,11 @@
 //! Devices that carry IP packets: all of Sockeye that touches the operating system's side of a network.
 
+pub mod impair;
 pub mod memory;
 pub mod netlink;
 pub mod netns;
 pub mod pcapng;
+pub mod segment;
 
 mod cidr;
 mod clock;

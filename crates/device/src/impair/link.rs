@@ -1,0 +1,358 @@
+//! The chain of elements that a packet goes through.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use sockeye_wire::Instant;
+
+use super::carried::{Carried, earlier};
+use super::damage::Damage;
+use super::delay::DelayLine;
+use super::loss::Losses;
+use super::police::Policer;
+use super::queue::Queue;
+use super::random::{Coin, Dice};
+use super::reorder::{Displacement, Overtaking};
+use super::thin::AckGate;
+use super::too_long::error_about;
+use super::{Discipline, LinkConfig, LinkCounters, Waits};
+use crate::Packet;
+use crate::segment::{Merge, cut_packet};
+
+/// One direction of a link.
+///
+/// What happens in it happens at its own time, however seldom it is asked: [`receive`](Self::receive) at a late `now`
+/// gives the same packets as at an early one. `now` never goes back.
+#[derive(Debug)]
+pub struct Link {
+    config: LinkConfig,
+    seed: u64,
+    /// What schedule and trace count from.
+    origin: Instant,
+    losses: Losses,
+    duplicates: Coin,
+    damage: Damage,
+    policer: Option<Policer>,
+    gate: AckGate,
+    queue: Queue,
+    overtaking: Overtaking,
+    line: DelayLine,
+    displacement: Displacement,
+    merge: Merge,
+    /// When what is being merged comes out.
+    merge_until: Option<Instant>,
+    /// What has come out, in order.
+    arrived: VecDeque<Packet>,
+    replies: VecDeque<Packet>,
+    down: bool,
+    /// The schedule's time that was applied last.
+    elapsed: Duration,
+    /// Packets numbered so far.
+    serial: u64,
+    /// The highest number that has come out.
+    highest: u64,
+    counters: LinkCounters,
+    scratch: Vec<Carried>,
+}
+
+impl Link {
+    /// A link whose chance comes from `seed`, unless its configuration brings one along. Its schedule and trace begin at
+    /// [`Instant::ZERO`].
+    pub fn new(config: LinkConfig, seed: u64) -> Self {
+        Self::starting_at(config, seed, Instant::ZERO)
+    }
+
+    /// As [`Self::new`]; schedule and trace begin at `origin`.
+    pub fn starting_at(config: LinkConfig, seed: u64, origin: Instant) -> Self {
+        let seed = config.seed.unwrap_or(seed);
+        let mut link = Self {
+            seed,
+            origin,
+            losses: Losses::new(config.loss.clone(), seed),
+            duplicates: Coin::new(config.duplicate, Dice::new(seed, "double")),
+            damage: Damage::new(config.corrupt, config.corrupt_header, seed),
+            policer: config.police.map(Policer::new),
+            gate: AckGate::new(config.acks),
+            queue: Queue::new(&config, origin, seed),
+            overtaking: Overtaking::new(config.reorder, config.late, seed),
+            line: DelayLine::new(config.delay, seed),
+            displacement: Displacement::new(config.displace, seed),
+            merge: Merge::default(),
+            merge_until: None,
+            arrived: VecDeque::new(),
+            replies: VecDeque::new(),
+            down: config.down,
+            elapsed: Duration::ZERO,
+            serial: 0,
+            highest: 0,
+            counters: LinkCounters::default(),
+            scratch: Vec::new(),
+            config,
+        };
+        link.apply(origin);
+        link
+    }
+
+    /// A packet enters. A super-segment is cut first.
+    pub fn send(&mut self, now: Instant, packet: Packet) {
+        self.advance(now);
+        self.follow_schedule(now);
+        if packet.segment_size == 0 {
+            self.enter(now, packet);
+        } else {
+            cut_packet(packet).for_each(|segment| self.enter(now, segment));
+        }
+    }
+
+    /// The next packet that has come out by `now`; it arrived when it came out.
+    pub fn receive(&mut self, now: Instant) -> Option<Packet> {
+        self.advance(now);
+        self.arrived.pop_front()
+    }
+
+    /// What the link itself sends back to the sender: errors about packets that were too long. It arrived when the link
+    /// sent it, and has the way back still to go.
+    pub fn reply(&mut self) -> Option<Packet> {
+        self.replies.pop_front()
+    }
+
+    /// When to call [`receive`](Self::receive) next: not later, a packet may have come out. `None` if nothing is on its
+    /// way.
+    pub fn next_timeout(&self) -> Option<Instant> {
+        match self.arrived.front() {
+            Some(packet) => Some(packet.arrived_at),
+            None => self.next_event(),
+        }
+    }
+
+    /// From now on another link; what is on its way on the old one arrives, and what waits goes on waiting. Schedule
+    /// and trace count from the same origin as before.
+    pub fn set_config(&mut self, now: Instant, config: LinkConfig) {
+        self.advance(now);
+        let seed = config.seed.unwrap_or(self.seed);
+        if self.config.duplicate != config.duplicate {
+            self.duplicates = Coin::new(config.duplicate, self.duplicates.dice.clone());
+        }
+        if (self.config.corrupt, self.config.corrupt_header) != (config.corrupt, config.corrupt_header) {
+            self.damage = Damage::new(config.corrupt, config.corrupt_header, seed);
+        }
+        if self.config.police != config.police {
+            self.policer = config.police.map(Policer::new);
+        }
+        if (self.config.reorder, self.config.late) != (config.reorder, config.late) {
+            self.overtaking = Overtaking::new(config.reorder, config.late, seed);
+        }
+        self.gate.change(config.acks);
+        self.displacement.change(config.displace);
+        let mut out = Vec::new();
+        self.queue.change(now, &config, (self.origin, seed), &mut self.counters, &mut out);
+        self.config = config;
+        self.apply(now);
+        out.into_iter().for_each(|carried| self.fly(now, carried));
+        if self.config.gro.is_none() {
+            self.flush_merge(now);
+        }
+    }
+
+    /// What it is described by.
+    pub const fn config(&self) -> &LinkConfig {
+        &self.config
+    }
+
+    /// What has happened so far.
+    pub const fn counters(&self) -> &LinkCounters {
+        &self.counters
+    }
+
+    /// Packets that wait for the rate, without the one that is going out.
+    pub fn queued_packets(&self) -> usize {
+        self.queue.packets()
+    }
+
+    /// Their octets.
+    pub fn queued_octets(&self) -> u64 {
+        self.queue.octets()
+    }
+
+    /// How long packets have waited for the rate until they began to go out.
+    pub fn queue_waits(&self) -> &Waits {
+        self.queue.waits()
+    }
+
+    /// True if no packet is in it, those included that have come out and not been received.
+    pub fn is_empty(&self) -> bool {
+        self.arrived.is_empty()
+            && self.gate.is_empty()
+            && self.queue.is_empty()
+            && self.line.is_empty()
+            && self.displacement.is_empty()
+            && self.merge_until.is_none()
+    }
+
+    /// When something happens by itself.
+    fn next_event(&self) -> Option<Instant> {
+        let on_the_way = earlier(self.gate.next_event(), self.queue.next_event());
+        let arriving = earlier(self.line.next_event(), self.displacement.next_event());
+        // The schedule moves only what is in the queue: without that it is looked at when the next packet comes.
+        let change = if self.queue.is_empty() { None } else { self.next_change() };
+        earlier(earlier(on_the_way, arriving), earlier(self.merge_until, change))
+    }
+
+    fn next_change(&self) -> Option<Instant> {
+        let next = self.config.schedule.next_after(self.elapsed)?;
+        Some(self.origin + next)
+    }
+
+    /// Lets happen what happens by `now`, one after the other.
+    fn advance(&mut self, now: Instant) {
+        while let Some(at) = self.next_event().filter(|at| *at <= now) {
+            self.step(at);
+        }
+    }
+
+    /// What is due at `at`, from the far end on, so that each packet has its own time at each element.
+    fn step(&mut self, at: Instant) {
+        let mut batch = std::mem::take(&mut self.scratch);
+        if self.merge_until.is_some_and(|until| until <= at) {
+            self.flush_merge(at);
+        }
+        if self.displacement.next_event().is_some_and(|due| due <= at) {
+            self.displacement.release(at, &mut batch);
+            batch.drain(..).for_each(|carried| self.come_out(at, carried));
+        }
+        while let Some(carried) = self.line.pop(at) {
+            self.arrive(at, carried);
+        }
+        if self.queue.next_event().is_some_and(|due| due <= at) {
+            self.queue.advance(at, &mut self.counters, &mut batch);
+            batch.drain(..).for_each(|carried| self.fly(at, carried));
+        }
+        if self.gate.next_event().is_some_and(|due| due <= at) {
+            self.gate.release(at, &mut batch);
+            batch.drain(..).for_each(|carried| self.join_queue(at, carried));
+        }
+        self.scratch = batch;
+        self.follow_schedule(at);
+    }
+
+    /// Does what the schedule says for `now`, if there is one.
+    fn follow_schedule(&mut self, now: Instant) {
+        if !self.config.schedule.is_empty() {
+            self.apply(now);
+        }
+    }
+
+    /// The link is as its configuration and schedule say for `now`.
+    fn apply(&mut self, now: Instant) {
+        self.elapsed = now.since(self.origin);
+        let change = self.config.schedule.at(self.elapsed);
+        if let Some(rate) = change.rate.or(self.config.rate) {
+            self.queue.set_rate(now, rate, &mut self.counters);
+        }
+        self.line.change(change.delay.unwrap_or(self.config.delay));
+        self.losses.change(change.loss.as_ref().unwrap_or(&self.config.loss));
+        self.down = change.down.unwrap_or(self.config.down);
+    }
+
+    /// The near end: what doesn't get onto the link.
+    fn enter(&mut self, now: Instant, packet: Packet) {
+        let octets = packet.bytes.len() as u64;
+        self.counters.sent += 1;
+        self.counters.sent_octets += octets;
+        if self.down {
+            self.counters.lost_down += 1;
+            return;
+        }
+        if let Some(mtu) = self.config.mtu.filter(|mtu| octets > u64::from(mtu.octets)) {
+            self.counters.too_long += 1;
+            if mtu.icmp {
+                self.replies.extend(error_about(&packet.bytes, mtu.octets, now));
+            }
+            return;
+        }
+        if self.policer.as_mut().is_some_and(|policer| !policer.lets_pass(now, octets)) {
+            self.counters.policed += 1;
+            return;
+        }
+        let mut carried = self.number(packet);
+        if self.losses.takes_next() && !self.marks_instead(&mut carried) {
+            self.counters.lost += 1;
+            return;
+        }
+        let double = self.duplicates.toss().then(|| carried.packet.clone());
+        self.damage_and_gather(now, carried);
+        if let Some(packet) = double {
+            self.counters.duplicated += 1;
+            let carried = self.number(packet);
+            self.damage_and_gather(now, carried);
+        }
+    }
+
+    fn number(&mut self, packet: Packet) -> Carried {
+        self.serial += 1;
+        Carried { packet, serial: self.serial }
+    }
+
+    /// netem's `ecn`: where no queue management marks, loss does.
+    fn marks_instead(&mut self, carried: &mut Carried) -> bool {
+        let marks = self.config.ecn && self.config.discipline == Discipline::TailDrop && carried.mark_ce();
+        self.counters.marked += u64::from(marks);
+        marks
+    }
+
+    fn damage_and_gather(&mut self, now: Instant, mut carried: Carried) {
+        self.counters.corrupted += u64::from(self.damage.pass(&mut carried));
+        let mut batch = std::mem::take(&mut self.scratch);
+        self.gate.push(now, carried, &mut self.counters, &mut batch);
+        batch.drain(..).for_each(|carried| self.join_queue(now, carried));
+        self.scratch = batch;
+    }
+
+    fn join_queue(&mut self, now: Instant, carried: Carried) {
+        if let Some(carried) = self.queue.push(now, carried, &mut self.counters) {
+            self.fly(now, carried);
+        }
+    }
+
+    /// Out of the queue, onto the way.
+    fn fly(&mut self, now: Instant, carried: Carried) {
+        let (skips, extra) = (self.overtaking.skips(), self.overtaking.extra());
+        self.line.push(now, carried, extra, skips);
+    }
+
+    /// At the far end.
+    fn arrive(&mut self, now: Instant, carried: Carried) {
+        if self.displacement.is_idle() {
+            self.come_out(now, carried);
+            return;
+        }
+        let mut out = Vec::new();
+        self.displacement.push(now, carried, &mut out);
+        out.into_iter().for_each(|carried| self.come_out(now, carried));
+    }
+
+    fn come_out(&mut self, now: Instant, carried: Carried) {
+        self.counters.delivered += 1;
+        self.counters.delivered_octets += carried.octets();
+        self.counters.reordered += u64::from(carried.serial < self.highest);
+        self.highest = self.highest.max(carried.serial);
+        let packet = Packet { arrived_at: now, ..carried.packet };
+        let Some(within) = self.config.gro else {
+            self.arrived.push_back(packet);
+            return;
+        };
+        self.merge_until.get_or_insert(now + within);
+        let mut out = Vec::new();
+        let joined = self.merge.push(packet, &mut out);
+        self.counters.merged += u64::from(joined);
+        self.arrived.extend(out.into_iter().map(|packet| Packet { arrived_at: now, ..packet }));
+    }
+
+    /// What was being merged comes out.
+    fn flush_merge(&mut self, now: Instant) {
+        let mut out = Vec::new();
+        self.merge.flush(&mut out);
+        self.arrived.extend(out.into_iter().map(|packet| Packet { arrived_at: now, ..packet }));
+        self.merge_until = None;
+    }
+}

@@ -1,0 +1,387 @@
+//! The bottleneck: packets wait in a bounded queue and go out one after the other at the link's rate.
+//!
+//! The packet that is going out has left the queue. Congestion is found by RED when a packet comes, by CoDel and the step
+//! threshold when its sending begins; it is marked where that is wanted and understood, else dropped.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use sockeye_wire::Instant;
+
+use super::aqm::{CoDelState, Early, RedState};
+use super::carried::Carried;
+use super::random::Dice;
+use super::trace::{OPPORTUNITY, Opportunities};
+use super::{Discipline, LinkConfig, LinkCounters, Rate, Waits};
+
+/// How much may wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Limit {
+    /// So many packets: `limit 1000`.
+    Packets(u64),
+    /// So many octets: `limit 64kb`.
+    Octets(u64),
+    /// As many octets as the rate carries in this time: `limit 50ms`. At least one packet may always wait.
+    Time(Duration),
+}
+
+/// What a packet costs beyond its octets: `rate 1mbit 20`, `rate 1mbit 0 48 5`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Overhead {
+    /// Octets more, or less, for each packet.
+    pub packet: i32,
+    /// Packets are cut into cells of so many octets, the last one filled up; 0 is no cells.
+    pub cell: u32,
+    /// Octets more for each cell.
+    pub per_cell: u32,
+}
+
+impl Overhead {
+    fn of(self, octets: u64) -> u64 {
+        let octets = octets.saturating_add_signed(i64::from(self.packet));
+        match u64::from(self.cell) {
+            0 => octets,
+            cell => octets.div_ceil(cell) * (cell + u64::from(self.per_cell)),
+        }
+    }
+}
+
+/// How packets go out.
+#[derive(Clone, Debug)]
+enum Pace {
+    /// At once.
+    Wire,
+    /// So many bits per second.
+    Rate {
+        rate: Rate,
+        /// What is going out, and when its last bit is.
+        sending: Option<(Carried, Instant)>,
+        /// See [`Rate::time_with`].
+        remainder: u64,
+    },
+    /// When the trace says.
+    Trace {
+        opportunities: Opportunities,
+        /// What has gone out in part, and the octets that are left.
+        sending: Option<(Carried, u64)>,
+    },
+}
+
+#[derive(Debug)]
+enum Manager {
+    TailDrop,
+    Red(Box<RedState>),
+    CoDel(CoDelState),
+}
+
+#[derive(Debug)]
+struct Waiting {
+    carried: Carried,
+    since: Instant,
+}
+
+/// The queue and what sends from it.
+#[derive(Debug)]
+pub(super) struct Queue {
+    config: QueueConfig,
+    pace: Pace,
+    manager: Manager,
+    waiting: VecDeque<Waiting>,
+    octets: u64,
+    /// The longest packet seen: CoDel leaves the last one of this size alone.
+    longest: u64,
+    waits: Waits,
+}
+
+/// What of a link's configuration concerns the queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct QueueConfig {
+    limit: Limit,
+    overhead: Overhead,
+    discipline: Discipline,
+    mark_above: Option<Duration>,
+    ecn: bool,
+}
+
+impl QueueConfig {
+    fn of(config: &LinkConfig) -> Self {
+        let LinkConfig { limit, overhead, discipline, mark_above, ecn, .. } = *config;
+        Self { limit, overhead, discipline, mark_above, ecn }
+    }
+}
+
+impl Queue {
+    pub(super) fn new(config: &LinkConfig, origin: Instant, seed: u64) -> Self {
+        Self {
+            config: QueueConfig::of(config),
+            pace: Pace::of(config, origin),
+            manager: Manager::of(config.discipline, seed),
+            waiting: VecDeque::new(),
+            octets: 0,
+            longest: 0,
+            waits: Waits::default(),
+        }
+    }
+
+    /// From now on as another configuration says. What waits goes on waiting, unless there is no rate to wait for any more:
+    /// then it is in `out`. What is going out starts again.
+    pub(super) fn change(
+        &mut self,
+        now: Instant,
+        config: &LinkConfig,
+        (origin, seed): (Instant, u64),
+        counters: &mut LinkCounters,
+        out: &mut Vec<Carried>,
+    ) {
+        let sending = match &mut self.pace {
+            Pace::Wire => None,
+            Pace::Rate { sending, .. } => sending.take().map(|(carried, _)| carried),
+            Pace::Trace { sending, .. } => sending.take().map(|(carried, _)| carried),
+        };
+        if let Some(carried) = sending {
+            self.octets += carried.octets();
+            self.waiting.push_front(Waiting { carried, since: now });
+        }
+        if self.config.discipline != config.discipline {
+            self.manager = Manager::of(config.discipline, seed);
+        }
+        self.config = QueueConfig::of(config);
+        self.pace = Pace::of(config, origin);
+        match &mut self.pace {
+            Pace::Wire => {
+                self.octets = 0;
+                out.extend(self.waiting.drain(..).map(|waiting| waiting.carried));
+            }
+            Pace::Rate { .. } => self.begin(now, counters),
+            Pace::Trace { opportunities, .. } => opportunities.skip_to(now),
+        }
+    }
+
+    /// Another rate from now on; what is going out goes on as it is.
+    pub(super) fn set_rate(&mut self, now: Instant, new: Rate, counters: &mut LinkCounters) {
+        if let Pace::Rate { rate, remainder, .. } = &mut self.pace
+            && *rate != new
+        {
+            (*rate, *remainder) = (new, 0);
+            self.begin(now, counters);
+        }
+    }
+
+    /// Packets that wait, without the one that is going out.
+    pub(super) fn packets(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// Their octets.
+    pub(super) fn octets(&self) -> u64 {
+        self.octets
+    }
+
+    /// How long those waited that have gone out.
+    pub(super) fn waits(&self) -> &Waits {
+        &self.waits
+    }
+
+    /// True if nothing is in here.
+    pub(super) fn is_empty(&self) -> bool {
+        let sending = match &self.pace {
+            Pace::Wire => false,
+            Pace::Rate { sending, .. } => sending.is_some(),
+            Pace::Trace { sending, .. } => sending.is_some(),
+        };
+        self.waiting.is_empty() && !sending
+    }
+
+    /// A packet comes. On a link without rate it is out at once, and comes back.
+    pub(super) fn push(&mut self, now: Instant, mut carried: Carried, counters: &mut LinkCounters) -> Option<Carried> {
+        if matches!(self.pace, Pace::Wire) {
+            return Some(carried);
+        }
+        if !self.accepts(now, &mut carried, counters) {
+            return None;
+        }
+        if self.is_empty()
+            && let Pace::Trace { opportunities, .. } = &mut self.pace
+        {
+            opportunities.skip_to(now);
+        }
+        self.octets += carried.octets();
+        self.longest = self.longest.max(carried.octets());
+        self.waiting.push_back(Waiting { carried, since: now });
+        self.begin(now, counters);
+        None
+    }
+
+    /// Whether a packet may wait.
+    fn accepts(&mut self, now: Instant, carried: &mut Carried, counters: &mut LinkCounters) -> bool {
+        let rate = self.rate();
+        if let Manager::Red(red) = &mut self.manager {
+            let early = red.on_packet(now, self.octets, rate);
+            let goes_on = match early {
+                Early::Accept => true,
+                Early::Congested => meets_congestion(self.config.ecn, carried, counters),
+                Early::TooLong => {
+                    counters.dropped_early += 1;
+                    false
+                }
+            };
+            if !goes_on {
+                return false;
+            }
+        }
+        let octets = carried.octets();
+        let room = match self.config.limit {
+            Limit::Packets(packets) => (self.waiting.len() as u64) < packets,
+            Limit::Octets(limit) => self.octets + octets <= limit,
+            Limit::Time(time) => self.waiting.is_empty() || self.octets + octets <= rate.octets_in(time),
+        };
+        // Nothing waits in front of a link that has nothing to do, whatever the limit.
+        let fits = room || (self.is_empty() && matches!(self.pace, Pace::Rate { .. }));
+        counters.dropped_full += u64::from(!fits);
+        fits
+    }
+
+    /// The rate; of a trace what it carries on average.
+    fn rate(&self) -> Rate {
+        match &self.pace {
+            Pace::Wire => Rate::bits(u64::MAX),
+            Pace::Rate { rate, .. } => *rate,
+            Pace::Trace { opportunities, .. } => opportunities.mean_rate(),
+        }
+    }
+
+    /// When something happens by itself.
+    pub(super) fn next_event(&self) -> Option<Instant> {
+        match &self.pace {
+            Pace::Wire => None,
+            Pace::Rate { sending, .. } => sending.as_ref().map(|(_, done)| *done),
+            Pace::Trace { opportunities, .. } => (!self.is_empty()).then(|| opportunities.next_at()),
+        }
+    }
+
+    /// Does what is due at `at`; what has gone out is in `out`.
+    pub(super) fn advance(&mut self, at: Instant, counters: &mut LinkCounters, out: &mut Vec<Carried>) {
+        match &mut self.pace {
+            Pace::Wire => {}
+            Pace::Rate { sending, .. } => {
+                out.extend(sending.take().map(|(carried, _)| carried));
+                self.begin(at, counters);
+            }
+            Pace::Trace { .. } => self.use_opportunity(at, counters, out),
+        }
+    }
+
+    /// Begins to send the next packet, if the link has a rate and sends none.
+    fn begin(&mut self, now: Instant, counters: &mut LinkCounters) {
+        let Pace::Rate { rate, sending: None, .. } = &self.pace else {
+            return;
+        };
+        if rate.as_bits() == 0 {
+            return;
+        }
+        let Some(next) = self.next(now, counters) else {
+            return;
+        };
+        let octets = self.config.overhead.of(next.octets());
+        if let Pace::Rate { rate, sending, remainder } = &mut self.pace {
+            let done = now + Duration::from_nanos(rate.time_with(octets, remainder));
+            *sending = Some((next, done));
+        }
+    }
+
+    /// One line of the trace: as many octets of as many packets as it carries.
+    fn use_opportunity(&mut self, at: Instant, counters: &mut LinkCounters, out: &mut Vec<Carried>) {
+        let Pace::Trace { opportunities, sending } = &mut self.pace else {
+            return;
+        };
+        opportunities.take();
+        let mut room = OPPORTUNITY;
+        let mut current = sending.take();
+        while room > 0 {
+            let next = current.take().or_else(|| {
+                let carried = self.next(at, counters)?;
+                let octets = self.config.overhead.of(carried.octets());
+                Some((carried, octets))
+            });
+            match next {
+                None => break,
+                Some((carried, left)) if left <= room => {
+                    room -= left;
+                    out.push(carried);
+                }
+                Some((carried, left)) => {
+                    current = Some((carried, left - room));
+                    room = 0;
+                }
+            }
+        }
+        if let Pace::Trace { sending, .. } = &mut self.pace {
+            *sending = current;
+        }
+    }
+
+    /// The next packet that is to go out, those that CoDel drops left out.
+    fn next(&mut self, now: Instant, counters: &mut LinkCounters) -> Option<Carried> {
+        while let Some(Waiting { mut carried, since }) = self.waiting.pop_front() {
+            self.octets -= carried.octets();
+            let waited = now.since(since);
+            let congested = match &mut self.manager {
+                Manager::CoDel(codel) => codel.on_packet(now, waited, self.octets > self.longest),
+                Manager::TailDrop | Manager::Red(_) => false,
+            };
+            if congested && !meets_congestion(self.config.ecn, &mut carried, counters) {
+                continue;
+            }
+            // A step threshold marks and never drops (RFC 8257 section 3.1).
+            if self.config.mark_above.is_some_and(|threshold| waited > threshold) && carried.mark_ce() {
+                counters.marked += u64::from(!congested);
+            }
+            self.waits.record(waited);
+            self.tell_if_empty(now);
+            return Some(carried);
+        }
+        self.tell_if_empty(now);
+        None
+    }
+
+    fn tell_if_empty(&mut self, now: Instant) {
+        if self.waiting.is_empty() {
+            match &mut self.manager {
+                Manager::TailDrop => {}
+                Manager::Red(red) => red.emptied(now),
+                Manager::CoDel(codel) => codel.emptied(),
+            }
+        }
+    }
+}
+
+impl Pace {
+    fn of(config: &LinkConfig, origin: Instant) -> Self {
+        match (&config.trace, config.rate) {
+            (Some(trace), _) => Self::Trace { opportunities: Opportunities::new(trace.clone(), origin), sending: None },
+            (None, Some(rate)) => Self::Rate { rate, sending: None, remainder: 0 },
+            (None, None) => Self::Wire,
+        }
+    }
+}
+
+impl Manager {
+    fn of(discipline: Discipline, seed: u64) -> Self {
+        match discipline {
+            Discipline::TailDrop => Self::TailDrop,
+            Discipline::Red(red) => Self::Red(Box::new(RedState::new(red, Dice::new(seed, "red")))),
+            Discipline::CoDel(codel) => Self::CoDel(CoDelState::new(codel)),
+        }
+    }
+}
+
+/// Marks a packet or has it dropped, and says whether it goes on.
+fn meets_congestion(ecn: bool, carried: &mut Carried, counters: &mut LinkCounters) -> bool {
+    let marked = ecn && carried.mark_ce();
+    if marked {
+        counters.marked += 1;
+    } else {
+        counters.dropped_early += 1;
+    }
+    marked
+}

@@ -1,0 +1,61 @@
+//! A narrow place: packets longer than it takes are dropped, and their sender told or not.
+
+use sockeye_wire::icmp::{self, IcmpError};
+use sockeye_wire::ip::v4::Ipv4Header;
+use sockeye_wire::ip::v6::Ipv6Header;
+use sockeye_wire::ip::{IpView, protocol};
+use sockeye_wire::{Instant, icmp::quotable};
+
+use crate::Packet;
+
+/// The longest packet: `mtu 1400` is a black hole, `mtu 1400 icmp` sends an error back, as RFC 1191 and RFC 8201 want it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MaxPacket {
+    /// Octets.
+    pub octets: u16,
+    /// Whether the sender is told. Of an IPv4 packet that might be fragmented it isn't: we don't, and drop it.
+    pub icmp: bool,
+}
+
+/// The largest error: an IPv6 packet of 1,280 octets.
+const LARGEST: usize = 1280;
+/// Hops that an error of ours may go.
+const HOP_LIMIT: u8 = 64;
+
+/// The error that tells the sender of `packet`. It comes from the packet's destination, as this place has no address of
+/// its own.
+pub(super) fn error_about(packet: &[u8], mtu: u16, now: Instant) -> Option<Packet> {
+    let ip = IpView::parse(packet).ok()?;
+    let (source, destination) = (ip.destination(), ip.source());
+    let mut message = [0; LARGEST];
+    let error = IcmpError::PacketTooBig(u32::from(mtu));
+    let length = icmp::emit_error(source, destination, error, quotable(packet), &mut message).ok()?;
+    let message = message.get(..length)?;
+    let mut whole = vec![0; 40];
+    let header_len = match ip {
+        IpView::V4(view) if view.dont_fragment() => Ipv4Header {
+            source: view.destination(),
+            destination: view.source(),
+            protocol: protocol::ICMP,
+            payload_len: length,
+            ttl: HOP_LIMIT,
+            traffic_class: 0,
+            identification: 0,
+            dont_fragment: false,
+        }
+        .emit(&mut whole),
+        IpView::V4(_) => return None,
+        IpView::V6(view) => Ipv6Header {
+            source: view.destination(),
+            destination: view.source(),
+            protocol: protocol::ICMPV6,
+            payload_len: length,
+            hop_limit: HOP_LIMIT,
+            traffic_class: 0,
+        }
+        .emit(&mut whole),
+    };
+    whole.truncate(header_len.ok()?);
+    whole.extend_from_slice(message);
+    Some(Packet::new(whole.into(), now))
+}
