@@ -14,7 +14,7 @@ pub struct Arguments {
 }
 
 /// Programs and the Debian packages that bring them.
-const NEEDED: [(&str, &str); 7] = [
+const NEEDED: [(&str, &str); 8] = [
     ("ip", "iproute2"),
     ("nc.openbsd", "netcat-openbsd"),
     ("ncat", "ncat"),
@@ -22,6 +22,7 @@ const NEEDED: [(&str, &str); 7] = [
     ("iperf3", "iperf3"),
     ("tcpdump", "tcpdump"),
     ("python3", "python3"),
+    ("tshark", "tshark"),
 ];
 
 pub fn run_quietly() -> Outcome {

@@ -84,8 +84,6 @@ pub struct Numbers {
     pub recover: i64,
     /// Octets up to here were sent before the last timeout.
     pub timeout_recover: i64,
-    /// When that was.
-    pub timeout_at: Instant,
 }
 
 impl Numbers {
@@ -138,7 +136,6 @@ impl Side {
             acked_at: Instant::ZERO,
             recover: 0,
             timeout_recover: 0,
-            timeout_at: Instant::ZERO,
         };
         Self {
             address,
@@ -188,11 +185,12 @@ impl Side {
         let numbers = &self.numbers;
         let may_probe = !(segment.flags.syn || segment.flags.fin || segment.flags.rst);
         let text_len = segment.text_len;
-        if may_probe && text_len <= 1 && range.start == numbers.max - 1 && numbers.una >= numbers.max && numbers.max > 1
+        if may_probe && text_len <= 1 && range.start == numbers.max - 1 && numbers.una >= numbers.max && numbers.max > 0
         {
             return if numbers.peer_window == 0 { Class::WindowProbe } else { Class::KeepAlive };
         }
-        if may_probe && text_len == 1 && numbers.peer_window == 0 && range.start == numbers.edge {
+        let at_edge = range.start == numbers.edge || range.start == numbers.una;
+        if may_probe && text_len == 1 && numbers.peer_window == 0 && at_edge {
             return Class::WindowProbe;
         }
         if range.is_empty() {
@@ -251,14 +249,22 @@ impl Side {
         self.outstanding.iter().skip(first).fold(from, |to, sent| if sent.start <= to { sent.end.max(to) } else { to })
     }
 
+    /// True if the first segment that is not acknowledged has waited as long as a retransmission timer does.
+    fn timed_out(&self, now: Instant, range: &Range<i64>) -> bool {
+        let record = self.record(range.start.max(self.numbers.una));
+        let patience = self.rtt.rto().mul_f64(0.9).min(Duration::from_millis(900));
+        range.start <= self.numbers.una
+            && record.is_some_and(|record| now.since(record.last_at) >= patience)
+            && now.since(self.numbers.acked_at) >= patience / 2
+    }
+
     /// Why octets were sent again: because of ACKs, of a timeout, or as a probe (RFC 5681, 6298, 8985).
     fn why_again(&self, now: Instant, range: &Range<i64>) -> Sending {
         let numbers = &self.numbers;
         let record = self.record(range.start.max(numbers.una));
         let waited = record.map_or(Duration::ZERO, |record| now.since(record.last_at));
         let silence = now.since(numbers.acked_at);
-        let patience = self.rtt.rto().mul_f64(0.9).min(Duration::from_millis(900));
-        let timed_out = waited >= patience && silence >= patience.mul_f64(0.5) && range.start <= numbers.una;
+        let timed_out = self.timed_out(now, range);
         let told = numbers.duplicates >= 3
             || numbers.sacked_to > range.end
             || numbers.recover > numbers.una
@@ -273,8 +279,9 @@ impl Side {
             () if numbers.timeout_recover > numbers.una => Sending::Timeout,
             () if told => Sending::Fast,
             () if probes => Sending::TailProbe,
-            () if range.end <= numbers.una => Sending::Fast,
-            () => Sending::Timeout,
+            // Nothing was heard since: only a timer can be the reason, be it a hasty one.
+            () if silence >= waited && numbers.sacked_to <= numbers.una && range.end > numbers.una => Sending::Timeout,
+            () => Sending::Fast,
         }
     }
 
@@ -292,7 +299,11 @@ impl Side {
                 self.figures.keep_alives += 1;
                 return false;
             }
-            Class::WindowProbe => self.figures.window_probes += 1,
+            // It counts as sent once it is acknowledged: most receivers don't take it.
+            Class::WindowProbe => {
+                self.figures.window_probes += 1;
+                return false;
+            }
             Class::New => {}
             Class::OutOfOrder => self.figures.out_of_order += 1,
             Class::Again(why) => expired = self.sent_again(segment, range, why),
@@ -352,19 +363,19 @@ impl Side {
             Sending::TailProbe => self.figures.tail_probes += 1,
             _ => {
                 self.figures.timeout += 1;
-                let last_at = self.record(range.start).map(|record| record.last_at);
+                // Behind an expiry all is sent again, as ACKs come: only what no ACK let go is another expiry.
+                expired = self.numbers.timeout_recover <= self.numbers.una || self.timed_out(segment.at, range);
                 let numbers = &mut self.numbers;
-                expired = numbers.timeout_recover <= numbers.una || last_at.is_some_and(|at| at >= numbers.timeout_at);
                 if expired {
                     self.figures.rtos += 1;
                     numbers.timeout_recover = numbers.max;
-                    numbers.timeout_at = segment.at;
                     numbers.recover = 0;
                 }
             }
         }
         if range.end <= self.numbers.una {
             self.figures.spurious += 1;
+            self.take_resent(range); // a D-SACK will tell of this one, not of another
         } else {
             let value = segment.options.timestamps.map(|timestamps| timestamps.value);
             self.resent.push_back(Resent { start: range.start, end: range.end, value, convicted: false });
@@ -471,13 +482,16 @@ impl Side {
         }
     }
 
-    /// A D-SACK says that these octets came twice (RFC 2883). True if they were sent again and that was needless.
-    pub fn came_twice(&mut self, octets: &Range<i64>) -> bool {
+    /// A D-SACK says that these octets came twice (RFC 2883): if they were sent again, that was needless.
+    pub fn came_twice(&mut self, octets: &Range<i64>) {
+        let found = self.take_resent(octets);
+        self.needless(usize::from(found));
+    }
+
+    /// Forgets the retransmission of these octets; true if there was one.
+    fn take_resent(&mut self, octets: &Range<i64>) -> bool {
         let overlaps = |resent: &Resent| resent.start < octets.end && octets.start < resent.end;
-        let Some(place) = self.resent.iter().position(overlaps) else { return false };
-        self.resent.remove(place);
-        self.needless(1);
-        true
+        self.resent.iter().position(overlaps).and_then(|place| self.resent.remove(place)).is_some()
     }
 
     /// SACK blocks of the other side, as offsets.

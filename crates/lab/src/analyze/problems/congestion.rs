@@ -3,6 +3,8 @@
 //! No congestion window can be seen from outside; but each ACK passes the capture before it lets its receiver send, so what
 //! ACKs allow at most can be counted, and what exceeds that is wrong wherever the capture was made.
 
+use sockeye_wire::Instant;
+
 use super::{Finding, Moment, Problem, finding, finding_nearby};
 use crate::analyze::side::{Class, Side};
 use crate::plot::Sending;
@@ -18,7 +20,9 @@ impl InitialWindow {
     //= rfc2525#2.3-1
     pub fn sent(&mut self, moment: &Moment<'_>, me: &Side, peer: &Side) -> Option<Finding> {
         let from_the_start = me.syn.is_some() && peer.syn.is_some();
-        self.is_over |= !from_the_start && !moment.segment.flags.syn || matches!(moment.class, Class::Again(_));
+        // Behind a loss what is outstanding can't be told from outside: some of it has arrived.
+        let is_lossy = me.numbers.duplicates > 0 || me.numbers.sacked_to > 0 || matches!(moment.class, Class::Again(_));
+        self.is_over |= is_lossy || !from_the_start && !moment.segment.flags.syn;
         if self.is_over || moment.class != Class::New || moment.segment.text_len == 0 {
             return None;
         }
@@ -56,15 +60,25 @@ struct SlowStart {
     /// ACKs that moved on, and whether anything was sent again after the first segment.
     advances: u32,
     goes_back: bool,
+    /// ACKs that did not move on: each says that a segment has left the network.
+    repeats: i64,
 }
 
 impl AfterTimeout {
     //= rfc2525#2.2-1
     pub fn sent(&mut self, moment: &Moment<'_>, me: &Side) -> Option<Finding> {
         let length = i64::from(moment.segment.text_len);
-        if moment.expired {
+        // A lost SYN leaves the initial window as it is, at first (RFC 6928 section 2).
+        if moment.expired && !moment.segment.flags.syn {
             let recover = moment.before.max;
-            self.since = Some(SlowStart { una: me.numbers.una, recover, sent: length, advances: 0, goes_back: false });
+            self.since = Some(SlowStart {
+                una: me.numbers.una,
+                recover,
+                sent: length,
+                advances: 0,
+                goes_back: false,
+                repeats: 0,
+            });
             return None;
         }
         // A timeout that proved needless is taken back, and the window with it (RFC 4015).
@@ -72,9 +86,10 @@ impl AfterTimeout {
         let since = self.since.as_mut().filter(|_| length > 0)?;
         since.sent += length;
         since.goes_back |= matches!(moment.class, Class::Again(_));
-        let acked = me.numbers.una - since.una;
+        // What SACK blocks name has arrived as well.
+        let acked = me.numbers.una.max(me.numbers.sacked_to) - since.una;
         let mss = i64::from(me.numbers.mss);
-        if since.sent <= 2 * acked + 3 * mss {
+        if since.sent <= 2 * acked + (3 + since.repeats) * mss {
             return None;
         }
         let why = format!("{} octets sent since the timeout, with {acked} acknowledged", since.sent);
@@ -85,6 +100,7 @@ impl AfterTimeout {
     pub fn heard(&mut self, moment: &Moment<'_>) {
         let Some(since) = &mut self.since else { return };
         since.advances += u32::from(moment.advance > 0);
+        since.repeats += i64::from(moment.is_pure_ack() && moment.advance <= 0);
         let acked_all = moment.ack.is_some_and(|ack| ack >= since.recover);
         // Two ACKs for what was not sent again: F-RTO takes the timeout back (RFC 5682 section 2.1).
         let is_undone = since.advances >= 2 && !since.goes_back && !acked_all;
@@ -105,8 +121,8 @@ struct Recovery {
     in_flight: i64,
     recover: i64,
     spurious: u64,
-    /// Segments sent since the ACK that ended it, before the next ACK.
-    burst: Option<u32>,
+    /// When the ACK came that ended it, and octets sent since, before the next ACK.
+    burst: Option<(Instant, i64)>,
 }
 
 impl Deflation {
@@ -120,10 +136,13 @@ impl Deflation {
             self.recovery = Some(Recovery { in_flight, recover, spurious: me.figures.spurious, burst: None });
         }
         let recovery = self.recovery.as_mut()?;
-        let burst = recovery.burst.as_mut().filter(|_| moment.class == Class::New)?;
-        *burst += 1;
+        let (since, burst) = recovery.burst.as_mut().filter(|_| moment.class == Class::New)?;
+        *burst += i64::from(moment.segment.text_len);
         let in_flight = me.numbers.in_flight();
-        if *burst < 4 || in_flight <= recovery.in_flight || me.figures.spurious > recovery.spurious {
+        // At once, not paced; and much of the window: a sender that was not limited by it before is no different.
+        let is_burst = *burst >= (in_flight / 3).max(3 * i64::from(me.numbers.mss))
+            && moment.at().since(*since) <= me.min_rtt.unwrap_or_default() / 16;
+        if !is_burst || in_flight <= recovery.in_flight || me.figures.spurious > recovery.spurious {
             return None;
         }
         let why = format!(
@@ -131,7 +150,7 @@ impl Deflation {
             recovery.in_flight
         );
         self.recovery = None;
-        finding(Problem::FailureOfWindowDeflation, moment.at(), why)
+        finding_nearby(Problem::FailureOfWindowDeflation, moment.at(), why)
     }
 
     pub fn heard(&mut self, moment: &Moment<'_>, me: &Side) {
@@ -139,7 +158,7 @@ impl Deflation {
         if recovery.burst.is_some() {
             self.recovery = None;
         } else if moment.advance > 0 && me.numbers.una >= recovery.recover {
-            recovery.burst = Some(0);
+            recovery.burst = Some((moment.at(), 0));
         }
     }
 }

@@ -210,8 +210,13 @@ impl Watch {
 
     /// What was found, in the RFC's order, if the capture was made close to this side or not.
     pub fn findings(&self, near: bool) -> Vec<Finding> {
-        let at_end =
-            [self.retention.verdict(), self.ack_policy.verdict(), self.segment_size.verdict(), self.close.verdict()];
+        let at_end = [
+            self.keep_alive.verdict(),
+            self.retention.verdict(),
+            self.ack_policy.verdict(),
+            self.segment_size.verdict(),
+            self.close.verdict(),
+        ];
         let all = self.findings.iter().cloned().chain(at_end.into_iter().flatten());
         let mut findings: Vec<_> = all.filter(|finding| near || !finding.only_near).collect();
         findings.sort_by_key(|finding| finding.problem);

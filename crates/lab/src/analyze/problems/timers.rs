@@ -21,11 +21,14 @@ impl FirstRto {
     pub fn sent(&mut self, moment: &Moment<'_>, me: &Side) -> Option<Finding> {
         let segment = moment.segment;
         if segment.flags.syn {
-            let before = self.syn_at.replace(moment.at());
-            let waited = moment.at().since(before?);
-            let told = std::mem::take(&mut self.is_told);
+            // An answer to a SYN that came again says nothing of the timer.
+            if self.syn_at.is_some() && std::mem::take(&mut self.is_told) {
+                return None;
+            }
+            self.is_told = false;
+            let waited = moment.at().since(self.syn_at.replace(moment.at())?);
             // RFC 6298 section 2.1: one second, less what a coarse clock may take from it.
-            if told || me.numbers.una > 0 || waited >= Duration::from_millis(900) {
+            if me.numbers.una > 0 || waited >= Duration::from_millis(900) {
                 return None;
             }
             return finding(Problem::InitialRtoTooLow, moment.at(), format!("SYN sent again after {waited:?}"));
@@ -95,8 +98,14 @@ impl BackOff {
 #[derive(Default)]
 pub struct KeepAlive {
     active_at: Option<Instant>,
-    /// The first of the probes that nothing answers, and how many there were.
-    probed: Option<(Instant, u32)>,
+    /// The probes that nothing answers.
+    probed: Option<Probes>,
+}
+
+struct Probes {
+    first_at: Instant,
+    last_at: Instant,
+    count: u32,
 }
 
 impl KeepAlive {
@@ -104,29 +113,42 @@ impl KeepAlive {
     const IDLE: Duration = Duration::from_secs(7_200 - 72);
     /// Less than this is no time to get over a disturbance (RFC 1122 section 4.2.3.5 gives text as long).
     const PATIENCE: Duration = Duration::from_secs(100);
+    /// Between probes: nine of them so far apart are over before [`Self::PATIENCE`] is.
+    const HASTE: Duration = Duration::from_secs(10);
 
     //= rfc2525#2.9-1
     //= rfc2525#2.11-1
     pub fn sent(&mut self, moment: &Moment<'_>) -> Option<Finding> {
         let at = moment.at();
         if moment.class == Class::KeepAlive {
-            if let Some((_, probes)) = &mut self.probed {
-                *probes += 1;
+            if let Some(probes) = &mut self.probed {
+                (probes.last_at, probes.count) = (at, probes.count + 1);
                 return None;
             }
-            self.probed = Some((at, 1));
+            self.probed = Some(Probes { first_at: at, last_at: at, count: 1 });
             let idle = at.since(self.active_at?);
             let why = format!("a probe after {:.0} s without traffic", idle.as_secs_f64());
             return if idle < Self::IDLE { finding(Problem::InsufficientKeepAliveInterval, at, why) } else { None };
         }
         self.active_at = Some(at);
-        let (first_at, probes) = self.probed.take()?;
-        let tried = at.since(first_at);
+        let probes = self.probed.take()?;
+        let tried = at.since(probes.first_at);
         if !moment.segment.flags.rst || tried >= Self::PATIENCE {
             return None;
         }
-        let why = format!("{probes} probes in {:.1} s without an answer, then a RST", tried.as_secs_f64());
+        let why = format!("{} probes in {:.1} s without an answer, then a RST", probes.count, tried.as_secs_f64());
         finding(Problem::ShortKeepAliveTimeout, at, why)
+    }
+
+    /// Not every TCP says that it gives up: probes in quick succession, and then nothing.
+    pub fn verdict(&self) -> Option<Finding> {
+        let probes = self.probed.as_ref().filter(|probes| probes.count >= 3)?;
+        let tried = probes.last_at.since(probes.first_at);
+        if tried / (probes.count - 1) > Self::HASTE || tried >= Self::PATIENCE {
+            return None;
+        }
+        let why = format!("{} probes in {:.1} s without an answer, and none after", probes.count, tried.as_secs_f64());
+        finding(Problem::ShortKeepAliveTimeout, probes.last_at, why)
     }
 
     pub fn heard(&mut self, moment: &Moment<'_>) {

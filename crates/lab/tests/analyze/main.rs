@@ -1,0 +1,8 @@
+//! The analysis of captures that two connections of ours make in virtual time.
+
+mod clean;
+mod faulty;
+mod files;
+mod problems;
+mod tshark;
+mod world;
