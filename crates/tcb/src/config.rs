@@ -59,6 +59,7 @@ pub struct Config {
     pub initial_window: u8,
     /// The congestion control. Default [`Algorithm::default`].
     pub congestion: Algorithm,
+    //= rfc6298#2.4-1
     /// The least that the RTO stands above the smoothed RTT. Default 200 ms, as Linux; RFC 6298 floors the RTO at 1 s.
     pub min_rto: Duration,
     /// The most that the RTO backs off to: at least 60 s (RFC 6298 section 2.5). Default 120 s.
@@ -66,6 +67,7 @@ pub struct Config {
     /// Don't double the RTO for the first six timeouts while fewer than four segments are in flight, so that an
     /// interactive stream isn't silent for long (`tcp_thin_linear_timeouts` of Linux). Default false.
     pub thin_linear_timeouts: bool,
+    //= rfc6298#4-2
     /// G: the tick of the clock that `now` is read from (RFC 6298 section 2). Default 1 ms.
     pub granularity: Duration,
     /// How long TIME-WAIT lasts: 2 * MSL. Default 60 s: an MSL of 30 s, which is what today's stacks assume, not the 2

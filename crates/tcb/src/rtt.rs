@@ -201,6 +201,7 @@ mod tests {
 
     //= rfc6298#5.5-1
     //= rfc6298#2.5-1
+    //= rfc6298#5-3
     #[test]
     fn back_off_doubles_up_to_the_maximum_and_a_sample_ends_it() {
         let mut rtt = rtt_after(&[100]);
@@ -211,6 +212,14 @@ mod tests {
         assert_eq!(rtt.rto(), Duration::from_mins(2));
         rtt.on_sample(Duration::from_millis(100));
         assert!(rtt.rto() <= before);
+    }
+
+    //= rfc6298#2.4-1
+    #[test]
+    fn the_minimum_of_the_rfc_can_be_chosen() {
+        let mut rtt = Rtt::new(&Config { min_rto: Duration::from_secs(1), ..Config::default() });
+        (0..50).for_each(|_| rtt.on_sample(Duration::from_millis(10)));
+        assert!(rtt.rto() >= Duration::from_secs(1));
     }
 
     //= rfc4015#3.1-4

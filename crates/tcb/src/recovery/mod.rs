@@ -130,6 +130,9 @@ struct Flight {
     dup_acks: u32,
     /// Segments that left the network, as far as the duplicate ACKs of a peer without SACK tell.
     left_network: u32,
+    /// How many may be believed to have left: those outstanding when the first duplicate came. Whoever forges duplicate
+    /// ACKs gets no more out than that.
+    may_leave: u32,
     /// FlightSize when there was last nothing more to send: what a batch of ACKs then takes away all at once must not
     /// make the flight in which a loss occurred look smaller.
     settled: u32,
@@ -162,6 +165,7 @@ impl Flight {
             frto: Frto::Off,
             dup_acks: 0,
             left_network: 0,
+            may_leave: 0,
             settled: 0,
             filled_until: una,
             ramp: None,
@@ -177,10 +181,12 @@ impl Flight {
     }
 
     /// Octets in flight, as far as anybody can tell: see the module's page.
+    //= rfc6937#3-3
     fn in_flight(&self, mss: u32) -> u32 {
         self.outstanding.tally(Mark::InFlight).octets.saturating_sub(self.left_network.saturating_mul(mss))
     }
 
+    //= rfc5681#2-3
     /// FlightSize as equation 4 of RFC 5681 wants it: without what limited transmit has sent beyond the window.
     //= rfc3042#2-2
     //= rfc5681#3.2-13
@@ -246,6 +252,12 @@ impl Recovery {
     /// Octets that may leave now, by congestion control and by what a recovery allows.
     //= rfc8985#9.3-1
     //= rfc8985#9.3-2
+    //= rfc6675#5-6
+    //= rfc6675#5-14
+    //= rfc5681#2-1
+    //= rfc5681#3.2-6
+    //= rfc5681#3.2-11
+    //= rfc3042#2-3
     pub(crate) fn room(&self, mss: u32, sack: bool, congestion: &dyn CongestionControl) -> u32 {
         let cwnd = congestion.cwnd();
         let Some(flight) = &self.flight else {
@@ -279,6 +291,8 @@ impl Recovery {
 
     /// Takes what is to be sent again now, in segments of at most `mss` and at most `limit` octets.
     //= rfc6675#5-9
+    //= rfc6675#5-15
+    //= rfc6675#5-18
     //= rfc2018#5.1-1
     pub(crate) fn resend(&mut self, now: Instant, mss: u32, limit: u32, room: u32) -> Option<Again> {
         let flight = self.flight.as_mut()?;

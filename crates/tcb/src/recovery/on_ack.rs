@@ -109,6 +109,8 @@ impl Recovery {
             }
             flight.una = ack;
         }
+        //= rfc6675#2-1
+        //= rfc8985#7.4.1-1
         let una = super::seq_of(flight.una);
         for (left, right) in scoreboard::credible(una, super::seq_of(flight.nxt), arrival.blocks) {
             let (left, right) = (flight.una + u64::from(left), flight.una + u64::from(right));
@@ -201,6 +203,9 @@ impl Recovery {
             let (una, nxt) = (flight.una, flight.nxt);
             flight.rack.on_dsack(una, nxt, &mut self.history().reordering);
         }
+        //= rfc8985#1-1
+        //= rfc8985#4-1
+        //= rfc8985#9.2-1
         self.find_overdue(flight, arrival.now, arrival.arrived_at, rtt, congestion)
     }
 
@@ -281,6 +286,7 @@ impl Recovery {
     }
 
     /// A loss was found while ACKs come.
+    //= rfc5681#4.3-5
     //= rfc6675#5-7
     //= rfc6675#5-8
     //= rfc5681#3.2-8
@@ -361,6 +367,7 @@ impl Recovery {
     }
 
     /// Ends what is repaired.
+    //= rfc5681#4.3-3
     //= rfc6675#5-11
     //= rfc6675#5-12
     //= rfc6675#5.1-4

@@ -38,7 +38,10 @@ impl Prr {
         self.limit
     }
 
+    //= rfc5681#4.3-2
     //= rfc6937#3-2
+    //= rfc6937#3.1-1
+    //= rfc6937#3.1-2
     //= rfc6937#4-1
     //= rfc6937#4-2
     pub(super) fn on_ack(&mut self, step: Step) {

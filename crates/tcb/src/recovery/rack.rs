@@ -124,6 +124,7 @@ impl Rack {
     //= rfc8985#6.2-11
     //= rfc8985#6.2-13
     //= rfc8985#6.2-14
+    //= rfc8985#9.1-1
     pub(super) fn find_lost(
         &self,
         now: Instant,
@@ -149,5 +150,101 @@ impl Rack {
         let mut lost: Pieces = outstanding.mark_first_lost().into_iter().collect();
         lost.extend(outstanding.mark_lost_until(now - self.rtt - window));
         lost
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::congestion::delivery_rate::Snapshot;
+    use crate::recovery::outstanding::Mark;
+
+    const RTT: Duration = Duration::from_millis(100);
+    const START: u64 = 1 << 32;
+
+    fn at(millis: u64) -> Instant {
+        Instant::from_millis(millis)
+    }
+
+    /// Ten segments, one in ten milliseconds.
+    fn flight() -> Outstanding {
+        let mut outstanding = Outstanding::default();
+        for i in 0..10 {
+            outstanding.on_sent(at(10 * i), START + 1000 * i, 1000, 1000, Snapshot::default());
+        }
+        outstanding
+    }
+
+    /// The `index`th segment is selectively acknowledged after `after`.
+    fn deliver(
+        rack: &mut Rack,
+        outstanding: &mut Outstanding,
+        index: u64,
+        after: Duration,
+        reordering: &mut Reordering,
+    ) {
+        for (start, run) in outstanding.sack(START + 1000 * index, START + 1000 * (index + 1)) {
+            rack.on_delivered((start, &run), run.sent_at + after, None, Some(RTT), reordering);
+        }
+    }
+
+    //= rfc8985#6.2-8
+    #[test]
+    fn after_sixteen_recoveries_without_duplicates_the_window_is_one_quarter_again() {
+        let mut reordering = Reordering { seen: true, ..Reordering::NONE };
+        let quarters = |reordering: &Reordering| reordering.window(Some(RTT), Some(RTT), true) / 25;
+        let mut rack = Rack::default();
+        rack.on_dsack(START, START + 1000, &mut reordering);
+        rack.on_dsack(START + 500, START + 2000, &mut reordering); // in the same round trip
+        rack.on_dsack(START + 1000, START + 3000, &mut reordering);
+        assert_eq!(quarters(&reordering), 3 * Duration::from_millis(1));
+        (0..15).for_each(|_| reordering.on_recovered());
+        assert_eq!(quarters(&reordering), 3 * Duration::from_millis(1));
+        reordering.on_recovered();
+        assert_eq!(quarters(&reordering), Duration::from_millis(1));
+    }
+
+    //= rfc8985#6.2-2
+    #[test]
+    fn an_ack_too_early_for_the_retransmission_tells_of_the_original() {
+        let mut outstanding = flight();
+        outstanding.mark_first_lost();
+        outstanding.resend_lost(at(200), 1000, 1000, |_| Snapshot::default());
+        let mut rack = Rack::default();
+        let (start, run) = outstanding.on_ack(START + 1000)[0];
+        let mut reordering = Reordering::NONE;
+        rack.on_delivered((start, &run), at(210), None, Some(RTT), &mut reordering);
+        assert_eq!(rack.rtt, Duration::ZERO, "sooner than any round trip");
+        let echo = Some(Echo { value: 150, offset: 0 });
+        rack.on_delivered((start, &run), at(310), echo, Some(RTT), &mut reordering);
+        assert_eq!(rack.rtt, Duration::ZERO, "the echo is older than it");
+        let echo = Some(Echo { value: 200, offset: 0 });
+        rack.on_delivered((start, &run), at(310), echo, Some(RTT), &mut reordering);
+        assert_eq!(rack.rtt, Duration::from_millis(110));
+        assert!(!reordering.seen);
+    }
+
+    //= rfc8985#6.2-10
+    //= rfc8985#6.2-12
+    //= rfc8985#6.2-13
+    #[test]
+    fn what_was_sent_before_is_lost_a_round_trip_and_a_window_after_it_was_sent() {
+        let (mut outstanding, mut rack, mut reordering) = (flight(), Rack::default(), Reordering::NONE);
+        deliver(&mut rack, &mut outstanding, 5, RTT, &mut reordering);
+        let (lost, again) = rack.find_lost(at(150), Duration::from_millis(25), &mut outstanding);
+        assert_eq!(lost.iter().map(|(start, _)| start - START).collect::<alloc::vec::Vec<_>>(), [0, 1000, 2000]);
+        assert_eq!(again, Some(at(40 + 100 + 25)), "the last of those sent before it");
+        assert_eq!(outstanding.tally(Mark::InFlight).segments, 6, "what was sent after it isn't judged");
+    }
+
+    //= rfc8985#6.3-1
+    #[test]
+    fn a_timeout_holds_the_first_lost_and_what_is_old_enough() {
+        let (mut outstanding, mut rack, mut reordering) = (flight(), Rack::default(), Reordering::NONE);
+        deliver(&mut rack, &mut outstanding, 9, RTT, &mut reordering);
+        let lost = rack.lost_on_timeout(at(130), Duration::ZERO, &mut outstanding);
+        assert_eq!(lost.iter().map(|(start, _)| start - START).collect::<alloc::vec::Vec<_>>(), [0, 1000, 2000, 3000]);
+        let mut young = flight();
+        assert_eq!(rack.lost_on_timeout(at(50), Duration::ZERO, &mut young).len(), 1);
     }
 }

@@ -20,6 +20,7 @@ pub(super) fn duplicate(ack: SeqNumber, blocks: &[SackBlock]) -> Option<SackBloc
     (first.left.before(first.right) && (below || inside)).then_some(*first)
 }
 
+//= rfc2018#3-3
 /// The blocks that tell of what is sent and not acknowledged, as octets after `una`, in order.
 pub(super) fn credible(una: SeqNumber, nxt: SeqNumber, blocks: &[SackBlock]) -> SmallVec<[(u32, u32); 4]> {
     let sent = nxt.since(una);

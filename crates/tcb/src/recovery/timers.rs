@@ -200,6 +200,7 @@ impl Recovery {
         //= rfc5682#3.1-2
         //= rfc5682#3.1-3
         //= rfc5682#3.1-4
+        //= rfc5682#4-2
         let fit = match flight.phase {
             Phase::Open => true,
             Phase::Recovery => !sack,
@@ -281,6 +282,7 @@ impl Recovery {
 
 impl Flight {
     /// Fast recovery, if there was one, is over: what is lost is sent again in slow start.
+    //= rfc5682#2.1-5
     //= rfc6582#3.2-8
     //= rfc6675#5.1-5
     fn lose(self: &mut Box<Self>, now: Instant) {

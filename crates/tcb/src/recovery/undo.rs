@@ -199,6 +199,7 @@ impl Recovery {
 
     /// The recovery was needless: what it took is given back, in steps, so that no burst follows.
     //= rfc4015#3.1-1
+    //= rfc4015#3.1-3
     //= rfc4015#3.1-5
     //= rfc4015#3.1-6
     //= rfc4015#3.1-7
@@ -218,7 +219,10 @@ impl Recovery {
         flight.frto = frto::Frto::Off;
         flight.front_is_urgent = false;
         //= rfc5682#2.1-11
-        flight.recover = flight.una;
+        //= rfc5682#3.1-10
+        //= rfc4015#4-1
+        //= rfc4015#4-2
+        flight.recover = flight.una - 1;
         let initial = 10 * arrival.mss;
         flight.ramp = Some(flight.in_flight(arrival.mss).saturating_add(delivered.acked.min(initial)));
         self.history().note_undone(cause);

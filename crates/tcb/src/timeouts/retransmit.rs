@@ -13,6 +13,7 @@ const THIN_LINEAR_RETRIES: u8 = 6;
 
 impl Tcb {
     /// Sets the timer to what the recovery waits for next, or stops it if nothing is outstanding.
+    //= rfc6298#5-2
     //= rfc8985#8-1
     pub(crate) fn arm_retransmit(&mut self) {
         if !self.state.is_synchronized() {

@@ -82,6 +82,7 @@ fn with_nothing_new_to_send_the_recovery_goes_on() {
     assert_eq!((info.spurious_timeouts, info.send_queued), (0, 0), "{info:?}");
 }
 
+//= rfc5682#2.1-2
 //= rfc5682#2.1-4
 //= rfc5682#3.1-3
 #[test]
@@ -103,4 +104,28 @@ fn a_timeout_in_the_middle_of_a_recovery_is_not_taken_for_spurious() {
     let info = pair.info();
     assert!(info.timeouts >= 1 && info.spurious_timeouts == 0, "{info:?}");
     assert_eq!(info.send_queued, 0);
+}
+
+/// The timeout was spurious, and yet a segment of the flight is lost: it is repaired as any other, not by a timeout.
+//= rfc5682#3.1-10
+//= rfc4015#4-1
+#[test]
+fn a_loss_among_what_was_only_late_is_repaired_by_fast_recovery() {
+    for sack in [true, false] {
+        let mut pair = warm(sack);
+        let mut free = pair.now + Duration::from_millis(600);
+        let mut count = 0;
+        pair.filter = Box::new(move |sent| {
+            if sent.from == Side::B {
+                return Fate::Arrives;
+            }
+            count += 1;
+            free = free.max(sent.at) + Duration::from_micros(100);
+            if count == 50 { Fate::Lost } else { Fate::Late(free.since(sent.at)) }
+        });
+        pair.send(Side::A, text(200_000));
+        assert!(pair.run_until(Duration::from_millis(1200), |pair| pair.info().send_queued == 0), "{:?}", pair.info());
+        let info = pair.info();
+        assert_eq!((info.timeouts, info.spurious_timeouts, info.fast_recoveries), (1, 1, 1), "sack {sack}: {info:?}");
+    }
 }

@@ -39,7 +39,9 @@ fn delay(pair: &mut Pair, nth: usize, by: Duration) {
 //= rfc8985#6.2-4
 //= rfc8985#6.2-10
 //= rfc8985#6.2-11
+//= rfc8985#6.2-13
 //= rfc8985#6.2-14
+//= rfc8985#9.2-1
 #[test]
 fn a_lost_retransmission_is_found_without_a_timeout() {
     let mut pair = Pair::established();
@@ -85,6 +87,7 @@ fn a_segment_overtaken_by_two_milliseconds_is_waited_for() {
     assert_eq!((pair.info().retransmissions, pair.info().segments_lost), (0, 0));
 }
 
+//= rfc6675#2-2
 //= rfc8985#3.3.2-1
 //= rfc8985#6.2-9
 #[test]
@@ -182,6 +185,7 @@ fn heavy_reordering_without_loss_delivers_all() {
     assert_eq!((info.in_flight, info.lost, info.sacked), (0, 0, 0));
 }
 
+//= rfc6298#3-3
 /// FIELD D22: the least round-trip time, and with it the window, follow the path.
 #[test]
 fn the_window_follows_a_path_that_has_become_longer() {
@@ -198,6 +202,7 @@ fn the_window_follows_a_path_that_has_become_longer() {
 }
 
 /// One time for all segments of a super-segment; and a clock of 10 ms that sees whole flights leave at once.
+//= rfc6298#4-2
 //= rfc8985#4-2
 //= rfc8985#9.1-1
 #[test]

@@ -47,11 +47,16 @@ fn three_losses_in_one_window_take_one_recovery_and_no_timeout() {
 
 //= rfc3042#2-1
 //= rfc3042#2-2
+//= rfc5681#2-1
 //= rfc5681#3.2-4
 //= rfc5681#3.2-5
+//= rfc5681#3.2-9
+//= rfc5681#3.2-10
+//= rfc5681#3.2-11
+//= rfc5681#3.2-13
 #[test]
 fn the_first_two_duplicate_acks_let_one_new_segment_out_each() {
-    let mut pair = Pair::established_with(Config { sack: false, ..config() }, config());
+    let mut pair = Pair::established_with(Config { sack: false, ..unpaced::config() }, config());
     pair.send(Side::A, text(1));
     pair.run_for(Duration::from_millis(100));
     pair.log.clear();
@@ -71,9 +76,33 @@ fn the_first_two_duplicate_acks_let_one_new_segment_out_each() {
         assert_eq!(pair.sent_by(Side::A).len() - before, expected);
         assert_eq!(pair.a.tcb.info().cwnd, cwnd);
     }
-    pair.inject(Side::A, duplicate).unwrap();
+    pair.inject(Side::A, duplicate.clone()).unwrap();
     let third = pair.sent_by(Side::A).last().unwrap().clone();
     assert_eq!(third.seq, pair.sent_by(Side::A)[0].seq, "the third brings the lost one again");
+    // What limited transmit has sent doesn't count.
+    assert_eq!(pair.info().ssthresh, cwnd / 2);
+    // Each one more lets something new out as soon as half of the window has left, but no more than was outstanding.
+    let before = pair.sent_by(Side::A).len();
+    for _ in 0..100 {
+        pair.inject(Side::A, duplicate.clone()).unwrap();
+    }
+    let new = pair.sent_by(Side::A).len() - before;
+    assert!((3..=5).contains(&new), "{new}");
+}
+
+//= rfc5681#2-2
+#[test]
+fn an_ack_that_moves_the_window_is_no_duplicate() {
+    let mut pair = Pair::established_with(Config { sack: false, ..unpaced::config() }, config());
+    pair.filter = Box::new(|_| Fate::Lost);
+    pair.send(Side::A, text(100_000));
+    let sent = pair.sent_by(Side::A)[0].clone();
+    for window in 1..20 {
+        let mut update = crate::open::segment(sent.ack, sent.seq, Flags::ACK);
+        update.window = 10_000 + window;
+        pair.inject(Side::A, update).unwrap();
+    }
+    assert_eq!(pair.info().fast_recoveries, 0);
 }
 
 //= rfc6298#5.1-1
@@ -81,6 +110,7 @@ fn the_first_two_duplicate_acks_let_one_new_segment_out_each() {
 //= rfc6298#5.5-1
 //= rfc6298#5.6-1
 //= rfc6298#5-1
+//= rfc6298#5-2
 //= rfc9293#3.10.8-2
 //= rfc9293#MUST-19
 //= rfc5681#3.1-19
@@ -343,8 +373,11 @@ fn with_and_without_timestamps_and_sack_a_loss_is_repaired_without_a_timeout() {
 //= rfc6937#3-8
 //= rfc6937#3.1-1
 //= rfc6937#4-1
+//= rfc5681#2-3
 //= rfc5681#4.3-1
 //= rfc5681#4.3-2
+//= rfc2018#5-1
+//= rfc2018#5.1-1
 //= rfc6675#5-14
 //= rfc6675#5-15
 //= rfc6675#5-18
@@ -423,6 +456,7 @@ fn after_a_timeout_what_is_selectively_acknowledged_is_not_sent_again() {
 }
 
 //= rfc6675#5.1-4
+//= rfc6582#3.2-3
 //= rfc6582#4-1
 #[test]
 fn duplicate_acks_after_a_timeout_begin_no_fast_recovery() {
