@@ -116,6 +116,20 @@ fn sum_words(octets: &[u8]) -> u64 {
 fn sum_wide(octets: &[u8]) -> u64 {
     let (words, _) = octets.as_chunks::<4>();
     let (blocks, rest) = words.as_chunks::<LANES>();
+    let (whole, upper) = sum_blocks(blocks);
+    // What wrapped is the upper halves' part: without it the sum of the lower halves is exact.
+    let lower = whole.iter().zip(&upper).map(|(whole, upper)| u64::from(whole.wrapping_sub(upper << 16)));
+    let lanes = lower.sum::<u64>() + upper.iter().map(|&upper| u64::from(upper)).sum::<u64>();
+    let tail = octets.get(octets.len() - rest.len() * 4 - octets.len() % 4..).unwrap_or_default();
+    lanes + sum_narrow(tail)
+}
+
+/// For each lane the sum of its words modulo 2^32, and that of their upper halves.
+///
+/// On its own, because next to the code that adds the lanes up the compiler keeps them apart: 2,850 instructions for 1,448
+/// octets instead of 380.
+#[inline(never)]
+fn sum_blocks(blocks: &[[[u8; 4]; LANES]]) -> ([u32; LANES], [u32; LANES]) {
     let (mut whole, mut upper) = ([0_u32; LANES], [0_u32; LANES]);
     for block in blocks {
         for ((whole, upper), word) in whole.iter_mut().zip(&mut upper).zip(block) {
@@ -124,11 +138,7 @@ fn sum_wide(octets: &[u8]) -> u64 {
             *upper += word >> 16;
         }
     }
-    // What wrapped is the upper halves' part: without it the sum of the lower halves is exact.
-    let lower = whole.iter().zip(&upper).map(|(whole, upper)| u64::from(whole.wrapping_sub(upper << 16)));
-    let lanes = lower.sum::<u64>() + upper.iter().map(|&upper| u64::from(upper)).sum::<u64>();
-    let tail = octets.get(octets.len() - rest.len() * 4 - octets.len() % 4..).unwrap_or_default();
-    lanes + sum_narrow(tail)
+    (whole, upper)
 }
 
 /// The sum of a few octets.
