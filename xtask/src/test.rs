@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use crate::conformance::{self, Results};
 use crate::shell::{Outcome, Show, cargo, root, run};
-use crate::{netns, setup};
+use crate::{bench, netns, setup};
 
 /// Run all tests.
 #[derive(clap::Args)]
@@ -71,6 +71,7 @@ pub fn run_stages(arguments: &Arguments) -> Outcome {
             if summary.failed == 0 { Ok(()) } else { Err(format!("{} cases failed", summary.failed).into()) }
         });
     }
+    stages.run("instructions", || bench::instructions::run(&bench::instructions::Arguments::default()));
     stages.run("conformance", || {
         let report = conformance::build(&results)?;
         let page = root().join("target/conformance.html");

@@ -49,7 +49,8 @@ impl Ends {
         let mut tcp = sockeye::Config { nodelay: true, ..sockeye::Config::default() };
         tcp.receive_buffer = 16 << 20;
         tcp.send_buffer = 16 << 20;
-        let config = |seed| StackConfig { tcp: tcp.clone().into(), checksum_offload: offload, ..StackConfig::new([seed; 32]) };
+        let config =
+            |seed| StackConfig { tcp: tcp.clone().into(), checksum_offload: offload, ..StackConfig::new([seed; 32]) };
         let (mut a, mut b) = (Stack::new(config(1), now), Stack::new(config(2), now));
         a.add_address("10.0.0.1/24".parse().unwrap());
         b.add_address("10.0.0.2/24".parse().unwrap());

@@ -3,7 +3,8 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::process::Command;
+use std::path::PathBuf;
+use std::process::Stdio;
 
 use comfy_table::{Table, presets};
 use serde::Serialize;
@@ -12,7 +13,7 @@ use serde_json::Value;
 use crate::shell::{Outcome, cargo, root};
 
 /// Count instructions on the paths that every octet takes, and hold them against the budget.
-#[derive(clap::Args)]
+#[derive(clap::Args, Default)]
 pub struct Arguments {
     /// Print one JSON object on standard output.
     #[arg(long)]
@@ -26,8 +27,8 @@ pub struct Arguments {
 const BUDGET: &str = "crates/socket/benches/instructions.json";
 /// By how much a path may exceed it: what another version of a library may cost.
 const TOLERANCE: f64 = 1.03;
-/// The runner of the bench's own version: `cargo xtask setup` installs it.
-pub const RUNNER: &str = "gungraun-runner";
+/// What runs the bench under valgrind.
+const RUNNER: &str = "gungraun-runner";
 
 /// Each function of the bench: the path that it stands for, and how many of it one call does.
 const PATHS: [(&str, &str, u64); 4] = [
@@ -63,7 +64,8 @@ pub fn run(arguments: &Arguments) -> Outcome {
         })
         .collect();
     if arguments.accept {
-        let accepted: BTreeMap<_, _> = PATHS.iter().zip(&rows).map(|((name, ..), row)| (name, row.instructions)).collect();
+        let accepted: BTreeMap<_, _> =
+            PATHS.iter().zip(&rows).map(|((name, ..), row)| (name, row.instructions)).collect();
         fs::write(root().join(BUDGET), serde_json::to_string_pretty(&accepted)? + "\n")?;
     }
     if arguments.json {
@@ -75,16 +77,19 @@ pub fn run(arguments: &Arguments) -> Outcome {
     if over.is_empty() || arguments.accept {
         return Ok(());
     }
-    let advice = format!("if it is worth it, `cargo xtask bench instructions --accept` and say why in the commit ({BUDGET})");
+    let advice =
+        format!("if it is worth it, `cargo xtask bench instructions --accept` and say why in the commit ({BUDGET})");
     Err(format!("more instructions than the budget allows: {}; {advice}", over.join("; ")).into())
 }
 
 /// Runs the bench: instructions by function.
 fn count() -> Outcome<BTreeMap<String, u64>> {
     let arguments = ["bench", "--quiet", "-p", "sockeye", "--bench", "instructions", "--", "--output-format=json"];
-    let output = cargo().args(arguments).stderr(std::process::Stdio::inherit()).output()?;
+    let mut command = cargo();
+    command.args(arguments).env("GUNGRAUN_RUNNER", runner()?).stderr(Stdio::inherit());
+    let output = command.output()?;
     if !output.status.success() {
-        return Err("the bench failed; it needs valgrind and its runner: cargo xtask setup".into());
+        return Err("the bench failed; it needs valgrind: cargo xtask setup".into());
     }
     let text = String::from_utf8(output.stdout)?;
     let lines = text.lines().filter(|line| line.starts_with('{')).map(serde_json::from_str::<Value>);
@@ -92,7 +97,8 @@ fn count() -> Outcome<BTreeMap<String, u64>> {
     for line in lines {
         let line = line?;
         let function = line["function_name"].as_str().unwrap_or_default().to_owned();
-        let instructions = instructions_in(&line["profiles"][0]["data"]["total"]).ok_or("a count without instructions")?;
+        let instructions =
+            instructions_in(&line["profiles"][0]["data"]["total"]).ok_or("a count without instructions")?;
         counted.insert(function, instructions);
     }
     Ok(counted)
@@ -115,14 +121,28 @@ fn newest(values: &Value) -> Option<u64> {
     values["new"].as_u64().or_else(|| values.as_u64()).or_else(|| values.as_object()?.values().find_map(Value::as_u64))
 }
 
-/// True if the runner is there, in the version that the bench wants.
-pub fn runner_is_there() -> bool {
-    let version = Command::new(RUNNER).arg("--version").output();
-    version.is_ok_and(|output| String::from_utf8_lossy(&output.stdout).contains(VERSION))
+/// The bench's runner, installed under target/ if it isn't there yet: it must have the version of the library.
+pub fn runner() -> Outcome<PathBuf> {
+    let version = locked_version("gungraun")?;
+    let tools = root().join("target/tools").join(&version);
+    let runner = tools.join("bin").join(RUNNER);
+    if !runner.is_file() {
+        eprintln!("setup: installing {RUNNER} {version}");
+        let mut install = cargo();
+        install.args(["install", "--quiet", "--locked", RUNNER, "--version", &version, "--root"]).arg(&tools);
+        crate::shell::run(&mut install)?;
+    }
+    Ok(runner)
 }
 
-/// The version of the runner: that of the library in `Cargo.lock`, in the end.
-pub const VERSION: &str = "0.20.0";
+/// The version of a package in Cargo.lock.
+fn locked_version(package: &str) -> Outcome<String> {
+    let lock = fs::read_to_string(root().join("Cargo.lock"))?;
+    let name = format!("name = \"{package}\"");
+    let line = lock.lines().skip_while(|line| *line != name).nth(1);
+    let version = line.and_then(|line| line.strip_prefix("version = \"")?.strip_suffix('"'));
+    Ok(version.ok_or_else(|| format!("{package} is not in Cargo.lock"))?.to_owned())
+}
 
 fn table(rows: &[Row]) -> Table {
     let mut table = Table::new();
