@@ -12,14 +12,11 @@ mod clock;
 mod counters;
 mod device;
 mod error;
-mod ethernet;
 mod packet;
 mod pool;
 mod sniffer;
 mod tap;
 mod tun;
-#[cfg(feature = "xdp")]
-mod xdp;
 
 pub use cidr::{Cidr, CidrError};
 pub use clock::Clock;
@@ -31,5 +28,3 @@ pub use pool::Pool;
 pub use sniffer::Sniffer;
 pub use tap::{Tap, TapConfig};
 pub use tun::{Tun, TunConfig, vnet_hdr};
-#[cfg(feature = "xdp")]
-pub use xdp::{Xdp, XdpConfig, XdpMode};

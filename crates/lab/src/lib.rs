@@ -6,6 +6,8 @@
 //! - [`plot`]: time-sequence graphs in the style of tcptrace, and stacked panels over time, as SVG.
 //! - [`script`]: an interpreter for packetdrill's script language, on a stack in virtual time.
 //! - [`sockets`]: the socket calls of Linux on such a stack.
+//! - [`sim`]: whole hosts and bare connections over bad paths, in virtual time, with invariants after every event.
+//! - [`swarm`]: random scenarios by the thousand.
 #![forbid(unsafe_code)]
 
 pub mod analyze;
@@ -14,3 +16,5 @@ pub mod describe;
 pub mod plot;
 pub mod script;
 pub mod sockets;
+pub mod sim;
+pub mod swarm;

@@ -9,5 +9,3 @@ mod netns;
 mod offload;
 mod tap;
 mod tun;
-#[cfg(feature = "xdp")]
-mod xdp;

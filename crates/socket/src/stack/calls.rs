@@ -263,6 +263,11 @@ impl Stack {
         self.get(id).map(|connection| connection.tcb.info())
     }
 
+    /// When something is due for the connection; `None` if nothing is, ever, or if it is gone.
+    pub fn deadline(&self, id: ConnectionId) -> Option<Instant> {
+        self.get(id).and_then(|connection| connection.tcb.next_timeout())
+    }
+
     /// The settings; `None` if the connection is gone.
     pub fn tcp_config(&self, id: ConnectionId) -> Option<&Config> {
         self.get(id).map(|connection| connection.tcb.config())

@@ -1,0 +1,346 @@
+//! What one end of a connection says and hears on the wire, and the rules about it.
+
+use std::time::Duration;
+
+use sockeye::TcpInfo;
+use sockeye_wire::tcp::{Flags, TcpView};
+use sockeye_wire::{Instant, SeqNumber};
+
+use super::invariants::{Broken, Invariant, Limits};
+
+/// Packets without anything new that one end may send within a second.
+const RESTLESS: u32 = 10_000;
+
+/// What one SYN offered.
+#[derive(Clone, Copy, Debug)]
+struct Offer {
+    mss: Option<u16>,
+    shift: Option<u8>,
+    timestamps: bool,
+    sack: bool,
+}
+
+/// Listens at a host's door, for one connection. "Ours" is what the host says, "theirs" what arrives.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Ear {
+    ours: Option<Offer>,
+    theirs: Option<Offer>,
+    /// The highest sequence number that we have used, plus one: SND.NXT.
+    snd_nxt: SeqNumber,
+    /// The highest ACK that was heard: SND.UNA.
+    snd_una: SeqNumber,
+    /// The rightmost edge of the window that the peer has ever offered.
+    edge: Option<SeqNumber>,
+    /// Where our FIN stands.
+    fin: Option<SeqNumber>,
+    we_reset: bool,
+    over: bool,
+    /// The last ACK that we sent, and the right edge that we offered.
+    acked: Option<SeqNumber>,
+    our_edge: Option<SeqNumber>,
+    /// The end of the last octet that has arrived.
+    arrived_to: SeqNumber,
+    newest_timestamp: Option<u32>,
+    /// Text in order has arrived: since when an ACK up to there is owed.
+    owed: Option<(Instant, SeqNumber)>,
+    /// Packets without anything new since then.
+    restless: u32,
+    restless_since: Instant,
+}
+
+impl Ear {
+    /// Octets of sequence space sent and not acknowledged.
+    pub(super) fn outstanding(&self) -> u32 {
+        if self.ours.is_none() { 0 } else { self.snd_nxt.saturating_since(self.snd_una) }
+    }
+
+    /// The steps in which we offer windows.
+    pub(super) fn window_step(&self) -> u32 {
+        1 << self.our_shift()
+    }
+
+    fn both(&self) -> Option<(Offer, Offer)> {
+        self.ours.zip(self.theirs)
+    }
+
+    /// Both sides must offer scaling, or neither has it.
+    fn our_shift(&self) -> u8 {
+        self.both().and_then(|(ours, theirs)| theirs.shift.and(ours.shift)).unwrap_or(0)
+    }
+
+    fn their_shift(&self) -> u8 {
+        self.both().and_then(|(ours, theirs)| ours.shift.and(theirs.shift)).unwrap_or(0).min(14)
+    }
+
+    /// An ACK must leave within the delay that was set.
+    pub(super) fn acks_in_time(&self, now: Instant, limits: &Limits) -> Result<(), String> {
+        let limit = limits.delayed_ack + limits.tick * 2 + Duration::from_millis(1);
+        match self.owed {
+            Some((since, seq)) if now.since(since) > limit => {
+                Err(format!("text up to {seq} arrived {:?} ago and isn't acknowledged", now.since(since)))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// A valid segment arrives.
+    pub(super) fn hears(&mut self, now: Instant, segment: &TcpView<'_>) {
+        let flags = segment.flags();
+        if flags.rst {
+            // Whether it counts is for the host to judge; nothing is expected of it afterwards.
+            self.owed = None;
+            self.over = true;
+            return;
+        }
+        let options = segment.options();
+        let text = octets(segment.payload().len());
+        let length = text + u32::from(flags.syn) + u32::from(flags.fin);
+        if flags.syn {
+            let offer = offer(segment);
+            if self.theirs.is_none() {
+                self.arrived_to = segment.seq() + length;
+            }
+            self.theirs = Some(offer);
+        }
+        if self.theirs.is_none() {
+            return;
+        }
+        self.hears_ack(segment);
+        self.expects_ack(now, segment, text, options.timestamps.map(|timestamps| timestamps.value));
+        self.arrived_to = self.arrived_to.max(segment.seq() + length);
+        if let Some(timestamps) = options.timestamps
+            && self.newest_timestamp.is_none_or(|newest| newer(timestamps.value, newest))
+        {
+            self.newest_timestamp = Some(timestamps.value);
+        }
+    }
+
+    fn hears_ack(&mut self, segment: &TcpView<'_>) {
+        let flags = segment.flags();
+        if !flags.ack || self.ours.is_none() {
+            return;
+        }
+        // A probe's octet may be acknowledged before it counts as sent.
+        let ack = segment.ack();
+        if ack.after(self.snd_una) && ack.at_or_before(self.snd_nxt) {
+            self.snd_una = ack;
+            self.restless = 0;
+        }
+        let shift = if flags.syn { 0 } else { self.their_shift() };
+        let edge = ack + (u32::from(segment.window()) << shift);
+        self.edge = Some(self.edge.map_or(edge, |known| known.max(edge)));
+    }
+
+    /// Notes what the next ACK must cover, if that is beyond doubt: in order, in the window, not older than what came
+    /// before.
+    fn expects_ack(&mut self, now: Instant, segment: &TcpView<'_>, text: u32, timestamp: Option<u32>) {
+        let Some(acked) = self.acked.filter(|_| !self.over && !segment.flags().syn && segment.flags().ack) else {
+            return;
+        };
+        let stale = matches!((timestamp, self.newest_timestamp), (Some(value), Some(newest)) if newer(newest, value));
+        let untimed = timestamp.is_none() && self.both().is_some_and(|(a, b)| a.timestamps && b.timestamps);
+        let (start, end) = (segment.seq(), (segment.seq() + text).min(self.our_edge.unwrap_or(acked)));
+        let fits = start.at_or_before(acked) && end.after(acked) && start.at_or_after(acked - (1 << 20));
+        // An ACK of ours that is wild makes the segment suspect.
+        let sane = segment.ack().at_or_before(self.snd_nxt) && segment.ack().at_or_after(self.snd_una - 1000);
+        if text > 0 && fits && sane && !stale && !untimed {
+            let (since, seq) = self.owed.unwrap_or((now, end));
+            self.owed = Some((since, seq.max(end)));
+            self.restless = 0;
+        }
+    }
+
+    /// The host says something, to be cut into segments of `segment_size` octets unless that is 0; `info` is what it tells
+    /// of the connection, if it is still held.
+    pub(super) fn says(
+        &mut self,
+        now: Instant,
+        segment: &TcpView<'_>,
+        segment_size: u16,
+        info: Option<&TcpInfo>,
+        limits: &Limits,
+    ) -> Result<(), Broken> {
+        self.restless(now)?;
+        let flags = segment.flags();
+        if flags.rst {
+            self.owed = None;
+            self.we_reset |= flags.ack || self.acked.is_some();
+            return Ok(());
+        }
+        if flags.syn {
+            return self.says_syn(segment);
+        }
+        self.in_state(segment)?;
+        self.fits(segment, segment_size, limits)?;
+        self.options_as_agreed(segment)?;
+        self.says_ack(now, segment, limits)?;
+        self.says_text(segment, info)
+    }
+
+    fn restless(&mut self, now: Instant) -> Result<(), Broken> {
+        if now.since(self.restless_since) > Duration::from_secs(1) {
+            self.restless = 0;
+            self.restless_since = now;
+        }
+        self.restless += 1;
+        if self.restless > RESTLESS {
+            return Err((Invariant::NoLiveLock, format!("{RESTLESS} packets in a second, and nothing new")));
+        }
+        Ok(())
+    }
+
+    fn says_syn(&mut self, segment: &TcpView<'_>) -> Result<(), Broken> {
+        let length = octets(segment.payload().len());
+        if length > 0 && segment.options().fast_open.is_none() {
+            return Err((Invariant::InState, format!("{length} octets of text in a SYN")));
+        }
+        if self.ours.is_none() {
+            self.snd_una = segment.seq();
+            self.snd_nxt = segment.seq() + 1;
+        }
+        self.ours = Some(offer(segment));
+        if segment.flags().ack {
+            self.acked = Some(segment.ack());
+            self.our_edge = Some(segment.ack() + u32::from(segment.window()));
+        }
+        Ok(())
+    }
+
+    fn in_state(&self, segment: &TcpView<'_>) -> Result<(), Broken> {
+        let length = octets(segment.payload().len());
+        let broken = |detail: String| Err((Invariant::InState, detail));
+        if self.both().is_none() {
+            return broken(format!("{:?} before both have said SYN", segment.flags()));
+        }
+        if self.we_reset {
+            return broken(format!("{:?} after a RST", segment.flags()));
+        }
+        let end = segment.seq() + length;
+        match self.fin {
+            Some(fin) if end.after(fin) && length > 0 => broken(format!("text up to {end}, the FIN stands at {fin}")),
+            Some(fin) if segment.flags().fin && end != fin => broken(format!("a FIN at {end} and at {fin}")),
+            _ => Ok(()),
+        }
+    }
+
+    fn fits(&self, segment: &TcpView<'_>, segment_size: u16, limits: &Limits) -> Result<(), Broken> {
+        let Some((_, theirs)) = self.both() else {
+            return Ok(());
+        };
+        let whole = segment.payload().len();
+        let text = if segment_size == 0 { whole } else { whole.min(usize::from(segment_size)) };
+        let room = usize::from(theirs.mss.unwrap_or(1220));
+        let options = segment.option_bytes().len();
+        // Peers whose MSS is absurd get segments of a floor (CVE-2019-11479).
+        if text > 0 && text + options > room.max(88) {
+            return Err((Invariant::FitsMss, format!("{text} octets and {options} of options, MSS {room}")));
+        }
+        if segment.header_len() + text + 20 > usize::from(limits.mtu) {
+            return Err((Invariant::FitsMss, format!("{text} octets don't fit into an MTU of {}", limits.mtu)));
+        }
+        Ok(())
+    }
+
+    fn options_as_agreed(&self, segment: &TcpView<'_>) -> Result<(), Broken> {
+        let Some((ours, theirs)) = self.both() else {
+            return Ok(());
+        };
+        let broken = |detail: String| Err((Invariant::OptionsAsAgreed, detail));
+        let options = segment.options();
+        if options.timestamps.is_some() != (ours.timestamps && theirs.timestamps) {
+            return broken(format!("timestamps {:?}, agreed: {}", options.timestamps, ours.timestamps));
+        }
+        if !options.sack.is_empty() && !(ours.sack && theirs.sack) {
+            return broken("SACK blocks that were not permitted".into());
+        }
+        match options.sack.iter().find(|block| block.right.after(self.arrived_to)) {
+            Some(block) => broken(format!("SACK up to {}, arrived: {}", block.right, self.arrived_to)),
+            None => Ok(()),
+        }
+    }
+
+    fn says_ack(&mut self, now: Instant, segment: &TcpView<'_>, limits: &Limits) -> Result<(), Broken> {
+        if !segment.flags().ack {
+            return Err((Invariant::InState, "a segment without ACK".into()));
+        }
+        let ack = segment.ack();
+        if ack.after(self.arrived_to) {
+            let detail = format!("ACK {ack}, arrived up to {}", self.arrived_to);
+            return Err((Invariant::AcksWhatArrived, detail));
+        }
+        if let Some(acked) = self.acked
+            && ack.before(acked)
+        {
+            return Err((Invariant::AckNeverBack, format!("ACK {ack} after {acked}")));
+        }
+        self.acks_in_time(now, limits).map_err(|detail| (Invariant::AcksInTime, detail))?;
+        if let Some((_, due)) = self.owed.take()
+            && ack.before(due)
+        {
+            return Err((Invariant::TakesWhatItPromised, format!("ACK {ack}, in order up to {due}")));
+        }
+        self.acked = Some(ack);
+        let edge = ack + (u32::from(segment.window()) << self.our_shift());
+        let known = self.our_edge.unwrap_or(edge);
+        if known.saturating_since(edge) >= self.window_step() {
+            return Err((Invariant::EdgeNeverLeft, format!("the edge moves from {known} to {edge}")));
+        }
+        self.our_edge = Some(known.max(edge));
+        Ok(())
+    }
+
+    fn says_text(&mut self, segment: &TcpView<'_>, info: Option<&TcpInfo>) -> Result<(), Broken> {
+        let Flags { fin, .. } = segment.flags();
+        let text = octets(segment.payload().len());
+        let (seq, end) = (segment.seq(), segment.seq() + text);
+        if text > 0 {
+            let edge = self.edge.unwrap_or(seq);
+            let is_probe = text == 1 && seq.at_or_before(edge);
+            if end.after(edge) && !is_probe {
+                return Err((Invariant::WithinWindow, format!("{seq} to {end}, the window ends at {edge}")));
+            }
+        }
+        let is_new = end.after(self.snd_nxt);
+        if is_new {
+            self.restless = 0;
+        }
+        if is_new && text > 1 && let Some(info) = info {
+            // Limited transmit (RFC 3042) and a tail loss probe (RFC 8985) may go beyond; while a loss is repaired PRR
+            // takes the window down step by step (RFC 6937).
+            let most = info.cwnd.saturating_add(3 * u32::from(info.snd_mss));
+            let repairs = info.lost > 0 || info.sacked > 0;
+            if info.in_flight > most && !repairs {
+                let detail = format!("new text with {} in flight, cwnd {}", info.in_flight, info.cwnd);
+                return Err((Invariant::WithinCongestionWindow, detail));
+            }
+        }
+        if fin {
+            self.fin = Some(end);
+        }
+        // The octet of a window probe counts once more follows it.
+        let counts = text > 1 || !is_new || self.edge.is_none_or(|edge| end.at_or_before(edge));
+        if counts || fin {
+            self.snd_nxt = self.snd_nxt.max(end + u32::from(fin));
+        }
+        Ok(())
+    }
+}
+
+fn offer(segment: &TcpView<'_>) -> Offer {
+    let options = segment.options();
+    Offer {
+        mss: options.mss,
+        shift: options.window_scale,
+        timestamps: options.timestamps.is_some(),
+        sack: options.sack_permitted,
+    }
+}
+
+/// Timestamps compare modulo 2^32 (RFC 7323 section 5.2).
+const fn newer(value: u32, than: u32) -> bool {
+    than.wrapping_sub(value).cast_signed() < 0
+}
+
+fn octets(length: usize) -> u32 {
+    u32::try_from(length).unwrap_or(u32::MAX)
+}

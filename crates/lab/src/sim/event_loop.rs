@@ -1,0 +1,399 @@
+//! Virtual time: from one event to the next, however far apart they are.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use sockeye_device::Packet;
+use sockeye_wire::Instant;
+use sockeye_wire::ip::{IpView, protocol};
+use sockeye_wire::tcp::TcpView;
+
+use super::application::{Next, Socket};
+use super::invariants::{Broken, Invariant};
+use super::machine::Happened;
+use super::world::{Role, World};
+
+/// Packets that a host may send without time passing, and events that may happen so.
+const AT_ONE_INSTANT: u32 = 200_000;
+
+/// How long connections that nobody holds may take to be gone: the user timeout, and what follows it.
+const DRAIN: Duration = Duration::from_hours(2);
+
+impl World {
+    /// Lets everything happen that happens until `until`, or until all flows are done or a rule is broken. True if
+    /// there is more to come.
+    pub(super) fn run_until(&mut self, until: Instant) -> bool {
+        while self.violation.is_none() && self.ended < self.flows.len() {
+            if !self.step(until) {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Lets the next event happen, unless it is after `until`.
+    fn step(&mut self, until: Instant) -> bool {
+        let Some(next) = self.next_event().filter(|&next| next <= until) else {
+            self.now = self.now.max(until);
+            return false;
+        };
+        self.now = self.now.max(next);
+        self.record.sample_until(self.now, &self.flows, &self.network);
+        let mut rounds = 0;
+        while self.happens() {
+            rounds += 1;
+            if rounds > AT_ONE_INSTANT {
+                self.broken(Invariant::NoLiveLock, None, format!("{rounds} events, and no time passes"));
+                break;
+            }
+        }
+        true
+    }
+
+    fn next_event(&mut self) -> Option<Instant> {
+        let timers = self.nodes.iter().filter_map(|node| node.deadline);
+        let agenda = self.agenda.first().map(|&(at, ..)| at);
+        timers.chain(self.network.next_timeout()).chain(agenda).min()
+    }
+
+    /// What happens at this instant; false if nothing does any more.
+    fn happens(&mut self) -> bool {
+        let mut any = false;
+        while let Some((host, packet)) = self.network.receive(self.now) {
+            any = true;
+            self.arrives(host.0, packet);
+            if self.violation.is_some() {
+                return false;
+            }
+        }
+        for host in 0..self.nodes.len() {
+            if self.nodes[host].deadline.is_some_and(|at| at <= self.now) {
+                any = true;
+                self.on_timeout(host);
+            }
+        }
+        while let Some(&(at, flow, role)) = self.agenda.first().filter(|(at, ..)| *at <= self.now) {
+            any = true;
+            self.agenda.remove(&(at, flow, role));
+            self.on_agenda(flow, role);
+        }
+        any && self.violation.is_none()
+    }
+
+    fn arrives(&mut self, host: usize, packet: Packet) {
+        if self.nodes[host].has_vanished(self.now) {
+            return;
+        }
+        self.record.packet(host, self.now, false, &packet.bytes);
+        self.hears(host, &packet);
+        let node = &mut self.nodes[host];
+        let clock = node.clock(self.now);
+        if let Some(trickster) = &mut node.trickster {
+            trickster.hears(&packet.bytes);
+        }
+        node.machine.on_packet(clock, Packet { arrived_at: clock, ..packet });
+        self.settle(host);
+    }
+
+    fn on_timeout(&mut self, host: usize) {
+        let node = &mut self.nodes[host];
+        node.deadline = None;
+        if node.has_vanished(self.now) {
+            return;
+        }
+        let clock = node.clock(self.now);
+        node.machine.on_timeout(clock);
+        // A deadline belongs to one of the connections: which is not told.
+        if node.connections.len() <= 8 {
+            self.touched.extend(node.connections.values().copied());
+        }
+        self.settle(host);
+    }
+
+    fn on_agenda(&mut self, flow: usize, role: Role) {
+        let end = &mut self.flows[flow].ends[role as usize];
+        end.wake = None;
+        let host = end.host;
+        if self.nodes[host].has_vanished(self.now) {
+            return;
+        }
+        if role == Role::Client && end.handle.is_none() {
+            self.start(flow);
+        }
+        self.act(flow, role);
+        self.settle(host);
+    }
+
+    /// Lets a host tell and send until it has nothing more to do at this instant, then judges it.
+    fn settle(&mut self, host: usize) {
+        let (clock, limit) = (self.nodes[host].clock(self.now), self.nodes[host].tso);
+        let mut packets = 0;
+        loop {
+            let mut quiet = true;
+            while let Some(happened) = self.nodes[host].machine.next_event() {
+                quiet = false;
+                self.on_event(host, happened);
+            }
+            while let Some(packet) = self.nodes[host].machine.poll_transmit(clock, limit) {
+                quiet = false;
+                packets += 1;
+                self.leaves(host, packet);
+                if packets > AT_ONE_INSTANT {
+                    self.broken(Invariant::NoLiveLock, None, format!("{packets} packets, and no time passes"));
+                }
+                if self.violation.is_some() {
+                    return;
+                }
+            }
+            if quiet {
+                break;
+            }
+        }
+        let node = &mut self.nodes[host];
+        node.deadline = node.machine.next_timeout().map(|at| node.shows(at));
+        self.judge(host);
+    }
+
+    fn on_event(&mut self, host: usize, happened: Happened) {
+        match happened {
+            Happened::Event(handle) => {
+                if let Some(&(flow, role)) = self.nodes[host].connections.get(&handle) {
+                    self.act(flow, role);
+                }
+            }
+            Happened::Accepted(handle, port) => {
+                let flow = Self::flow_of_port(port);
+                if let Some(known) = self.flows.get_mut(flow) {
+                    known.ends[Role::Server as usize].handle = Some(handle);
+                    self.nodes[host].connections.insert(handle, (flow, Role::Server));
+                    self.act(flow, Role::Server);
+                }
+            }
+        }
+    }
+
+    /// The application of an end does what it can.
+    fn act(&mut self, flow: usize, role: Role) {
+        let known = &mut self.flows[flow];
+        let end = &mut known.ends[role as usize];
+        let (Some(application), Some(handle)) = (&mut end.application, end.handle) else {
+            return;
+        };
+        let node = &mut self.nodes[end.host];
+        let clock = node.clock(self.now);
+        end.info = node.machine.info(handle).or(end.info);
+        let streams = [2 * flow as u64, 2 * flow as u64 + 1];
+        let mut socket = Socket {
+            now: clock,
+            machine: &mut node.machine,
+            handle,
+            ledger: &mut end.ledger,
+            payload: &self.payload,
+            streams: (streams[role as usize], streams[1 - role as usize]),
+        };
+        let next = application.act(&mut socket);
+        let wake = match next {
+            Next::Wait => None,
+            Next::At(at) => Some(node.shows(at)),
+            Next::Done => {
+                end.response_times = application.response_times().to_vec();
+                end.application = None;
+                end.done_at = Some(self.now);
+                node.machine.close(clock, handle);
+                node.connections.remove(&handle);
+                None
+            }
+        };
+        if let Some(old) = std::mem::replace(&mut end.wake, wake) {
+            self.agenda.remove(&(old, flow, role));
+        }
+        self.agenda.extend(wake.map(|at| (at, flow, role)));
+        self.touched.push((flow, role));
+        let ended = known.is_done();
+        if let Some(damage) = known.ends[role as usize].ledger.damage.take() {
+            self.broken(Invariant::Intact, Some((flow, role)), damage);
+        }
+        if ended && next == Next::Done {
+            self.ended += 1;
+            self.check_end(flow);
+        }
+    }
+
+    /// A packet leaves a host: it is judged, rewritten if the host misbehaves, and goes.
+    fn leaves(&mut self, host: usize, packet: Packet) {
+        self.packet_count += 1;
+        self.says(host, &packet);
+        let Some(trickster) = &mut self.nodes[host].trickster else {
+            self.record.packet(host, self.now, true, &packet.bytes);
+            return self.launch(host, packet);
+        };
+        for bytes in trickster.rewrite(packet.bytes) {
+            self.record.packet(host, self.now, true, &bytes);
+            self.launch(host, Packet::new(bytes, self.now));
+        }
+    }
+
+    fn says(&mut self, host: usize, packet: &Packet) {
+        let Some((view, _)) = tcp(&packet.bytes) else {
+            return;
+        };
+        let Some((flow, role)) = self.owner(host, view.source_port(), view.destination_port()) else {
+            return;
+        };
+        let end = &mut self.flows[flow].ends[role as usize];
+        let info = match end.handle {
+            Some(handle) if !view.payload().is_empty() => self.nodes[host].machine.info(handle),
+            _ => None,
+        };
+        self.record.says(self.now, flow, role, &view, info.as_ref());
+        let result = end.ear.says(self.now, &view, packet.segment_size, info.as_ref(), &end.limits);
+        self.judged(result, flow, role);
+        self.touched.push((flow, role));
+    }
+
+    fn hears(&mut self, host: usize, packet: &Packet) {
+        let Some((view, ip)) = tcp(&packet.bytes) else {
+            return;
+        };
+        // What is damaged must have no effect, so it isn't heard here either.
+        let whole = packet.checksum_verified || view.verify_checksum(ip.source(), ip.destination());
+        if !whole || matches!(&ip, IpView::V4(ip) if !ip.verify_checksum()) {
+            return;
+        }
+        let Some((flow, role)) = self.owner(host, view.destination_port(), view.source_port()) else {
+            return;
+        };
+        self.record.hears(self.now, flow, role, &view);
+        self.flows[flow].ends[role as usize].ear.hears(self.now, &view);
+        self.touched.push((flow, role));
+    }
+
+    fn judged(&mut self, result: Result<(), Broken>, flow: usize, role: Role) {
+        if let Err((invariant, detail)) = result {
+            self.broken(invariant, Some((flow, role)), detail);
+        }
+    }
+
+    /// Judges the ends that something happened to.
+    fn judge(&mut self, host: usize) {
+        let mut touched = std::mem::take(&mut self.touched);
+        touched.sort_unstable();
+        touched.dedup();
+        for (flow, role) in touched.drain(..) {
+            let end = &mut self.flows[flow].ends[role as usize];
+            if end.host != host || end.application.is_none() {
+                continue;
+            }
+            let Some(handle) = end.handle else { continue };
+            let machine = &self.nodes[host].machine;
+            let Some(info) = machine.info(handle) else { continue };
+            end.info = Some(info);
+            let deadline = machine.deadline(handle);
+            let result = end.judge.after_event(self.now, &info, deadline, &end.ear, &end.limits);
+            self.judged(result, flow, role);
+        }
+        self.touched = touched;
+    }
+
+    /// Both ends are done: cleanly, or with an error that the scenario explains.
+    fn check_end(&mut self, index: usize) {
+        let flow = &self.flows[index];
+        if flow.may_fail {
+            return;
+        }
+        let fault = Role::BOTH.into_iter().find_map(|role| {
+            let (end, other) = (&flow.ends[role as usize].ledger, &flow.ends[1 - role as usize].ledger);
+            if end.because.is_some_and(|because| !because.is_clean()) {
+                Some((role, format!("ended with {:?}", end.because)))
+            } else {
+                (end.read != other.wrote).then(|| (role, format!("read {} octets of {}", end.read, other.wrote)))
+            }
+        });
+        if let Some((role, detail)) = fault {
+            self.broken(Invariant::EndsExplained, Some((index, role)), detail);
+        }
+    }
+
+    /// Stops what has no end, and calls it a fault if anything else is still going on.
+    pub(super) fn stop(&mut self) {
+        for index in 0..self.flows.len() {
+            if !self.flows[index].endless {
+                self.check_stopped(index);
+                continue;
+            }
+            for role in Role::BOTH {
+                let end = &mut self.flows[index].ends[role as usize];
+                end.application = None;
+                if let Some(wake) = end.wake.take() {
+                    self.agenda.remove(&(wake, index, role));
+                }
+                if let Some(handle) = end.handle {
+                    let node = &mut self.nodes[end.host];
+                    let clock = node.clock(self.now);
+                    node.machine.abort(clock, handle);
+                    node.machine.close(clock, handle);
+                    node.connections.remove(&handle);
+                }
+            }
+        }
+        for host in 0..self.nodes.len() {
+            self.settle(host);
+        }
+    }
+
+    fn check_stopped(&mut self, index: usize) {
+        let flow = &self.flows[index];
+        let now = self.now;
+        let open = Role::BOTH.into_iter().find(|&role| {
+            let end = &flow.ends[role as usize];
+            end.application.is_some() && !self.nodes[end.host].has_vanished(now)
+        });
+        let Some(role) = open.filter(|_| flow.start <= now) else {
+            return;
+        };
+        // Nobody was there to accept: whoever listens is not to blame.
+        if role == Role::Server && flow.ends[1].handle.is_none() && flow.may_fail {
+            return;
+        }
+        let state = |role: Role| {
+            let end = &flow.ends[role as usize];
+            let state = end.info.map_or_else(|| "no connection".to_owned(), |info| info.state.to_string());
+            format!("{state}, wrote {}, read {}", end.ledger.wrote, end.ledger.read)
+        };
+        let detail = format!("still open: client {}; server {}", state(Role::Client), state(Role::Server));
+        self.broken(Invariant::EndsExplained, Some((index, role)), detail);
+    }
+
+    /// Waits until the last packet and the last timer are gone; then nothing may be left.
+    pub(super) fn drain(&mut self) {
+        let until = self.now + DRAIN;
+        while self.violation.is_none() && self.next_event().is_some_and(|next| next <= until) {
+            self.step(until);
+        }
+        let now = self.now;
+        for node in &mut self.nodes {
+            if node.has_vanished(now) {
+                // It is off, and so is its memory.
+                node.machine = super::machine::Machine::Bare(Box::new(super::bare::Bare::new(0)));
+            }
+        }
+        let left = self.nodes.iter().find_map(|node| node.machine.leftovers().map(|left| (node.name.clone(), left)));
+        if let Some((host, left)) = left {
+            return self.broken(Invariant::TablesEmpty, None, format!("{host} still has {left}"));
+        }
+        if !self.payload.is_returned() {
+            return self.broken(Invariant::MemoryReturned, None, "somebody holds a piece of what was sent".into());
+        }
+        let held = std::sync::Arc::strong_count(&self.packets) - 1;
+        if held > 0 {
+            self.broken(Invariant::MemoryReturned, None, format!("{held} packets are still held"));
+        }
+    }
+}
+
+/// The TCP segment in a packet.
+fn tcp(packet: &Bytes) -> Option<(TcpView<'_>, IpView<'_>)> {
+    let ip = IpView::parse(packet).ok().filter(|ip| ip.protocol() == protocol::TCP)?;
+    let start = packet.len().checked_sub(ip.payload().len())?;
+    TcpView::parse(packet.get(start..)?).ok().map(|view| (view, ip))
+}

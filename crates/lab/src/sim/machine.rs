@@ -1,0 +1,217 @@
+//! What stands at the end of a link: a whole [`Stack`], or one bare connection.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use sockeye::{Config, ConnectOptions, ConnectionId, ListenOptions, Stack, StackEvent, TcpInfo};
+use sockeye_device::Packet;
+use sockeye_tcb::CallError;
+use sockeye_wire::Instant;
+
+use super::bare::Bare;
+
+/// A TCP without a network.
+#[derive(Debug)]
+pub(crate) enum Machine {
+    Stack(Box<Stack>),
+    Bare(Box<Bare>),
+}
+
+/// A connection of a [`Machine`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Handle {
+    Stack(ConnectionId),
+    /// The only one that a bare machine has.
+    Only,
+}
+
+/// Who should act.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Happened {
+    /// The application of this connection: something happened to it.
+    Event(Handle),
+    /// Whoever listens on this port: here is a connection.
+    Accepted(Handle, u16),
+}
+
+impl Machine {
+    /// Listens for one peer.
+    pub(crate) fn listen(&mut self, now: Instant, local: SocketAddr, config: &Arc<Config>) -> Result<(), String> {
+        match self {
+            Self::Stack(stack) => {
+                let options = ListenOptions { tcp: Some(config.clone()), ..ListenOptions::default() };
+                stack.listen(local, &options).map(drop).map_err(|error| error.to_string())
+            }
+            Self::Bare(bare) => {
+                bare.listen(now, local, config.clone());
+                Ok(())
+            }
+        }
+    }
+
+    pub(crate) fn connect(
+        &mut self,
+        now: Instant,
+        local: SocketAddr,
+        remote: SocketAddr,
+        config: &Arc<Config>,
+    ) -> Result<Handle, String> {
+        match self {
+            Self::Stack(stack) => {
+                let options = ConnectOptions { local: Some(local), tcp: Some(config.clone()) };
+                stack.connect(now, remote, &options).map(Handle::Stack).map_err(|error| error.to_string())
+            }
+            Self::Bare(bare) => {
+                bare.connect(now, local, remote, config.clone());
+                Ok(Handle::Only)
+            }
+        }
+    }
+
+    /// `packet` arrives; [`Packet::arrived_at`] is to be `now`.
+    pub(crate) fn on_packet(&mut self, now: Instant, packet: Packet) {
+        match self {
+            Self::Stack(stack) => stack.on_packet(now, packet),
+            Self::Bare(bare) => bare.on_packet(now, &packet),
+        }
+    }
+
+    pub(crate) fn on_timeout(&mut self, now: Instant) {
+        match self {
+            Self::Stack(stack) => stack.on_timeout(now),
+            Self::Bare(bare) => bare.on_timeout(now),
+        }
+    }
+
+    /// What leaves now; a stack may give up to `limit` octets of text in one packet that is to be cut.
+    pub(crate) fn poll_transmit(&mut self, now: Instant, limit: u32) -> Option<Packet> {
+        match self {
+            Self::Stack(stack) => stack.poll_transmit(now, limit).map(|outgoing| Packet {
+                segment_size: outgoing.segment_size,
+                ..Packet::new(outgoing.to_bytes(), now)
+            }),
+            Self::Bare(bare) => bare.poll_transmit(now).map(|packet| Packet::new(packet, now)),
+        }
+    }
+
+    pub(crate) fn next_timeout(&mut self) -> Option<Instant> {
+        match self {
+            Self::Stack(stack) => stack.next_timeout(),
+            Self::Bare(bare) => bare.next_timeout(),
+        }
+    }
+
+    /// Who should act next; to be asked until `None`.
+    pub(crate) fn next_event(&mut self) -> Option<Happened> {
+        match self {
+            Self::Stack(stack) => loop {
+                match stack.poll_event()? {
+                    StackEvent::Connection(id, _) => return Some(Happened::Event(Handle::Stack(id))),
+                    StackEvent::Incoming(listener) => {
+                        let Some((id, _)) = stack.accept(listener) else { continue };
+                        let Some(local) = stack.local_addr(id) else { continue };
+                        return Some(Happened::Accepted(Handle::Stack(id), local.port()));
+                    }
+                }
+            },
+            Self::Bare(bare) => {
+                if let Some(port) = bare.accepted() {
+                    return Some(Happened::Accepted(Handle::Only, port));
+                }
+                bare.tcb_mut()?.poll_event().map(|_| Happened::Event(Handle::Only))
+            }
+        }
+    }
+
+    pub(crate) fn send(&mut self, now: Instant, handle: Handle, text: &mut Bytes) -> Result<usize, CallError> {
+        match (self, handle) {
+            (Self::Stack(stack), Handle::Stack(id)) => stack.send(now, id, text),
+            (Self::Bare(bare), Handle::Only) => {
+                bare.tcb_mut().ok_or(CallError::NotConnected).and_then(|tcb| tcb.send(now, text))
+            }
+            _ => Err(CallError::NotConnected),
+        }
+    }
+
+    pub(crate) fn send_room(&self, handle: Handle) -> usize {
+        match (self, handle) {
+            (Self::Stack(stack), Handle::Stack(id)) => stack.send_room(id),
+            (Self::Bare(bare), Handle::Only) => bare.tcb().map_or(0, sockeye_tcb::Tcb::send_room),
+            _ => 0,
+        }
+    }
+
+    pub(crate) fn recv(&mut self, now: Instant, handle: Handle, max: usize) -> Result<Bytes, CallError> {
+        match (self, handle) {
+            (Self::Stack(stack), Handle::Stack(id)) => stack.recv(now, id, max),
+            (Self::Bare(bare), Handle::Only) => {
+                bare.tcb_mut().ok_or(CallError::NotConnected).and_then(|tcb| tcb.recv(now, max))
+            }
+            _ => Err(CallError::NotConnected),
+        }
+    }
+
+    pub(crate) fn shutdown(&mut self, now: Instant, handle: Handle) -> Result<(), CallError> {
+        match (self, handle) {
+            (Self::Stack(stack), Handle::Stack(id)) => stack.shutdown(now, id),
+            (Self::Bare(bare), Handle::Only) => {
+                bare.tcb_mut().ok_or(CallError::NotConnected).and_then(|tcb| tcb.shutdown(now))
+            }
+            _ => Err(CallError::NotConnected),
+        }
+    }
+
+    pub(crate) fn close(&mut self, now: Instant, handle: Handle) {
+        match (self, handle) {
+            (Self::Stack(stack), Handle::Stack(id)) => stack.close(now, id),
+            (Self::Bare(bare), Handle::Only) => bare.tcb_mut().into_iter().for_each(|tcb| tcb.close(now)),
+            _ => {}
+        }
+    }
+
+    pub(crate) fn abort(&mut self, now: Instant, handle: Handle) {
+        match (self, handle) {
+            (Self::Stack(stack), Handle::Stack(id)) => stack.abort(now, id),
+            (Self::Bare(bare), Handle::Only) => bare.tcb_mut().into_iter().for_each(|tcb| tcb.abort(now)),
+            _ => {}
+        }
+    }
+
+    /// All there is to tell of a connection that an application holds.
+    pub(crate) fn info(&self, handle: Handle) -> Option<TcpInfo> {
+        match (self, handle) {
+            (Self::Stack(stack), Handle::Stack(id)) => stack.info(id),
+            (Self::Bare(bare), Handle::Only) => bare.tcb().map(sockeye_tcb::Tcb::info),
+            _ => None,
+        }
+    }
+
+    /// When something is due for this connection; `None` if nothing is, ever.
+    pub(crate) fn deadline(&self, handle: Handle) -> Option<Instant> {
+        match (self, handle) {
+            (Self::Stack(stack), Handle::Stack(id)) => stack.deadline(id),
+            (Self::Bare(bare), Handle::Only) => bare.next_timeout(),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn local_port(&self, handle: Handle) -> Option<u16> {
+        match (self, handle) {
+            (Self::Stack(stack), Handle::Stack(id)) => stack.local_addr(id).map(|local| local.port()),
+            (Self::Bare(bare), Handle::Only) => bare.local().map(|local| local.port()),
+            _ => None,
+        }
+    }
+
+    /// What is left in tables that should be empty by now; `None` if nothing is.
+    pub(crate) fn leftovers(&self) -> Option<String> {
+        match self {
+            Self::Stack(stack) => {
+                let usage = stack.usage();
+                (usage != sockeye::Usage::default()).then(|| format!("{usage:?}"))
+            }
+            Self::Bare(bare) => (!bare.is_empty()).then(|| format!("{:?}", bare.tcb().map(sockeye_tcb::Tcb::state))),
+        }
+    }
+}

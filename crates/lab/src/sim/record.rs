@@ -1,0 +1,268 @@
+//! What a run leaves behind besides its figures: captures, time-sequence graphs, values over time.
+
+use std::fs::{self, File};
+use std::io::{self, BufWriter};
+use std::path::Path;
+use std::time::Duration;
+
+use sockeye::TcpInfo;
+use sockeye_device::impair::{Network, Side};
+use sockeye_device::pcapng::{Way, Writer};
+use sockeye_wire::tcp::TcpView;
+use sockeye_wire::{Instant, SeqNumber};
+
+use super::world::{Flow, Role};
+use crate::plot::{Event, Mark, Sending, What};
+
+/// What is to be kept.
+#[derive(Default)]
+pub struct Record {
+    captures: Vec<Writer<BufWriter<File>>>,
+    capture_failed: Option<io::Error>,
+    sequence: Option<Sequence>,
+    series: Option<Samples>,
+}
+
+impl Record {
+    /// Nothing.
+    pub fn nothing() -> Self {
+        Self::default()
+    }
+
+    /// Captures what each host sends and gets, into `<directory>/<host>.pcapng`.
+    ///
+    /// # Errors
+    /// What making the directory and the files returns.
+    pub fn capture<'a>(mut self, directory: &Path, hosts: impl IntoIterator<Item = &'a str>) -> io::Result<Self> {
+        fs::create_dir_all(directory)?;
+        for host in hosts {
+            let file = File::create(directory.join(format!("{host}.pcapng")))?;
+            self.captures.push(Writer::new(BufWriter::new(file), Duration::ZERO)?);
+        }
+        Ok(self)
+    }
+
+    /// Keeps what the client of connection `flow`, counted from 0, sends and is told.
+    #[must_use]
+    pub fn sequence_of(mut self, flow: usize) -> Self {
+        self.sequence = Some(Sequence::of(flow));
+        self
+    }
+
+    /// Keeps windows, times and queues, as they are every `interval`.
+    #[must_use]
+    pub fn series(mut self, interval: Duration) -> Self {
+        self.series = Some(Samples { interval, ..Samples::default() });
+        self
+    }
+
+    /// The time-sequence graph's events and marks, if they were kept.
+    pub fn sequence(&self) -> Option<(&[Event], &[Mark])> {
+        self.sequence.as_ref().map(|sequence| (&sequence.events[..], &sequence.marks[..]))
+    }
+
+    /// Values over time, if they were kept.
+    pub const fn samples(&self) -> Option<&Samples> {
+        self.series.as_ref()
+    }
+
+    /// Why a capture is incomplete, if it is.
+    pub const fn capture_failed(&self) -> Option<&io::Error> {
+        self.capture_failed.as_ref()
+    }
+
+    pub(super) fn packet(&mut self, host: usize, now: Instant, leaves: bool, packet: &[u8]) {
+        if let Some(writer) = self.captures.get_mut(host) {
+            let way = if leaves { Way::Out } else { Way::In };
+            if let Err(error) = writer.write(now, way, packet) {
+                self.capture_failed.get_or_insert(error);
+                self.captures.clear();
+            }
+        }
+    }
+
+    pub(super) fn says(&mut self, now: Instant, flow: usize, role: Role, view: &TcpView<'_>, info: Option<&TcpInfo>) {
+        if let Some(sequence) = self.sequence.as_mut().filter(|sequence| sequence.flow == flow) {
+            match role {
+                Role::Client => sequence.says(now, view, info),
+                Role::Server => {}
+            }
+        }
+    }
+
+    pub(super) fn hears(&mut self, now: Instant, flow: usize, role: Role, view: &TcpView<'_>) {
+        if let Some(sequence) = self.sequence.as_mut().filter(|sequence| sequence.flow == flow && role == Role::Client)
+        {
+            sequence.hears(now, view);
+        }
+    }
+
+    /// Takes the samples that are due by `now`.
+    pub(super) fn sample_until(&mut self, now: Instant, flows: &[Flow], network: &Network) {
+        if let Some(samples) = &mut self.series {
+            while samples.next <= now {
+                samples.take(flows, network);
+            }
+        }
+    }
+}
+
+/// One flow, as its client sees it.
+struct Sequence {
+    flow: usize,
+    events: Vec<Event>,
+    marks: Vec<Mark>,
+    iss: Option<SeqNumber>,
+    /// The last sequence number as an offset that doesn't wrap.
+    last: u64,
+    sent_to: u64,
+    /// The window's right edge, and timeouts so far.
+    edge: u64,
+    timeouts: u64,
+    shift: u8,
+}
+
+impl Sequence {
+    const fn of(flow: usize) -> Self {
+        Self {
+            flow,
+            events: Vec::new(),
+            marks: Vec::new(),
+            iss: None,
+            last: 0,
+            sent_to: 0,
+            edge: 0,
+            timeouts: 0,
+            shift: 0,
+        }
+    }
+
+    /// The offset of a sequence number, near the last one.
+    fn offset(&mut self, seq: SeqNumber) -> Option<u64> {
+        let iss = self.iss?;
+        let low = u64::from(seq.since(iss));
+        let high = self.last & !0xffff_ffff;
+        let near = [high.checked_sub(1 << 32).map(|high| high + low), Some(high + low), Some(high + low + (1 << 32))];
+        let offset = near.into_iter().flatten().min_by_key(|offset| offset.abs_diff(self.last))?;
+        self.last = self.last.max(offset);
+        Some(offset)
+    }
+
+    fn mark(&mut self, at: Instant, seq: u64, text: &str) {
+        self.marks.push(Mark { at, seq, text: text.to_owned() });
+    }
+
+    fn says(&mut self, now: Instant, view: &TcpView<'_>, info: Option<&TcpInfo>) {
+        let flags = view.flags();
+        if flags.syn {
+            self.iss.get_or_insert(view.seq());
+        }
+        let Some(start) = self.offset(view.seq()) else {
+            return;
+        };
+        for (is_set, word) in [(flags.syn, "SYN"), (flags.fin, "FIN"), (flags.rst, "RST")] {
+            if is_set {
+                self.mark(now, start, word);
+            }
+        }
+        let length = view.payload().len() as u64;
+        if length == 0 {
+            return;
+        }
+        let end = start + length;
+        let timeouts = info.map_or(self.timeouts, |info| info.timeouts);
+        let why = if end > self.sent_to {
+            if length == 1 && end > self.edge { Sending::WindowProbe } else { Sending::New }
+        } else if timeouts > self.timeouts {
+            Sending::Timeout
+        } else {
+            Sending::Fast
+        };
+        self.timeouts = timeouts;
+        self.sent_to = self.sent_to.max(end);
+        self.events.push(Event { at: now, what: What::Sent(start..end, why) });
+    }
+
+    fn hears(&mut self, now: Instant, view: &TcpView<'_>) {
+        let flags = view.flags();
+        let options = view.options();
+        if flags.syn {
+            self.shift = options.window_scale.unwrap_or(0).min(14);
+        }
+        if flags.rst {
+            self.mark(now, self.last, "RST");
+        }
+        let Some(ack) = self.offset(view.ack()).filter(|_| flags.ack && !flags.rst) else {
+            return;
+        };
+        let window = u64::from(view.window()) << if flags.syn { 0 } else { self.shift };
+        self.edge = self.edge.max(ack + window);
+        self.events.push(Event { at: now, what: What::Acked { ack, window } });
+        for (index, block) in options.sack.iter().enumerate() {
+            let (Some(left), Some(right)) = (self.offset(block.left), self.offset(block.right)) else { continue };
+            // A first block below the ACK, or inside the second, tells of a duplicate (RFC 2883).
+            let twice = index == 0 && right <= ack;
+            let what = if twice { What::SackedTwice(left..right) } else { What::Sacked(left..right) };
+            self.events.push(Event { at: now, what });
+        }
+    }
+}
+
+/// Values at regular times.
+#[derive(Clone, Debug, Default)]
+pub struct Samples {
+    interval: Duration,
+    next: Instant,
+    /// When.
+    pub times: Vec<Instant>,
+    /// Octets in the queue of the bottleneck, left to right.
+    pub queue: Vec<u64>,
+    /// A row for each connection that was open.
+    pub flows: Vec<FlowSamples>,
+}
+
+/// Values of one connection at regular times, as its client tells them.
+#[derive(Clone, Debug, Default)]
+pub struct FlowSamples {
+    /// Which connection.
+    pub flow: usize,
+    /// The values, and when.
+    pub rows: Vec<FlowSample>,
+}
+
+/// Values of one connection at one time.
+#[derive(Clone, Copy, Debug)]
+pub struct FlowSample {
+    /// When.
+    pub at: Instant,
+    /// What the connection tells.
+    pub info: TcpInfo,
+    /// Octets that the server has read.
+    pub delivered: u64,
+}
+
+impl Samples {
+    /// More connections than that are no picture.
+    const MOST: usize = 16;
+
+    fn take(&mut self, flows: &[Flow], network: &Network) {
+        let at = self.next;
+        self.times.push(at);
+        self.queue.push(network.bottleneck(Side::Left).queued_octets());
+        for (flow, known) in flows.iter().enumerate().take(Self::MOST) {
+            let [client, server] = &known.ends;
+            let Some(info) = client.info.filter(|_| client.application.is_some()) else { continue };
+            let row = FlowSample { at, info, delivered: server.ledger.read };
+            match self.flows.iter_mut().find(|row| row.flow == flow) {
+                Some(known) => known.rows.push(row),
+                None => self.flows.push(FlowSamples { flow, rows: vec![row] }),
+            }
+        }
+        self.next = at + self.interval;
+    }
+
+    /// The time from one sample to the next.
+    pub const fn interval(&self) -> Duration {
+        self.interval
+    }
+}

@@ -1,0 +1,209 @@
+//! What came of a run, in figures.
+
+use std::time::Duration;
+
+use serde::Serialize;
+use sockeye_device::impair::Side;
+use sockeye_wire::Instant;
+
+use super::invariants::Violation;
+use super::scenario::{Application, Scenario};
+use super::world::{Flow, World};
+
+/// What came of a run.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// A row for each flow of the scenario; that of short flows stands for all of them.
+    pub flows: Vec<FlowReport>,
+    /// The sum of all goodput forward by the rate of the bottleneck; `None` if that has no fixed rate.
+    pub link_share: Option<f64>,
+    /// Jain's index of the goodput of flows other than short ones: 1 is fair, 1/n is all for one.
+    pub jain: f64,
+    /// How long packets waited in the bottleneck's queue, left to right.
+    pub queue_delay_ms: Percentiles,
+    /// Packets that the bottleneck lost or dropped, left to right.
+    pub drops: u64,
+    /// Packets that the bottleneck marked, left to right.
+    pub marks: u64,
+    /// Packets that hosts have sent.
+    pub packets: u64,
+    /// Virtual time that passed until the last flow ended or was stopped, in seconds.
+    pub virtual_s: f64,
+    /// Time that the run took, in seconds.
+    pub wall_s: f64,
+    /// The rule that was broken; `None` if none was.
+    pub violation: Option<Violation>,
+}
+
+/// What came of a flow.
+#[derive(Clone, Debug, Serialize)]
+pub struct FlowReport {
+    /// What it did.
+    pub application: &'static str,
+    /// Its congestion control.
+    pub congestion: String,
+    /// Connections of which it consisted.
+    pub connections: usize,
+    /// Octets read by the ends that listened.
+    pub bytes: u64,
+    /// Octets read by the ends that connected.
+    pub bytes_back: u64,
+    /// Octets that one of them, whichever read more, read by the time that took: from connecting to the last octet, or to
+    /// the end of the run. In bits a second.
+    pub goodput_bps: f64,
+    /// Segments sent again, both ways.
+    pub retransmits: u64,
+    /// Segments that the receivers report to have got twice (D-SACK), both ways.
+    pub spurious: u64,
+    /// Retransmission timeouts, both ways.
+    pub rtos: u64,
+    /// Times that what a needless retransmission had cost was given back, both ways.
+    pub undone: u64,
+    /// The smoothed round-trip time when it was last told, of the end that connected.
+    pub srtt_ms: Option<f64>,
+    /// From connecting to the end of each connection that ended.
+    pub completion_ms: Option<Percentiles>,
+    /// From each request to the end of its response.
+    pub response_ms: Option<Percentiles>,
+    /// Connections that ended with an error.
+    pub errors: usize,
+}
+
+/// Of a set of times, in milliseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct Percentiles {
+    /// Half of them are at most this.
+    pub p50: f64,
+    /// 99 of 100 are at most this.
+    pub p99: f64,
+    /// The longest.
+    pub max: f64,
+}
+
+impl Percentiles {
+    fn of(mut times: Vec<Duration>) -> Option<Self> {
+        times.sort_unstable();
+        let max = *times.last()?;
+        let rank = |per_mille: usize| times[(times.len() * per_mille).div_ceil(1000).saturating_sub(1)];
+        Some(Self { p50: millis(rank(500)), p99: millis(rank(990)), max: millis(max) })
+    }
+}
+
+fn millis(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e3
+}
+
+impl World {
+    /// What has come of everything by now.
+    pub(super) fn report(&self, scenario: &Scenario, wall: Duration) -> Report {
+        let flows: Vec<FlowReport> = (0..scenario.flows.len()).map(|spec| self.flow_report(scenario, spec)).collect();
+        let link = self.network.bottleneck(Side::Left);
+        let waits = link.queue_waits();
+        let counters = link.counters();
+        let forward: f64 = flows.iter().map(|flow| self.rate(flow.bytes)).sum();
+        let rate = scenario.forward.rate.filter(|rate| scenario.forward.schedule.is_empty() && rate.as_bits() > 0);
+        let long = scenario.flows.iter().zip(&flows);
+        let long = long.filter(|(spec, _)| !matches!(spec.application, Application::ShortFlows { .. }));
+        Report {
+            link_share: rate.map(|rate| forward / as_float(rate.as_bits())),
+            jain: jain(long.map(|(_, flow)| flow.goodput_bps)),
+            queue_delay_ms: Percentiles {
+                p50: millis(waits.per_mille(500)),
+                p99: millis(waits.per_mille(990)),
+                max: millis(waits.max()),
+            },
+            drops: counters.lost + counters.lost_down + counters.dropped_full + counters.dropped_early + counters.policed,
+            marks: counters.marked,
+            packets: self.packet_count,
+            virtual_s: self.now.since(Instant::ZERO).as_secs_f64(),
+            wall_s: wall.as_secs_f64(),
+            violation: self.violation.clone(),
+            flows,
+        }
+    }
+
+    /// Bits a second that so many octets make over the whole run.
+    fn rate(&self, octets: u64) -> f64 {
+        bits_per_second(octets, self.now.since(Instant::ZERO))
+    }
+
+    fn flow_report(&self, scenario: &Scenario, spec: usize) -> FlowReport {
+        let flows: Vec<&Flow> = self.flows.iter().filter(|flow| flow.spec == spec).collect();
+        let ends = || flows.iter().flat_map(|flow| &flow.ends);
+        let infos = || ends().filter_map(|end| end.info);
+        let [bytes, bytes_back] = [1, 0].map(|role| flows.iter().map(|flow| flow.ends[role].ledger.read).sum());
+        let took = flows.iter().map(|flow| self.busy(flow)).sum();
+        let completed = flows.iter().filter_map(|flow| self.completion(flow)).collect();
+        let responses = ends().flat_map(|end| &end.response_times).copied().collect();
+        let srtt = flows.iter().filter_map(|flow| flow.ends[0].info?.srtt).next_back();
+        let errors = flows.iter().filter(|flow| {
+            flow.ends.iter().any(|end| end.ledger.because.is_some_and(|because| !because.is_clean()))
+        });
+        FlowReport {
+            application: scenario.flows[spec].application.name(),
+            congestion: flows.first().map(|flow| flow.ends[0].config.congestion.to_string()).unwrap_or_default(),
+            connections: flows.len(),
+            bytes,
+            bytes_back,
+            goodput_bps: bits_per_second(bytes.max(bytes_back), took),
+            retransmits: infos().map(|info| info.retransmissions).sum(),
+            spurious: infos().map(|info| info.duplicates_reported).sum(),
+            rtos: infos().map(|info| info.timeouts).sum(),
+            undone: infos().map(|info| info.undone).sum(),
+            srtt_ms: srtt.map(millis),
+            completion_ms: Percentiles::of(completed),
+            response_ms: Percentiles::of(responses),
+            errors: errors.count(),
+        }
+    }
+
+    /// How long a flow took, or has taken so far.
+    fn busy(&self, flow: &Flow) -> Duration {
+        let last = flow.ends.iter().map(|end| end.ledger.moved_at).max().unwrap_or(self.now);
+        let end = if flow.is_done() { last } else { self.now };
+        end.since(flow.start)
+    }
+
+    fn completion(&self, flow: &Flow) -> Option<Duration> {
+        flow.is_done().then(|| self.busy(flow))
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a figure for people")]
+const fn as_float(number: u64) -> f64 {
+    number as f64
+}
+
+fn bits_per_second(octets: u64, time: Duration) -> f64 {
+    if time.is_zero() { 0.0 } else { as_float(octets) * 8.0 / time.as_secs_f64() }
+}
+
+/// Jain's fairness index; 1 for nobody.
+fn jain(rates: impl Iterator<Item = f64>) -> f64 {
+    let (mut count, mut sum, mut squares) = (0.0, 0.0, 0.0);
+    for rate in rates {
+        count += 1.0;
+        sum += rate;
+        squares += rate * rate;
+    }
+    if squares > 0.0 { sum * sum / (count * squares) } else { 1.0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn jains_index_is_one_for_equals_and_one_over_n_for_a_winner() {
+        assert!((jain([3.0, 3.0, 3.0].into_iter()) - 1.0).abs() < 1e-9);
+        assert!((jain([5.0, 0.0, 0.0, 0.0].into_iter()) - 0.25).abs() < 1e-9);
+        assert!((jain(std::iter::empty()) - 1.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn percentiles_are_of_those_that_there_are() {
+        let times = (1..=100).map(Duration::from_millis).collect();
+        assert_eq!(Percentiles::of(times), Some(Percentiles { p50: 50.0, p99: 99.0, max: 100.0 }));
+        assert_eq!(Percentiles::of(Vec::new()), None);
+    }
+}

@@ -1,0 +1,322 @@
+//! Hosts, the network between them, the flows: everything that a run moves.
+
+use std::collections::{BTreeSet, HashMap};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use sockeye::{Config, Stack, StackConfig, TcpInfo};
+use sockeye_device::Packet;
+use sockeye_device::impair::{self, HostId, LinkConfig, Network};
+use sockeye_wire::Instant;
+
+use super::application::{Application, Ledger};
+use super::bare::Bare;
+use super::ear::Ear;
+use super::invariants::{Invariant, Judge, Limits, Violation};
+use super::machine::{Handle, Machine};
+use super::payload::Payload;
+use super::record::Record;
+use super::scenario::{Bank, HostSpec, Planned, Scenario, ScenarioError};
+use super::tricks::Trickster;
+
+/// The port that the first flow's server listens on; each flow has one of its own, which tells whose a packet is.
+const FIRST_PORT: u16 = 2000;
+
+/// Which end of a flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Role {
+    /// The one that connects.
+    Client = 0,
+    /// The one that listens.
+    Server = 1,
+}
+
+impl Role {
+    pub(super) const BOTH: [Self; 2] = [Self::Client, Self::Server];
+}
+
+/// A host.
+pub(super) struct Node {
+    pub(super) name: String,
+    address: IpAddr,
+    pub(super) machine: Machine,
+    tick: Duration,
+    /// Octets of text in one packet that the network cuts; 0 if it gets segments.
+    pub(super) tso: u32,
+    pub(super) trickster: Option<Trickster>,
+    pub(super) connections: HashMap<Handle, (usize, Role)>,
+    /// When, on its clock, something is due.
+    pub(super) deadline: Option<Instant>,
+    pub(super) vanishes: Option<Instant>,
+}
+
+impl Node {
+    /// The time as its clock shows it.
+    pub(super) fn clock(&self, now: Instant) -> Instant {
+        let tick = ticks(self.tick);
+        Instant::from_nanos(now.as_nanos() / tick * tick)
+    }
+
+    /// When its clock will show `at`.
+    pub(super) fn shows(&self, at: Instant) -> Instant {
+        let tick = ticks(self.tick);
+        Instant::from_nanos(at.as_nanos().div_ceil(tick).saturating_mul(tick))
+    }
+
+    pub(super) fn has_vanished(&self, now: Instant) -> bool {
+        self.vanishes.is_some_and(|at| now >= at)
+    }
+}
+
+fn ticks(tick: Duration) -> u64 {
+    u64::try_from(tick.as_nanos()).unwrap_or(u64::MAX).max(1)
+}
+
+/// One end of a flow.
+pub(super) struct End {
+    pub(super) host: usize,
+    /// `None` once it is done.
+    pub(super) application: Option<Box<dyn Application>>,
+    pub(super) handle: Option<Handle>,
+    pub(super) ledger: Ledger,
+    pub(super) ear: Ear,
+    pub(super) judge: Judge,
+    pub(super) config: Arc<Config>,
+    pub(super) limits: Limits,
+    /// What was last told of the connection while it was held.
+    pub(super) info: Option<TcpInfo>,
+    pub(super) done_at: Option<Instant>,
+    pub(super) response_times: Vec<Duration>,
+    /// When it is on the agenda.
+    pub(super) wake: Option<Instant>,
+}
+
+/// A connection, from its plan to its end.
+pub(super) struct Flow {
+    /// Which of the scenario's flows it belongs to.
+    pub(super) spec: usize,
+    pub(super) start: Instant,
+    pub(super) ends: [End; 2],
+    /// The port that the client has chosen.
+    pub(super) client_port: Option<u16>,
+    pub(super) endless: bool,
+    pub(super) may_fail: bool,
+}
+
+impl Flow {
+    pub(super) fn is_done(&self) -> bool {
+        self.ends.iter().all(|end| end.application.is_none())
+    }
+}
+
+/// A simulated network with all that lives in it.
+pub(super) struct World {
+    pub(super) now: Instant,
+    pub(super) nodes: Vec<Node>,
+    pub(super) network: Network,
+    pub(super) flows: Vec<Flow>,
+    pub(super) payload: Payload,
+    /// Held by every packet that is anywhere.
+    pub(super) packets: Arc<()>,
+    /// Ends of flows that want to act at a time.
+    pub(super) agenda: BTreeSet<(Instant, usize, Role)>,
+    /// Flows that have ended.
+    pub(super) ended: usize,
+    /// The first rule that was broken: the run stops.
+    pub(super) violation: Option<Violation>,
+    pub(super) record: Record,
+    /// Packets that hosts have sent.
+    pub(super) packet_count: u64,
+    /// Ends that something happened to in the present event.
+    pub(super) touched: Vec<(usize, Role)>,
+}
+
+impl World {
+    pub(super) fn new(scenario: &Scenario, record: Record) -> Result<Self, ScenarioError> {
+        let mut network = Network::new(scenario.forward.clone(), scenario.back.clone(), scenario.seed);
+        let mut nodes = Vec::new();
+        for (index, host) in scenario.all_hosts().iter().enumerate() {
+            nodes.push(node(index, host, scenario, &mut network)?);
+        }
+        let mut world = Self {
+            now: Instant::ZERO,
+            nodes,
+            network,
+            flows: Vec::new(),
+            payload: Payload::new(scenario.seed),
+            packets: Arc::new(()),
+            agenda: BTreeSet::new(),
+            ended: 0,
+            violation: None,
+            record,
+            packet_count: 0,
+            touched: Vec::new(),
+        };
+        for planned in scenario.plan()? {
+            world.add(planned, scenario)?;
+        }
+        Ok(world)
+    }
+
+    /// Adds a flow: its server listens from now on.
+    fn add(&mut self, planned: Planned, scenario: &Scenario) -> Result<(), ScenarioError> {
+        let index = self.flows.len();
+        let Planned { spec, hosts, start, configs, talkers, endless, may_fail } = planned;
+        let start = Instant::ZERO + start;
+        let [client, server] = talkers;
+        let [client_config, server_config] = configs;
+        let all_hosts = scenario.all_hosts();
+        let end = |host: usize, application: Box<dyn Application>, config: Arc<Config>| End {
+            host,
+            application: Some(application),
+            handle: None,
+            ledger: Ledger { moved_at: start, ..Ledger::default() },
+            ear: Ear::default(),
+            judge: Judge::default(),
+            limits: limits(&config, &all_hosts[host]),
+            config,
+            info: None,
+            done_at: None,
+            response_times: Vec::new(),
+            wake: None,
+        };
+        let ends =
+            [end(hosts[0], Box::new(client), client_config), end(hosts[1], Box::new(server), server_config.clone())];
+        let node = &mut self.nodes[hosts[1]];
+        let local = SocketAddr::new(node.address, port_of(index));
+        node.machine.listen(Instant::ZERO, local, &server_config).map_err(ScenarioError)?;
+        self.flows.push(Flow { spec, start, ends, client_port: None, endless, may_fail });
+        self.agenda.insert((start, index, Role::Client));
+        Ok(())
+    }
+
+    /// Connects the client of a flow.
+    pub(super) fn start(&mut self, index: usize) {
+        let flow = &mut self.flows[index];
+        let [client, server] = &mut flow.ends;
+        let remote = SocketAddr::new(self.nodes[server.host].address, port_of(index));
+        let node = &mut self.nodes[client.host];
+        let local = SocketAddr::new(node.address, 0);
+        let clock = node.clock(self.now);
+        match node.machine.connect(clock, local, remote, &client.config) {
+            Ok(handle) => {
+                flow.client_port = node.machine.local_port(handle);
+                client.handle = Some(handle);
+                node.connections.insert(handle, (index, Role::Client));
+            }
+            Err(why) => {
+                let detail = format!("connecting failed: {why}");
+                self.broken(Invariant::EndsExplained, Some((index, Role::Client)), detail);
+            }
+        }
+    }
+
+    /// Whose a packet is that `host` sends or gets, by the port at its end and the one at the other.
+    pub(super) fn owner(&self, host: usize, here: u16, there: u16) -> Option<(usize, Role)> {
+        let as_client = usize::from(there.wrapping_sub(FIRST_PORT));
+        if let Some(flow) = self.flows.get(as_client)
+            && flow.ends[0].host == host
+            && flow.client_port == Some(here)
+        {
+            return Some((as_client, Role::Client));
+        }
+        let as_server = usize::from(here.wrapping_sub(FIRST_PORT));
+        let flow = self.flows.get(as_server)?;
+        (flow.ends[1].host == host && flow.client_port == Some(there)).then_some((as_server, Role::Server))
+    }
+
+    /// The flow whose server listens on this port.
+    pub(super) fn flow_of_port(port: u16) -> usize {
+        usize::from(port.wrapping_sub(FIRST_PORT))
+    }
+
+    /// Puts a packet on the network, counted until nobody holds it any more.
+    pub(super) fn launch(&mut self, host: usize, packet: Packet) {
+        let counted = Counted { packet: packet.bytes, _held: self.packets.clone() };
+        let packet = Packet { bytes: Bytes::from_owner(counted), arrived_at: self.now, ..packet };
+        self.network.send(self.now, HostId(host), packet);
+    }
+
+    /// A rule was broken; only the first is kept.
+    pub(super) fn broken(&mut self, invariant: Invariant, who: Option<(usize, Role)>, detail: String) {
+        if self.violation.is_some() {
+            return;
+        }
+        let host = who.and_then(|(flow, role)| self.flows.get(flow).map(|flow| flow.ends[role as usize].host));
+        self.violation = Some(Violation {
+            invariant,
+            at_ns: self.now.as_nanos(),
+            host: host.map(|host| self.nodes[host].name.clone()).unwrap_or_default(),
+            flow: who.map(|(flow, _)| flow),
+            detail,
+        });
+    }
+}
+
+/// A packet that counts as held while anybody has a slice of it.
+struct Counted {
+    packet: Bytes,
+    _held: Arc<()>,
+}
+
+impl AsRef<[u8]> for Counted {
+    fn as_ref(&self) -> &[u8] {
+        &self.packet
+    }
+}
+
+fn port_of(flow: usize) -> u16 {
+    // A scenario has fewer connections than there are ports.
+    FIRST_PORT.wrapping_add(u16::try_from(flow).unwrap_or(u16::MAX))
+}
+
+fn limits(config: &Config, host: &HostSpec) -> Limits {
+    Limits {
+        receive_buffer: config.receive_buffer,
+        delayed_ack: config.delayed_ack,
+        max_rto: config.max_rto,
+        tick: host.tick.0,
+        mtu: host.mtu,
+    }
+}
+
+fn node(index: usize, host: &HostSpec, scenario: &Scenario, network: &mut Network) -> Result<Node, ScenarioError> {
+    let number = u16::try_from(index + 1).map_err(|_| ScenarioError("too many hosts".to_owned()))?;
+    let [high, low] = number.to_be_bytes();
+    let address = if scenario.ipv6 {
+        IpAddr::V6(Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, number))
+    } else {
+        IpAddr::V4(Ipv4Addr::new(10, 0, high, low))
+    };
+    let seed = scenario.seed.wrapping_mul(31).wrapping_add(index as u64);
+    let machine = if host.bare { Machine::Bare(Box::new(Bare::new(seed))) } else { stack(seed, host, address)? };
+    let side = match host.side {
+        Bank::Left => impair::Side::Left,
+        Bank::Right => impair::Side::Right,
+    };
+    let access = || host.access.clone().unwrap_or_else(LinkConfig::default);
+    network.add_host(side, &[address], access(), access());
+    Ok(Node {
+        name: host.name.clone(),
+        address,
+        machine,
+        tick: host.tick.0,
+        tso: if host.tso { 60_000 } else { 0 },
+        trickster: host.trick.map(|trick| Trickster::new(trick, seed)),
+        connections: HashMap::new(),
+        deadline: None,
+        vanishes: host.vanishes.map(|at| Instant::ZERO + at.0),
+    })
+}
+
+fn stack(seed: u64, host: &HostSpec, address: IpAddr) -> Result<Machine, ScenarioError> {
+    let mut secret = [0; 32];
+    secret[..8].copy_from_slice(&seed.to_le_bytes());
+    let config = StackConfig { mtu: host.mtu, ..StackConfig::new(secret) };
+    let mut stack = Stack::new(config, Instant::ZERO);
+    let prefix = if address.is_ipv4() { 8 } else { 64 };
+    stack.add_address(format!("{address}/{prefix}").parse().map_err(|_| ScenarioError("no address".to_owned()))?);
+    Ok(Machine::Stack(Box::new(stack)))
+}
