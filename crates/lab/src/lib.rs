@@ -15,6 +15,6 @@ pub mod capture;
 pub mod describe;
 pub mod plot;
 pub mod script;
-pub mod sockets;
 pub mod sim;
+pub mod sockets;
 pub mod swarm;

@@ -137,9 +137,10 @@ impl Bare {
         self.tcb()?.next_timeout()
     }
 
-    /// Nothing is left of the connection but what it tells about its end.
+    /// Nothing is left of the connection but what it tells about its end, or it still listens.
     pub(crate) fn is_empty(&self) -> bool {
-        self.tcb().is_none_or(|tcb| tcb.state() == State::Closed && tcb.next_timeout().is_none())
+        let is_over = |tcb: &Tcb| matches!(tcb.state(), State::Closed | State::Listen) && tcb.next_timeout().is_none();
+        self.tcb().is_none_or(is_over)
     }
 }
 

@@ -9,7 +9,7 @@ use sockeye_wire::{Instant, SeqNumber};
 use super::invariants::{Broken, Invariant, Limits};
 
 /// Packets without anything new that one end may send within a second.
-const RESTLESS: u32 = 10_000;
+const RESTLESS: u32 = 50_000;
 
 /// What one SYN offered.
 #[derive(Clone, Copy, Debug)]
@@ -27,19 +27,25 @@ pub(super) struct Ear {
     theirs: Option<Offer>,
     /// The highest sequence number that we have used, plus one: SND.NXT.
     snd_nxt: SeqNumber,
-    /// The highest ACK that was heard: SND.UNA.
+    /// The highest ACK that was heard: SND.UNA, if that segment counted.
     snd_una: SeqNumber,
+    /// The highest ACK that was heard in a segment that counts beyond doubt: SND.UNA at least.
+    surely_acked: SeqNumber,
     /// The rightmost edge of the window that the peer has ever offered.
     edge: Option<SeqNumber>,
     /// Where our FIN stands.
     fin: Option<SeqNumber>,
     we_reset: bool,
+    /// The widest congestion window since nothing was outstanding.
+    widest: u32,
     over: bool,
     /// The last ACK that we sent, and the right edge that we offered.
     acked: Option<SeqNumber>,
     our_edge: Option<SeqNumber>,
     /// The end of the last octet that has arrived.
     arrived_to: SeqNumber,
+    /// The end of the peer's stream, its FIN included.
+    their_end: Option<SeqNumber>,
     newest_timestamp: Option<u32>,
     /// Text in order has arrived: since when an ACK up to there is owed.
     owed: Option<(Instant, SeqNumber)>,
@@ -49,9 +55,14 @@ pub(super) struct Ear {
 }
 
 impl Ear {
-    /// Octets of sequence space sent and not acknowledged.
+    /// Octets of sequence space sent and not acknowledged, at least.
     pub(super) fn outstanding(&self) -> u32 {
         if self.ours.is_none() { 0 } else { self.snd_nxt.saturating_since(self.snd_una) }
+    }
+
+    /// As [`Self::outstanding`], at most: an old segment that overtook others may not count, nor its ACK.
+    pub(super) fn outstanding_at_most(&self) -> u32 {
+        if self.ours.is_none() { 0 } else { self.snd_nxt.saturating_since(self.surely_acked) }
     }
 
     /// The steps in which we offer windows.
@@ -108,6 +119,9 @@ impl Ear {
         self.hears_ack(segment);
         self.expects_ack(now, segment, text, options.timestamps.map(|timestamps| timestamps.value));
         self.arrived_to = self.arrived_to.max(segment.seq() + length);
+        if flags.fin {
+            self.their_end = Some(segment.seq() + length);
+        }
         if let Some(timestamps) = options.timestamps
             && self.newest_timestamp.is_none_or(|newest| newer(timestamps.value, newest))
         {
@@ -126,9 +140,19 @@ impl Ear {
             self.snd_una = ack;
             self.restless = 0;
         }
+        let is_stale = self.is_stale(segment.options().timestamps.map(|timestamps| timestamps.value));
+        let is_current = self.acked.is_none_or(|acked| segment.seq().at_or_after(acked));
+        if is_current && !is_stale && ack.after(self.surely_acked) && ack.at_or_before(self.snd_nxt) {
+            self.surely_acked = ack;
+        }
         let shift = if flags.syn { 0 } else { self.their_shift() };
         let edge = ack + (u32::from(segment.window()) << shift);
         self.edge = Some(self.edge.map_or(edge, |known| known.max(edge)));
+    }
+
+    /// A segment with a newer timestamp has arrived: PAWS may drop this one.
+    fn is_stale(&self, timestamp: Option<u32>) -> bool {
+        matches!((timestamp, self.newest_timestamp), (Some(value), Some(newest)) if newer(newest, value))
     }
 
     /// Notes what the next ACK must cover, if that is beyond doubt: in order, in the window, not older than what came
@@ -137,7 +161,7 @@ impl Ear {
         let Some(acked) = self.acked.filter(|_| !self.over && !segment.flags().syn && segment.flags().ack) else {
             return;
         };
-        let stale = matches!((timestamp, self.newest_timestamp), (Some(value), Some(newest)) if newer(newest, value));
+        let stale = self.is_stale(timestamp);
         let untimed = timestamp.is_none() && self.both().is_some_and(|(a, b)| a.timestamps && b.timestamps);
         let (start, end) = (segment.seq(), (segment.seq() + text).min(self.our_edge.unwrap_or(acked)));
         let fits = start.at_or_before(acked) && end.after(acked) && start.at_or_after(acked - (1 << 20));
@@ -164,7 +188,8 @@ impl Ear {
         let flags = segment.flags();
         if flags.rst {
             self.owed = None;
-            self.we_reset |= flags.ack || self.acked.is_some();
+            // One without ACK refuses a single segment: the handshake goes on.
+            self.we_reset |= flags.ack;
             return Ok(());
         }
         if flags.syn {
@@ -195,7 +220,7 @@ impl Ear {
             return Err((Invariant::InState, format!("{length} octets of text in a SYN")));
         }
         if self.ours.is_none() {
-            self.snd_una = segment.seq();
+            (self.snd_una, self.surely_acked) = (segment.seq(), segment.seq());
             self.snd_nxt = segment.seq() + 1;
         }
         self.ours = Some(offer(segment));
@@ -250,7 +275,8 @@ impl Ear {
         if options.timestamps.is_some() != (ours.timestamps && theirs.timestamps) {
             return broken(format!("timestamps {:?}, agreed: {}", options.timestamps, ours.timestamps));
         }
-        if !options.sack.is_empty() && !(ours.sack && theirs.sack) {
+        let may_sack = ours.sack && theirs.sack;
+        if !options.sack.is_empty() && !may_sack {
             return broken("SACK blocks that were not permitted".into());
         }
         match options.sack.iter().find(|block| block.right.after(self.arrived_to)) {
@@ -282,7 +308,9 @@ impl Ear {
         self.acked = Some(ack);
         let edge = ack + (u32::from(segment.window()) << self.our_shift());
         let known = self.our_edge.unwrap_or(edge);
-        if known.saturating_since(edge) >= self.window_step() {
+        // Behind the peer's FIN no text follows: nobody needs that window.
+        let matters = self.their_end.is_none_or(|end| ack.before(end));
+        if matters && known.saturating_since(edge) >= self.window_step() {
             return Err((Invariant::EdgeNeverLeft, format!("the edge moves from {known} to {edge}")));
         }
         self.our_edge = Some(known.max(edge));
@@ -304,13 +332,16 @@ impl Ear {
         if is_new {
             self.restless = 0;
         }
-        if is_new && text > 1 && let Some(info) = info {
-            // Limited transmit (RFC 3042) and a tail loss probe (RFC 8985) may go beyond; while a loss is repaired PRR
-            // takes the window down step by step (RFC 6937).
-            let most = info.cwnd.saturating_add(3 * u32::from(info.snd_mss));
-            let repairs = info.lost > 0 || info.sacked > 0;
-            if info.in_flight > most && !repairs {
-                let detail = format!("new text with {} in flight, cwnd {}", info.in_flight, info.cwnd);
+        if is_new
+            && text > 1
+            && let Some(info) = info
+        {
+            // While a loss is repaired PRR takes the window down step by step (RFC 6937), so what counts is the widest
+            // since nothing was outstanding. Limited transmit (RFC 3042) and a tail loss probe (RFC 8985) go beyond.
+            let widest = if self.outstanding() == 0 { info.cwnd } else { self.widest.max(info.cwnd) };
+            self.widest = widest;
+            if info.in_flight > widest.saturating_add(3 * u32::from(info.snd_mss)) {
+                let detail = format!("new text with {} in flight, cwnd {widest}", info.in_flight);
                 return Err((Invariant::WithinCongestionWindow, detail));
             }
         }

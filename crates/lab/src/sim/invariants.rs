@@ -38,7 +38,7 @@ pub enum Invariant {
     AcksInTime,
     /// What is in flight is never below zero nor above what is outstanding; the congestion window is at least a segment.
     FlightAddsUp,
-    /// New text leaves only if the congestion window has room for it.
+    /// New text leaves only if the congestion window has, or a moment ago had, room for it.
     WithinCongestionWindow,
     /// A timer is armed whenever something is outstanding or waits for the peer.
     TimerArmed,
@@ -164,11 +164,10 @@ impl Judge {
 /// True where our SYN, text or FIN wait for the peer.
 fn owes_something(info: &TcpInfo, ear: &Ear) -> bool {
     match info.state {
-        State::SynSent | State::SynReceived => true,
+        State::SynSent | State::SynReceived | State::TimeWait => true,
         State::Established | State::CloseWait | State::FinWait1 | State::Closing | State::LastAck => {
             ear.outstanding() > 0 || info.send_queued > 0
         }
-        State::TimeWait => true,
         State::Closed | State::Listen | State::FinWait2 => false,
     }
 }
@@ -187,7 +186,7 @@ fn flight_adds_up(info: &TcpInfo, ear: &Ear) -> Result<(), Broken> {
         return Ok(());
     }
     // What is sent again counts again until one of the two is known to be gone (pipe of RFC 6675).
-    let outstanding = ear.outstanding();
+    let outstanding = ear.outstanding_at_most();
     if info.in_flight > outstanding.saturating_mul(2).saturating_add(1) {
         return Err((Invariant::FlightAddsUp, format!("{} in flight, {outstanding} outstanding", info.in_flight)));
     }

@@ -119,7 +119,7 @@ impl<'a> Simulation<'a> {
             self.world.stop();
             self.world.drain();
         }
-        report.violation = self.world.violation.clone();
+        report.violation.clone_from(&self.world.violation);
         report.wall_s = self.started.elapsed().as_secs_f64();
         (report, self.world.record)
     }

@@ -112,7 +112,11 @@ impl World {
                 p99: millis(waits.per_mille(990)),
                 max: millis(waits.max()),
             },
-            drops: counters.lost + counters.lost_down + counters.dropped_full + counters.dropped_early + counters.policed,
+            drops: counters.lost
+                + counters.lost_down
+                + counters.dropped_full
+                + counters.dropped_early
+                + counters.policed,
             marks: counters.marked,
             packets: self.packet_count,
             virtual_s: self.now.since(Instant::ZERO).as_secs_f64(),
@@ -136,9 +140,9 @@ impl World {
         let completed = flows.iter().filter_map(|flow| self.completion(flow)).collect();
         let responses = ends().flat_map(|end| &end.response_times).copied().collect();
         let srtt = flows.iter().filter_map(|flow| flow.ends[0].info?.srtt).next_back();
-        let errors = flows.iter().filter(|flow| {
-            flow.ends.iter().any(|end| end.ledger.because.is_some_and(|because| !because.is_clean()))
-        });
+        let errors = flows
+            .iter()
+            .filter(|flow| flow.ends.iter().any(|end| end.ledger.because.is_some_and(|because| !because.is_clean())));
         FlowReport {
             application: scenario.flows[spec].application.name(),
             congestion: flows.first().map(|flow| flow.ends[0].config.congestion.to_string()).unwrap_or_default(),

@@ -389,10 +389,9 @@ impl Application {
                 [writes(Writes::Bulk(Some(bytes))), Talker::new(Writes::Nothing, reads, Ends::Closes)]
             }
             Self::HalfClose { bytes, back } => [writes(Writes::Bulk(Some(bytes))), writes(Writes::AfterEnd(back))],
-            Self::Abort { after } => [
-                Talker::new(Writes::Bulk(Some(after)), Reads::AtOnce, Ends::Aborts(after)),
-                writes(Writes::Nothing),
-            ],
+            Self::Abort { after } => {
+                [Talker::new(Writes::Bulk(Some(after)), Reads::AtOnce, Ends::Aborts(after)), writes(Writes::Nothing)]
+            }
             Self::Idle { bytes, silence } => [
                 Talker::new(Writes::Bulk(Some(bytes)), Reads::AtOnce, Ends::Later(silence.0)),
                 writes(Writes::AfterEnd(bytes)),
@@ -453,7 +452,15 @@ impl Scenario {
                 let talkers = flow.application.talkers(short);
                 let talkers = if may_fail { talkers.map(|talker| talker.patience(PATIENCE)) } else { talkers };
                 let endless = flow.application.is_endless();
-                planned.push(Planned { spec, hosts: ends, start, configs: configs.clone(), talkers, endless, may_fail });
+                planned.push(Planned {
+                    spec,
+                    hosts: ends,
+                    start,
+                    configs: configs.clone(),
+                    talkers,
+                    endless,
+                    may_fail,
+                });
                 start += gap.mul_f64(exponential(&mut random));
             }
         }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use sockeye::State;
 use sockeye_wire::Instant;
 
 use super::application::{Application, Heard, Next, Socket};
@@ -13,11 +14,23 @@ pub(crate) enum Writes {
     /// So many octets, as fast as they are taken; `None` without end.
     Bulk(Option<u64>),
     /// So many octets each time, and a pause between the times.
-    Bursts { octets: u64, pause: Duration, times: u32 },
+    Bursts {
+        octets: u64,
+        pause: Duration,
+        times: u32,
+    },
     /// A request, and the next one a while after its response is complete.
-    Requests { request: u64, response: u64, think: Duration, times: u32 },
+    Requests {
+        request: u64,
+        response: u64,
+        think: Duration,
+        times: u32,
+    },
     /// A response to each request.
-    Answers { request: u64, response: u64 },
+    Answers {
+        request: u64,
+        response: u64,
+    },
     /// So many octets once the end of the peer's stream was read.
     AfterEnd(u64),
 }
@@ -127,10 +140,9 @@ impl Talker {
     fn plan(&mut self, socket: &Socket<'_>) {
         let now = socket.now();
         match self.writes {
-            Writes::Nothing => {}
             Writes::Bulk(octets) => self.once(octets.unwrap_or(u64::MAX)),
             Writes::AfterEnd(octets) if socket.heard_end() => self.once(octets),
-            Writes::AfterEnd(_) => {}
+            Writes::Nothing | Writes::AfterEnd(_) => {}
             Writes::Bursts { octets, times, .. } => {
                 if self.unwritten == 0 && self.begun < times && now >= self.write_at {
                     self.begun += 1;
@@ -183,7 +195,7 @@ impl Talker {
     fn end(&mut self, socket: &mut Socket<'_>) -> bool {
         let started = *self.started.get_or_insert(socket.now());
         // Who closes before the handshake has no connection at all.
-        if socket.info().is_none_or(|info| !info.state.is_synchronized()) && socket.ledger.because.is_none() {
+        if socket.info().is_some_and(|info| matches!(info.state, State::Listen | State::SynSent | State::SynReceived)) {
             return false;
         }
         match self.ends {

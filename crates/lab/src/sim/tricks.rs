@@ -71,7 +71,7 @@ impl Trickster {
             return vec![packet];
         };
         match self.trick {
-            Trick::SplitAcks => self.split_acks(parts),
+            Trick::SplitAcks => self.split_acks(&parts),
             Trick::OptimisticAcks => vec![self.optimistic(parts)],
             Trick::ShrinkWindow => vec![self.shrink(parts)],
             Trick::RenegeSack => vec![self.renege(parts)],
@@ -79,7 +79,7 @@ impl Trickster {
         }
     }
 
-    fn split_acks(&mut self, parts: Parts) -> Vec<Bytes> {
+    fn split_acks(&mut self, parts: &Parts) -> Vec<Bytes> {
         let ack = parts.header.ack;
         let last = self.acked.replace(ack).unwrap_or(ack);
         let step = ack.saturating_since(last) / 4;

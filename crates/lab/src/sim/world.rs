@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use sockeye::{Config, Stack, StackConfig, TcpInfo};
 use sockeye_device::Packet;
-use sockeye_device::impair::{self, HostId, LinkConfig, Network};
+use sockeye_device::impair::{self, HostId, Network};
 use sockeye_wire::Instant;
 
 use super::application::{Application, Ledger};
@@ -296,7 +296,7 @@ fn node(index: usize, host: &HostSpec, scenario: &Scenario, network: &mut Networ
         Bank::Left => impair::Side::Left,
         Bank::Right => impair::Side::Right,
     };
-    let access = || host.access.clone().unwrap_or_else(LinkConfig::default);
+    let access = || host.access.clone().unwrap_or_default();
     network.add_host(side, &[address], access(), access());
     Ok(Node {
         name: host.name.clone(),

@@ -1,0 +1,111 @@
+//! The swarm: random scenarios by the thousand, each checked by every invariant of the simulator.
+//!
+//! A seed stands for a scenario ([`scenario`]) and repeats it. One that breaks a rule is made smaller ([`shrink`]) as long as
+//! it breaks the same rule, so that what is left is what matters.
+
+mod generate;
+mod shrink;
+
+use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+use std::time::Instant;
+
+use serde::Serialize;
+
+use crate::sim::{self, Invariant, Scenario, Violation};
+pub use generate::scenario;
+pub use shrink::shrink;
+
+/// A scenario that broke a rule.
+#[derive(Clone, Debug, Serialize)]
+pub struct Failure {
+    /// What it is drawn from.
+    pub seed: u64,
+    /// The command that runs it again.
+    pub replay: String,
+    /// The rule, and when and where it was broken.
+    pub violation: Violation,
+    /// The smallest scenario found that breaks the same rule, as TOML; `sockeye sim` runs it.
+    pub smallest: String,
+}
+
+/// What came of a swarm.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Outcome {
+    /// Scenarios that were run.
+    pub scenarios: u64,
+    /// How many of them broke a rule.
+    pub failed: usize,
+    /// Those that did.
+    pub failures: Vec<Failure>,
+}
+
+/// How far a swarm goes.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// No scenario is begun after this.
+    pub until: Option<Instant>,
+    /// Failures after which it stops.
+    pub failures: usize,
+    /// Threads.
+    pub threads: usize,
+    /// Make failing scenarios smaller.
+    pub shrinks: bool,
+}
+
+/// What breaks in `scenario`, if anything does; a panic is broken too.
+pub fn breaks(scenario: &Scenario) -> Option<Violation> {
+    let panicked =
+        |detail: String| Violation { invariant: Invariant::NoPanic, at_ns: 0, host: String::new(), flow: None, detail };
+    match catch_unwind(AssertUnwindSafe(|| sim::run(scenario))) {
+        Ok(Ok(report)) => report.violation,
+        Ok(Err(error)) => Some(panicked(format!("the scenario makes no sense: {error}"))),
+        Err(panic) => {
+            let text = panic.downcast_ref::<String>().cloned();
+            let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+            Some(panicked(text.unwrap_or_default()))
+        }
+    }
+}
+
+/// Runs the scenarios of `seeds`, several at a time. `progress` is told how many have been run.
+pub fn run(seeds: Range<u64>, limits: Limits, progress: &(dyn Fn(u64) + Sync)) -> Outcome {
+    let next = AtomicU64::new(seeds.start);
+    let done = AtomicU64::new(0);
+    let failures = Mutex::new(Vec::new());
+    let found = || failures.lock().unwrap_or_else(PoisonError::into_inner);
+    let worker = || {
+        while limits.until.is_none_or(|until| Instant::now() < until) && found().len() < limits.failures {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= seeds.end {
+                break;
+            }
+            let failure = try_seed(seed, limits.shrinks);
+            found().extend(failure);
+            progress(done.fetch_add(1, Ordering::Relaxed) + 1);
+        }
+    };
+    thread::scope(|scope| {
+        for _ in 0..limits.threads.max(1) {
+            scope.spawn(worker);
+        }
+    });
+    let mut failures: Vec<Failure> = std::mem::take(&mut *found());
+    failures.sort_by_key(|failure| failure.seed);
+    Outcome { scenarios: done.into_inner(), failed: failures.len(), failures }
+}
+
+fn try_seed(seed: u64, shrinks: bool) -> Option<Failure> {
+    let scenario = scenario(seed);
+    let violation = breaks(&scenario)?;
+    let smallest = if shrinks { shrink(&scenario, violation.invariant) } else { scenario };
+    Some(Failure {
+        seed,
+        replay: format!("cargo xtask swarm --scenarios 1 --seed {seed}"),
+        violation,
+        smallest: smallest.to_toml().unwrap_or_default(),
+    })
+}

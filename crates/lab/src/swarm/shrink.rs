@@ -1,0 +1,122 @@
+//! A failing scenario made smaller: what is left is what it takes to fail.
+
+use sockeye_device::impair::{Delay, LinkConfig};
+
+use super::breaks;
+use crate::sim::{Application, HostSpec, Invariant, Scenario, TcpSpec, Time};
+
+/// Runs that a shrinking may take.
+const PATIENCE: usize = 400;
+
+/// The smallest scenario found that breaks `invariant` as `scenario` does.
+pub fn shrink(scenario: &Scenario, invariant: Invariant) -> Scenario {
+    let mut smallest = scenario.clone();
+    let mut runs = 0;
+    loop {
+        let smaller = smaller(&smallest).into_iter().find(|candidate| {
+            runs += 1;
+            runs <= PATIENCE && breaks(candidate).is_some_and(|violation| violation.invariant == invariant)
+        });
+        match smaller {
+            Some(candidate) => smallest = candidate,
+            None => return smallest,
+        }
+    }
+}
+
+/// Scenarios that are each a step smaller, the largest steps first.
+fn smaller(scenario: &Scenario) -> Vec<Scenario> {
+    let mut all = Vec::new();
+    let mut step = |change: &dyn Fn(&mut Scenario)| {
+        let mut candidate = scenario.clone();
+        change(&mut candidate);
+        if candidate != *scenario {
+            all.push(candidate);
+        }
+    };
+    for index in 0..scenario.flows.len() {
+        if scenario.flows.len() > 1 {
+            step(&|smaller| drop(smaller.flows.remove(index)));
+        }
+    }
+    step(&|smaller| smaller.forward = LinkConfig::default());
+    step(&|smaller| smaller.back = LinkConfig::default());
+    for index in 0..scenario.hosts.len() {
+        for simplify in HOST_STEPS {
+            step(&|smaller| simplify(&mut smaller.hosts[index]));
+        }
+    }
+    for simplify in LINK_STEPS {
+        step(&|smaller| simplify(&mut smaller.forward));
+        step(&|smaller| simplify(&mut smaller.back));
+    }
+    for index in 0..scenario.flows.len() {
+        step(&|smaller| smaller.flows[index].congestion = None);
+        step(&|smaller| smaller.flows[index].start = Time::default());
+        step(&|smaller| lessen(&mut smaller.flows[index].application));
+    }
+    step(&|smaller| smaller.ipv6 = false);
+    all
+}
+
+const HOST_STEPS: [fn(&mut HostSpec); 16] = [
+    |host| host.tcp = TcpSpec::default(),
+    |host| host.trick = None,
+    |host| host.vanishes = None,
+    |host| host.tick = HostSpec::default().tick,
+    |host| host.mtu = 1500,
+    |host| host.tso = false,
+    |host| host.bare = false,
+    |host| host.tcp.mss = None,
+    |host| host.tcp.receive_buffer = None,
+    |host| host.tcp.send_buffer = None,
+    |host| (host.tcp.sack, host.tcp.timestamps) = (None, None),
+    |host| host.tcp.window_scaling = None,
+    |host| (host.tcp.nodelay, host.tcp.cork) = (None, None),
+    |host| host.tcp.delayed_ack = None,
+    |host| host.tcp.initial_window = None,
+    |host| host.tcp.keep_alive = None,
+];
+
+const LINK_STEPS: [fn(&mut LinkConfig); 15] = [
+    |link| link.loss = LinkConfig::default().loss,
+    |link| link.duplicate = LinkConfig::default().duplicate,
+    |link| link.corrupt = LinkConfig::default().corrupt,
+    |link| link.corrupt_header = LinkConfig::default().corrupt_header,
+    |link| link.reorder = None,
+    |link| link.displace = None,
+    |link| link.late = None,
+    |link| link.mtu = None,
+    |link| link.police = None,
+    |link| link.acks = LinkConfig::default().acks,
+    |link| link.gro = None,
+    |link| link.schedule = LinkConfig::default().schedule,
+    |link| link.rate = None,
+    |link| link.limit = LinkConfig::default().limit,
+    |link| link.delay = Delay::fixed(link.delay.base),
+];
+
+/// Half as much of everything.
+fn lessen(application: &mut Application) {
+    match application {
+        Application::Bulk { bytes, back } => {
+            *bytes = bytes.map(|bytes| bytes / 2);
+            *back /= 2;
+        }
+        Application::RequestResponse { response, times, .. } => {
+            *response = (*response / 2).max(1);
+            *times = (*times / 2).max(1);
+        }
+        Application::OnOff { burst, times, .. } => {
+            *burst = (*burst / 2).max(1);
+            *times = (*times / 2).max(1);
+        }
+        Application::ShortFlows { times, .. } => *times = (*times / 2).max(1),
+        Application::SlowReader { bytes, .. } | Application::Idle { bytes, .. } => *bytes /= 2,
+        Application::HalfClose { bytes, back } => {
+            *bytes /= 2;
+            *back /= 2;
+        }
+        Application::Abort { after } => *after /= 2,
+    }
+}

@@ -1,0 +1,180 @@
+//! The simulator does what scenarios say, and the same each time.
+
+use std::time::Duration;
+
+use sockeye_lab::sim::{self, Heard, Next, Record, Report, Scenario, Simulation, Socket};
+
+fn scenario(rest: &str) -> Scenario {
+    let path = "forward = \"rate 10mbit delay 20ms limit 100 loss 1%\"\nback = \"rate 10mbit delay 20ms\"\n";
+    format!("{path}{rest}").parse().unwrap()
+}
+
+fn clean(scenario: &Scenario) -> Report {
+    let report = sim::run(scenario).unwrap();
+    assert_eq!(report.violation, None, "{}", scenario.to_toml().unwrap());
+    report
+}
+
+const BARE: &str = r#"
+    [[host]]
+    name = "a"
+    bare = true
+    tick = "10ms"
+    [[host]]
+    name = "b"
+    side = "right"
+    bare = true
+    tick = "4ms"
+"#;
+
+const APPLICATIONS: [(&str, u64, u64); 8] = [
+    (r#"{ kind = "bulk", bytes = 300_000, back = 20_000 }"#, 300_000, 20_000),
+    (r#"{ kind = "request_response", request = 100, response = 5_000, times = 10, think = "5ms" }"#, 1_000, 50_000),
+    (r#"{ kind = "on_off", burst = 40_000, pause = "2s", times = 3 }"#, 120_000, 0),
+    (r#"{ kind = "short_flows", sizes = { fixed = 3_000 }, every = "20ms", times = 50 }"#, 150_000, 0),
+    (r#"{ kind = "slow_reader", bytes = 100_000, chunk = 2_000, every = "100ms" }"#, 100_000, 0),
+    (r#"{ kind = "half_close", bytes = 50_000, back = 70_000 }"#, 50_000, 70_000),
+    (r#"{ kind = "abort", after = 0 }"#, 0, 0),
+    (r#"{ kind = "idle", bytes = 2_000, silence = "300s" }"#, 2_000, 2_000),
+];
+
+#[test]
+fn every_application_carries_what_it_says_and_ends() {
+    for (application, forth, back) in APPLICATIONS {
+        for family in ["", "ipv6 = true\n"] {
+            let report = clean(&scenario(&format!("{family}[[flow]]\napplication = {application}\n")));
+            let flow = &report.flows[0];
+            assert_eq!((flow.bytes, flow.bytes_back), (forth, back), "{application}");
+        }
+    }
+}
+
+#[test]
+fn two_bare_connections_do_without_stacks() {
+    for (application, forth, back) in APPLICATIONS.iter().filter(|(name, ..)| !name.contains("short")) {
+        let report = clean(&scenario(&format!("{BARE}[[flow]]\napplication = {application}\n")));
+        assert_eq!((report.flows[0].bytes, report.flows[0].bytes_back), (*forth, *back), "{application}");
+    }
+}
+
+#[test]
+fn the_same_scenario_gives_the_same_run_and_another_seed_another() {
+    let figures = |seed: u64| {
+        let scenario = scenario("[[flow]]\napplication = { kind = \"bulk\", bytes = 1_000_000 }\n");
+        let report = clean(&Scenario { seed, ..scenario });
+        (report.packets, report.flows[0].retransmits, format!("{:?}", report.virtual_s))
+    };
+    assert_eq!(figures(5), figures(5));
+    assert_ne!(figures(5), figures(6));
+}
+
+//= rfc2398#2.1-1
+//= rfc2398#2.2-1
+#[test]
+fn flows_share_a_bottleneck_and_the_report_says_how() {
+    let cubic = r#"[[flow]]
+        application = { kind = "bulk" }
+        congestion = "cubic"
+    "#;
+    let report = clean(&Scenario { duration: sim::Time::secs(30), ..scenario(&cubic.repeat(3)) });
+    assert_eq!(report.flows.len(), 3);
+    let share = report.link_share.unwrap();
+    assert!((0.5..1.0).contains(&share), "{share}");
+    assert!((0.6..=1.0).contains(&report.jain), "{}", report.jain);
+    assert!(report.flows.iter().all(|flow| flow.retransmits > 0 && flow.goodput_bps > 1e6));
+    assert!(report.queue_delay_ms.p50 <= report.queue_delay_ms.p99);
+    assert!((report.virtual_s - 30.0).abs() < 1e-6);
+}
+
+#[test]
+fn response_and_completion_times_are_those_of_the_path() {
+    let quiet = |application: &str| -> Report {
+        let text = format!("forward = \"delay 20ms\"\nback = \"delay 20ms\"\n[[flow]]\napplication = {application}\n");
+        clean(&text.parse().unwrap())
+    };
+    let report = quiet(r#"{ kind = "request_response", request = 10, response = 10, times = 9, think = "1ms" }"#);
+    let times = report.flows[0].response_ms.unwrap();
+    // The first waits for the handshake.
+    assert!((times.p50 - 40.0).abs() < 0.5 && (times.max - 80.0).abs() < 0.5, "{times:?}");
+    let report = quiet(r#"{ kind = "short_flows", sizes = { fixed = 1_000 }, every = "1s", times = 9 }"#);
+    let times = report.flows[0].completion_ms.unwrap();
+    assert!((60.0..130.0).contains(&times.p50), "{times:?}");
+}
+
+#[test]
+fn a_peer_that_goes_without_a_word_is_missed_by_whoever_waits_for_it() {
+    let hosts = r#"
+        [[host]]
+        name = "a"
+        tcp = { keep_alive = "30s" }
+        [[host]]
+        name = "b"
+        side = "right"
+        vanishes = "2s"
+    "#;
+    for application in
+        [r#"{ kind = "idle", bytes = 1_000, silence = "1h" }"#, r#"{ kind = "bulk", bytes = 10_000_000 }"#]
+    {
+        let scenario = scenario(&format!("duration = \"2h\"\n{hosts}[[flow]]\napplication = {application}\n"));
+        assert_eq!(clean(&scenario).flows[0].errors, 1, "{application}");
+    }
+}
+
+#[test]
+fn closures_are_applications() {
+    let scenario = scenario("[[flow]]\napplication = { kind = \"bulk\", bytes = 0 }\n");
+    let mut simulation = Simulation::new(&scenario, Record::nothing()).unwrap();
+    let mut wrote = 0;
+    let sends_a_kilobyte_a_second = move |socket: &mut Socket<'_>| {
+        if wrote < 5_000 {
+            wrote += socket.write(1_000);
+            return Next::At(socket.now() + Duration::from_secs(1));
+        }
+        socket.shutdown();
+        match socket.read(1) {
+            Heard::End | Heard::Gone(_) => Next::Done,
+            Heard::Octets(_) | Heard::Nothing => Next::Wait,
+        }
+    };
+    simulation.behave(0, true, sends_a_kilobyte_a_second).unwrap();
+    assert!(simulation.behave(1, true, |_: &mut Socket<'_>| Next::Done).is_err());
+    assert!(simulation.run_until(Duration::from_secs(3)));
+    let report = simulation.finish();
+    assert_eq!((report.violation, report.flows[0].bytes), (None, 5_000));
+}
+
+#[test]
+fn what_is_asked_for_is_recorded() {
+    let scenario = scenario("[[flow]]\napplication = { kind = \"bulk\", bytes = 200_000 }\n");
+    let directory = tempfile::tempdir().unwrap();
+    let record = Record::nothing().sequence_of(0).series(Duration::from_millis(10));
+    let record = record.capture(directory.path(), ["client", "server"]).unwrap();
+    let (report, record) = Simulation::new(&scenario, record).unwrap().finish_with_record();
+    assert_eq!(report.violation, None);
+    let (events, marks) = record.sequence().unwrap();
+    assert!(events.len() > 200 && marks.iter().any(|mark| mark.text == "FIN"));
+    let samples = record.samples().unwrap();
+    assert_eq!((samples.times.len(), samples.flows.len()), (samples.queue.len(), 1));
+    drop(record);
+    for host in ["client", "server"] {
+        assert!(directory.path().join(format!("{host}.pcapng")).metadata().unwrap().len() > 200_000);
+    }
+}
+
+#[test]
+fn a_scenario_that_makes_no_sense_says_why() {
+    for (text, why) in [
+        ("[[flow]]\napplication = { kind = \"talk\" }\n", "unknown variant `talk`"),
+        ("[[flow]]\nfrom = \"x\"\napplication = { kind = \"bulk\" }\n", "there is no host called \"x\""),
+        ("[[flow]]\nfrom = \"server\"\napplication = { kind = \"bulk\" }\n", "doesn't cross the bottleneck"),
+        ("forwards = \"rate 1mbit\"\n", "unknown field `forwards`"),
+        ("forward = \"rat 1mbit\"\n", "rat"),
+    ] {
+        let error = match text.parse::<Scenario>() {
+            Ok(scenario) => sim::run(&scenario).err().map(|error| error.to_string()),
+            Err(error) => Some(error.to_string()),
+        };
+        let error = error.expect(text);
+        assert!(error.contains(why), "{error}");
+    }
+}
