@@ -59,6 +59,9 @@ pub struct Config {
     pub initial_window: u8,
     /// The congestion control. Default [`Algorithm::default`].
     pub congestion: Algorithm,
+    /// Spread what leaves over the round trip instead of sending a window at once. False: only a congestion control that
+    /// computes a rate of its own, as BBR does, is paced (Linux without the `fq` queue). Default true.
+    pub pacing: bool,
     //= rfc6298#2.4-1
     /// The least that the RTO stands above the smoothed RTT. Default 200 ms, as Linux; RFC 6298 floors the RTO at 1 s.
     pub min_rto: Duration,
@@ -131,6 +134,7 @@ impl Default for Config {
             ecn: EcnPolicy::default(),
             initial_window: 10,
             congestion: Algorithm::default(),
+            pacing: true,
             min_rto: Duration::from_millis(200),
             max_rto: Duration::from_mins(2),
             thin_linear_timeouts: false,

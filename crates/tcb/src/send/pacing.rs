@@ -94,6 +94,9 @@ impl Tcb {
             return None;
         }
         self.congestion.pacing_rate().or_else(|| {
+            if !self.config.pacing {
+                return None;
+            }
             let (cwnd, srtt) = (u64::from(self.congestion.cwnd()), self.rtt.srtt()?);
             // Linux, `tcp_update_pacing_rate`: twice the window in a round trip in the first half of slow start, so that
             // it may double; else a fifth more, so that ACKs, not this, hold the sender.
