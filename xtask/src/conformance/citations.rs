@@ -35,6 +35,9 @@ const ROOTS: [&str; 3] = ["crates", "tests", "xtask/src/netns"];
 /// Folders of sources that are neither the product nor its tests.
 const LEFT_OUT: [&str; 4] = ["examples", "benches", "fuzz", "target"];
 
+/// The test that runs all scripts (`tests/tests/scripts.rs`).
+const SCRIPTS: &str = "every_script_passes_or_is_marked_with_what_is_to_come";
+
 /// How a citation starts. In two pieces, so that this isn't one.
 const MARK: &str = concat!("//", "=");
 
@@ -60,12 +63,35 @@ impl Citations {
                 if !path.file_name().is_some_and(|name| LEFT_OUT.iter().any(|left_out| name == *left_out)) {
                     self.walk(root, &path)?;
                 }
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
-                let file = path.strip_prefix(root).unwrap_or(&path);
-                self.add(file, &fs::read_to_string(&path)?);
+                continue;
+            }
+            let file = path.strip_prefix(root).unwrap_or(&path);
+            match path.extension().and_then(|extension| extension.to_str()) {
+                Some("rs") => self.add(file, &fs::read_to_string(&path)?),
+                Some("pkt") => self.add_script(file, &fs::read_to_string(&path)?),
+                _ => {}
             }
         }
         Ok(())
+    }
+
+    /// Adds the citations in a script, all of which are the scripts' test's. A script of what is still to come proves
+    /// nothing.
+    fn add_script(&mut self, file: &Path, text: &str) {
+        if text.lines().any(|line| line.starts_with("// to come:")) {
+            return;
+        }
+        for (at, line) in text.lines().enumerate() {
+            let Some(name) = line.strip_prefix(MARK) else {
+                continue;
+            };
+            let Some(name) = name.strip_prefix(' ').filter(|name| is_name(name)) else {
+                self.errors.push(format!("{}:{}: a citation is `{MARK} rfcNNNN#ID`", file.display(), at + 1));
+                continue;
+            };
+            let place = Place { file: file.to_path_buf(), line: at + 1, test: Some(SCRIPTS.to_owned()) };
+            self.places.entry(name.to_owned()).or_default().push(place);
+        }
     }
 
     /// Adds the citations in one file.
@@ -268,6 +294,19 @@ mod tests {
         }
         assert_eq!(citations("crates/tcb/src/rtt.rs", &format!("mod tests {{\n{helper}}}\n")).errors.len(), 1);
         assert_eq!(citations("crates/tcb/src/rtt.rs", helper).errors.len(), 0);
+    }
+
+    #[test]
+    fn a_citation_in_a_script_is_the_scripts_tests_unless_it_is_marked() {
+        let of = |text: &str| {
+            let mut citations = Citations::default();
+            citations.add_script(Path::new("tests/scripts/a/b.pkt"), &text.replace('§', MARK));
+            (citations.places.into_values().flatten().map(|place| (place.line, place.test)).collect(), citations.errors)
+        };
+        let (places, errors): (Vec<_>, Vec<String>) = of("// Why.\n§ rfc1#1\n\n0 close(3) = 0\n");
+        assert_eq!((places, errors), (vec![(2, Some(SCRIPTS.to_owned()))], Vec::new()));
+        assert_eq!(of("// to come: x\n§ rfc1#1\n"), (Vec::new(), Vec::new()));
+        assert_eq!(of("§ rfc 1\n").1.len(), 1);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sockeye::{Config, StackConfig};
+use sockeye::{Config, EcnPolicy, StackConfig};
 
 use super::program::Script;
 use crate::sockets::handshake_timeout;
@@ -40,7 +40,13 @@ const WITHOUT_EFFECT: [&str; 19] = [
 /// # Errors
 /// What the script asks for that this stack doesn't have.
 pub(super) fn stack_config(script: &Script) -> Result<StackConfig, String> {
-    let mut config = Config { receive_buffer: RECEIVE_BUFFER, send_buffer: SEND_BUFFER, ..Config::default() };
+    let mut config = Config {
+        receive_buffer: RECEIVE_BUFFER,
+        send_buffer: SEND_BUFFER,
+        ecn: EcnPolicy::Off,
+        pacing: false,
+        ..Config::default()
+    };
     let command = script.init.as_deref().unwrap_or_default();
     for line in command.split(['\n', ';']).map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
         command_line(&mut config, line.trim_end_matches('\\'))?;
@@ -94,7 +100,15 @@ fn set(config: &mut Config, name: &str, value: &str) -> Result<(), String> {
         "tcp_congestion_control" => config.congestion = last.parse().map_err(|_| unsupported())?,
         "tcp_fin_timeout" => config.orphan_timeout = seconds,
         "tcp_thin_linear_timeouts" => config.thin_linear_timeouts = number != 0,
-        "tcp_ecn" | "tcp_fastopen" if number == 0 => {}
+        "tcp_ecn" => {
+            config.ecn = match number {
+                0 => EcnPolicy::Off,
+                1 => EcnPolicy::Request,
+                2 => EcnPolicy::Accept,
+                _ => return Err(unsupported()),
+            }
+        }
+        "tcp_fastopen" if number == 0 => {}
         _ if WITHOUT_EFFECT.contains(&name) => {}
         _ => return Err(unsupported()),
     }

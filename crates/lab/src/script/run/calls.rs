@@ -275,7 +275,12 @@ fn patience(millis: i64) -> Option<Duration> {
 }
 
 fn events_of(event: &Value) -> u32 {
-    event.field("events").and_then(Value::integer).and_then(|bits| u32::try_from(bits).ok()).unwrap_or(0)
+    let bits = event.field("events").and_then(Value::integer).unwrap_or(0);
+    // EPOLLET is the sign bit of C's int.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "as C converts")]
+    {
+        bits as u32
+    }
 }
 
 fn data_of(event: &Value) -> u64 {

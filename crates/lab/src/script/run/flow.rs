@@ -19,7 +19,7 @@ struct Numbers {
     /// The peer's initial sequence number: that of its first packet, or, if that was no SYN, of its first SYN.
     remote: Option<u32>,
     remote_is_syns: bool,
-    /// That of a new SYN between the same two sockets, which becomes a connection's if the stack acknowledges it.
+    /// That of another SYN between the same two sockets, which becomes the peer's if the stack acknowledges it.
     next_remote: Option<u32>,
     /// The stack's own, as the script says and as it is.
     script_local: u32,
@@ -54,7 +54,7 @@ impl Flow {
         let numbers = &mut self.numbers;
         if numbers.remote.is_none() || (syn && !numbers.remote_is_syns) {
             (numbers.remote, numbers.remote_is_syns) = (Some(segment.seq), syn);
-        } else if syn && !segment.flags.has(Flags::ACK) && numbers.remote != Some(segment.seq) {
+        } else if syn && numbers.remote != Some(segment.seq) {
             numbers.next_remote = Some(segment.seq);
         }
         let mut live = segment.clone();
@@ -82,17 +82,24 @@ impl Flow {
         Ok(live)
     }
 
-    /// `live` is the stack's SYN or SYN-ACK, for which the script has the sequence number `script`. The first tells the
-    /// initial sequence number; so does one that acknowledges a new SYN of the peer's.
-    pub(super) fn learn_isn(&mut self, script: u32, live: &Segment) {
+    /// `live` acknowledges another SYN of the peer's than the first: that was the one which counts.
+    pub(super) fn learn_remote(&mut self, live: &Segment) {
         let numbers = &mut self.numbers;
-        let renewed = numbers.next_remote.filter(|isn| live.flags.has(Flags::ACK) && live.ack == isn.wrapping_add(1));
-        if renewed.is_some() {
-            (numbers.remote, numbers.next_remote) = (renewed, None);
-        } else if numbers.live_local != 0 {
-            return;
+        let acked = |isn: &u32| live.flags.has(Flags::ACK) && live.ack == isn.wrapping_add(1);
+        if let Some(isn) = numbers.next_remote.filter(acked) {
+            (numbers.remote, numbers.next_remote) = (Some(isn), None);
+            if live.flags.has(Flags::SYN) {
+                numbers.live_local = 0;
+            }
         }
-        (numbers.script_local, numbers.live_local) = (script, live.seq);
+    }
+
+    /// `live` is the stack's SYN or SYN-ACK, for which the script has the sequence number `script`: the first of a
+    /// connection tells the initial sequence number.
+    pub(super) fn learn_isn(&mut self, script: u32, live: &Segment) {
+        if self.numbers.live_local == 0 {
+            (self.numbers.script_local, self.numbers.live_local) = (script, live.seq);
+        }
     }
 
     /// What a live segment of the stack's is in the script's numbers.

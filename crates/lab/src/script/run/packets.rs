@@ -146,30 +146,26 @@ impl Run<'_> {
             let Some(mut seen) = self.wait_for_packet(limit)? else {
                 return self.nothing_came(expected, first.as_ref());
             };
+            self.learn_isn(expected, &seen.live);
+            let alone = self.show(&seen.live);
+            self.ladder.sent(seen.at, &alone);
             if let Some(before) = first.take()
                 && !merge(&before, &mut seen)
             {
-                let shown = self.show(&seen.live);
-                self.ladder.sent(seen.at, &shown);
-                return differs("a segment that doesn't continue the one before", expected, &shown);
+                return differs("a segment that doesn't continue the one before", expected, &alone);
             }
-            self.learn_isn(expected, &seen.live);
             let shown = self.show(&seen.live);
             match verdict(expected, &shown, &seen.live, self.strictness) {
                 Verdict::Alike => {
                     self.learn_stamps(expected, &seen.live);
                     let shown = self.show(&seen.live);
-                    self.ladder.sent(seen.at, &shown);
                     if !any_time {
                         check_time(expected, &seen, (from, to), tolerance)?;
                     }
                     return self.check_stamp(expected, &shown, tolerance);
                 }
                 Verdict::Part => first = Some(seen),
-                Verdict::Differs(what) => {
-                    self.ladder.sent(seen.at, &shown);
-                    return differs(format!("the {what} differs"), expected, &shown);
-                }
+                Verdict::Differs(what) => return differs(format!("the {what} differs"), expected, &shown),
             }
         }
     }
@@ -204,6 +200,7 @@ impl Run<'_> {
         else {
             return;
         };
+        flow.learn_remote(live);
         if expected.flags.has(Flags::SYN) && live.flags.has(Flags::SYN) {
             flow.learn_isn(expected.seq, live);
         }
