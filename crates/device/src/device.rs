@@ -74,35 +74,52 @@ pub trait Device: Send + Sync {
     }
 }
 
-/// A device in a pointer is a device.
-macro_rules! delegate {
-    ($($pointer:ty),+) => {$(
-        impl<D: Device + ?Sized> Device for $pointer {
-            fn capabilities(&self) -> Capabilities {
-                (**self).capabilities()
-            }
-
-            fn receive(&self, now: Instant, batch: &mut Vec<Packet>, max: usize) -> io::Result<usize> {
-                (**self).receive(now, batch, max)
-            }
-
-            fn transmit(&self, batch: &mut VecDeque<Outgoing>) -> io::Result<usize> {
-                (**self).transmit(batch)
-            }
-
-            fn as_fd(&self) -> Option<BorrowedFd<'_>> {
-                (**self).as_fd()
-            }
-
-            fn counters(&self) -> Counters {
-                (**self).counters()
-            }
-
-            fn is_low_on_buffers(&self) -> bool {
-                (**self).is_low_on_buffers()
-            }
-        }
-    )+};
+/// What became of a packet that was to be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sent {
+    /// It is on its way.
+    Gone,
+    /// It was refused for good; counted.
+    Lost,
+    /// There is no room now: it is to be sent again; counted.
+    Full,
 }
 
-delegate!(Arc<D>, Box<D>);
+/// The methods of [`Device`], each handed on to another device.
+macro_rules! delegate {
+    ($this:ident => $inner:expr) => {
+        fn capabilities(&$this) -> Capabilities {
+            $inner.capabilities()
+        }
+
+        fn receive(&$this, now: Instant, batch: &mut Vec<Packet>, max: usize) -> io::Result<usize> {
+            $inner.receive(now, batch, max)
+        }
+
+        fn transmit(&$this, batch: &mut VecDeque<Outgoing>) -> io::Result<usize> {
+            $inner.transmit(batch)
+        }
+
+        fn as_fd(&$this) -> Option<BorrowedFd<'_>> {
+            $inner.as_fd()
+        }
+
+        fn counters(&$this) -> Counters {
+            $inner.counters()
+        }
+
+        fn is_low_on_buffers(&$this) -> bool {
+            $inner.is_low_on_buffers()
+        }
+    };
+}
+
+pub(crate) use delegate;
+
+impl<D: Device + ?Sized> Device for Arc<D> {
+    delegate!(self => (**self));
+}
+
+impl<D: Device + ?Sized> Device for Box<D> {
+    delegate!(self => (**self));
+}

@@ -12,11 +12,14 @@ mod clock;
 mod counters;
 mod device;
 mod error;
+mod ethernet;
 mod packet;
 mod pool;
 mod sniffer;
 mod tap;
 mod tun;
+#[cfg(feature = "xdp")]
+mod xdp;
 
 pub use cidr::{Cidr, CidrError};
 pub use clock::Clock;
@@ -28,3 +31,5 @@ pub use pool::Pool;
 pub use sniffer::Sniffer;
 pub use tap::{Tap, TapConfig};
 pub use tun::{Tun, TunConfig, vnet_hdr};
+#[cfg(feature = "xdp")]
+pub use xdp::{Xdp, XdpConfig, XdpMode};

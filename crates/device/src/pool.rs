@@ -79,6 +79,16 @@ impl Pool {
         self.current.split().freeze()
     }
 
+    /// As [`Self::copy`], of a packet in one piece.
+    pub fn copy_slice(&mut self, packet: &[u8]) -> Bytes {
+        if packet.len() > self.frame {
+            return Bytes::copy_from_slice(packet);
+        }
+        self.make_room();
+        self.current.extend_from_slice(packet);
+        self.current.split().freeze()
+    }
+
     /// True while few slabs are left of those that the pool takes back: packets that wait for long should be copied out.
     pub fn is_low(&self) -> bool {
         self.used.len() >= Self::LOW_WATER

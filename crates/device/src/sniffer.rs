@@ -16,7 +16,7 @@ pub struct Sniffer {
 }
 
 impl Sniffer {
-    /// How long [`Self::next`] waits at most.
+    /// How long [`Self::receive`] waits at most.
     pub const PATIENCE: Duration = Duration::from_millis(100);
     /// Octets that are kept of a packet: more than any device's MTU and its header.
     const BUFFER: usize = 1 << 17;

@@ -2,15 +2,17 @@
 
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 use sockeye::Host;
+use sockeye_device::netlink::{Link, LinkSettings, create_veth};
 use sockeye_device::netns::{Namespace, Settings, enter_user_namespace};
 use sockeye_device::pcapng::Recorder;
-use sockeye_device::{Clock, Device, Tap, TapConfig, Tun, TunConfig};
+use sockeye_device::{Clock, Device, Tap, TapConfig, Tun, TunConfig, Xdp, XdpConfig, XdpMode};
 
 use crate::shell::Outcome;
 
@@ -74,6 +76,29 @@ impl Bench {
             ..TapConfig::default()
         };
         self.host_on(Tap::create(&config)?)
+    }
+
+    /// A host of ours on an `AF_XDP` socket, captured. The kernel has the other end of a veth pair here; ours is in the
+    /// namespace given back, which is to outlive the host.
+    pub fn host_on_xdp(&self, mode: XdpMode) -> Outcome<(Namespace, Host)> {
+        let up = LinkSettings { up: Some(true), ..LinkSettings::default() };
+        let theirs = Namespace::create()?;
+        create_veth(DEVICE, "ours")?;
+        Link::by_name("ours")?.move_to(theirs.as_fd())?;
+        theirs.run(|| Link::by_name("ours").and_then(|link| link.set(up)))??;
+        let kernel = Link::by_name(DEVICE)?;
+        kernel.set(up)?;
+        for address in ["10.9.0.1/24", "fd09::1/64"] {
+            kernel.add_address(address.parse()?)?;
+        }
+        let config = XdpConfig {
+            interface: "ours".to_owned(),
+            own_addresses: vec!["10.9.0.2/24".parse()?, "fd09::2/64".parse()?],
+            mode,
+            ..XdpConfig::default()
+        };
+        let xdp = theirs.run(|| Xdp::open(&config))??;
+        Ok((theirs, self.host_on(xdp)?))
     }
 
     fn host_on(&self, device: impl Device + 'static) -> Outcome<Host> {

@@ -39,6 +39,7 @@ pub const CASES: &[Case] = cases![
     trouble::a_link_that_goes_down_and_up_again: "the interface goes down and up in mid-transfer",
     trouble::a_vanished_device_ends_every_call: "the device is deleted under open connections",
     trouble::a_stack_that_is_dropped_leaves_nothing: "live connections get a FIN or RST, threads and descriptors go",
+    kernel_peers::an_interface_is_taken_over_by_xdp: "AF_XDP on a veth pair: both again, and 256 MiB each way, hashed",
     kernel_peers::a_quarter_gigabyte_each_way_without_offload: "256 MiB each way over a plain TUN, both families, hashed",
     kernel_peers::a_gigabyte_each_way_arrives_whole: "1 GiB each way in super-segments, hashed",
     kernel_peers::a_gigabyte_each_way_over_ipv6: "the same over IPv6",

@@ -6,6 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use sockeye::{Host, TcpListener, TcpStream};
+use sockeye_device::XdpMode;
 
 use super::bench::{Bench, FAMILIES, PATIENCE, expect, kernel_connect, read_hashed, text, write_hashed};
 use crate::shell::Outcome;
@@ -241,6 +242,14 @@ pub fn packets_go_one_by_one_without_offload(bench: &Bench) -> Outcome {
     let host = bench.host_without_offload()?;
     our_clients_on(&host)?;
     kernel_clients_on(&host)
+}
+
+/// Case: see the table.
+pub fn an_interface_is_taken_over_by_xdp(bench: &Bench) -> Outcome {
+    let (_theirs, host) = bench.host_on_xdp(XdpMode::Driver)?;
+    our_clients_on(&host)?;
+    kernel_clients_on(&host)?;
+    FAMILIES.into_iter().try_for_each(|family| bulk_each_way(&host, 1 << 28, family))
 }
 
 /// Case: see the table.

@@ -12,11 +12,13 @@ use std::os::fd::BorrowedFd;
 
 use sockeye_wire::Instant;
 
+use crate::device::Sent;
+use crate::ethernet::Carrier;
 use crate::{Capabilities, Counter, Counters, Device, Error, Outgoing, Packet};
 pub use create::TunConfig;
 pub(crate) use create::{MIN_MTU_V6, create};
 pub(crate) use open::{Layer, Opened};
-pub(crate) use queue::{Queue, Sent};
+pub(crate) use queue::Queue;
 
 /// A queue of a TUN device, one packet or super-segment a system call. The device is gone when the last of its queues is
 /// dropped.
@@ -61,9 +63,9 @@ impl Device for Tun {
 
     fn receive(&self, now: Instant, batch: &mut Vec<Packet>, max: usize) -> io::Result<usize> {
         let before = batch.len();
-        let received = self.queue.receive(now, max, |packet| batch.push(packet));
+        let received = self.queue.receive(now, max, &mut |packet| batch.push(packet));
         let count = batch.len() - before;
-        self.queue.tally.add(Counter::Received, count);
+        self.queue.tally().add(Counter::Received, count);
         received.map(|()| count)
     }
 
@@ -85,7 +87,7 @@ impl Device for Tun {
     }
 
     fn counters(&self) -> Counters {
-        self.queue.tally.snapshot()
+        self.queue.tally().snapshot()
     }
 
     fn is_low_on_buffers(&self) -> bool {

@@ -12,6 +12,8 @@ use sockeye_wire::checksum::checksum;
 
 use super::vnet_hdr::{self, Checksum, VnetHeader};
 use crate::counters::Tally;
+use crate::device::Sent;
+use crate::ethernet::Carrier;
 use crate::{Capabilities, Counter, Outgoing, Packet, Pool};
 
 /// Pieces that the kernel takes in one write (`UIO_MAXIOV`).
@@ -29,19 +31,7 @@ pub(crate) struct Queue {
     offloads: bool,
     mtu: u16,
     pool: Mutex<Pool>,
-    /// What its device counts.
-    pub(crate) tally: Tally,
-}
-
-/// What became of a packet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Sent {
-    /// The kernel has it.
-    Gone,
-    /// It was refused for good; counted.
-    Lost,
-    /// The kernel has no room now: it is to be sent again; counted.
-    Full,
+    tally: Tally,
 }
 
 impl Queue {
@@ -49,35 +39,6 @@ impl Queue {
     pub(crate) fn new(fd: OwnedFd, offloads: bool, mtu: u16, link_len: usize) -> Self {
         let frame = if offloads { vnet_hdr::LEN + LONGEST } else { link_len + usize::from(mtu) };
         Self { fd, offloads, mtu, pool: Mutex::new(Pool::new(frame)), tally: Tally::default() }
-    }
-
-    pub(crate) const fn capabilities(&self) -> Capabilities {
-        let segmentation = if self.offloads { Capabilities::LARGEST } else { 0 };
-        Capabilities { mtu: self.mtu, checksum: self.offloads, segmentation }
-    }
-
-    /// Hands frames that wait, but for their offload header, to `take` as packets stamped with `now`: up to `max` of
-    /// them, fewer if they are long.
-    pub(crate) fn receive(&self, now: Instant, max: usize, mut take: impl FnMut(Packet)) -> io::Result<()> {
-        let mut pool = self.pool.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut octets = 0;
-        for count in 0..max {
-            match pool.read(&self.fd) {
-                Ok(Some(frame)) => {
-                    octets += frame.len();
-                    self.unwrap(now, frame).into_iter().for_each(&mut take);
-                }
-                Ok(None) => return Ok(()),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
-                // The packets read so far are the caller's, who hears of the error when it asks for more.
-                Err(_) if count > 0 => return Ok(()),
-                Err(error) => return Err(error),
-            }
-            if octets >= BATCH {
-                return Ok(());
-            }
-        }
-        Ok(())
     }
 
     /// The packet behind its offload header; `None` if that lies, which is counted.
@@ -107,11 +68,59 @@ impl Queue {
         })
     }
 
-    /// Sends a packet, behind what the link wants before it.
-    ///
-    /// # Errors
-    /// When the device itself is gone.
-    pub(crate) fn send(&self, link_header: &[u8], packet: &Outgoing) -> io::Result<Sent> {
+    fn lose(&self, why: Counter) -> Sent {
+        self.tally.add(why, 1);
+        Sent::Lost
+    }
+
+    fn write(&self, link_header: &[u8], packet: &Outgoing) -> rustix::io::Result<usize> {
+        let header = VnetHeader::for_packet(link_header.len(), packet.head(), packet.segment_size).to_bytes();
+        let whole;
+        let mut pieces = SmallVec::<[IoSlice<'_>; 8]>::new();
+        if self.offloads {
+            pieces.push(IoSlice::new(&header));
+        }
+        pieces.push(IoSlice::new(link_header));
+        if pieces.len() + 1 + packet.payload.len() > MOST_PIECES {
+            whole = packet.to_bytes();
+            pieces.push(IoSlice::new(&whole));
+            return rustix::io::writev(&self.fd, &pieces);
+        }
+        pieces.push(IoSlice::new(packet.head()));
+        pieces.extend(packet.payload.iter().map(|slice| IoSlice::new(slice)));
+        rustix::io::writev(&self.fd, &pieces)
+    }
+}
+
+impl Carrier for Queue {
+    fn capabilities(&self) -> Capabilities {
+        let segmentation = if self.offloads { Capabilities::LARGEST } else { 0 };
+        Capabilities { mtu: self.mtu, checksum: self.offloads, segmentation }
+    }
+
+    fn receive(&self, now: Instant, max: usize, take: &mut dyn FnMut(Packet)) -> io::Result<()> {
+        let mut pool = self.pool.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut octets = 0;
+        for count in 0..max {
+            match pool.read(&self.fd) {
+                Ok(Some(frame)) => {
+                    octets += frame.len();
+                    self.unwrap(now, frame).into_iter().for_each(&mut *take);
+                }
+                Ok(None) => return Ok(()),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                // The packets read so far are the caller's, who hears of the error when it asks for more.
+                Err(_) if count > 0 => return Ok(()),
+                Err(error) => return Err(error),
+            }
+            if octets >= BATCH {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    fn send(&self, link_header: &[u8], packet: &Outgoing) -> io::Result<Sent> {
         if !self.capabilities().carries(packet) {
             return Ok(self.lose(Counter::TooLong));
         }
@@ -134,13 +143,7 @@ impl Queue {
         })
     }
 
-    fn lose(&self, why: Counter) -> Sent {
-        self.tally.add(why, 1);
-        Sent::Lost
-    }
-
-    /// Sends a frame of the device's own, which is lost if it can't go now.
-    pub(crate) fn send_frame(&self, frame: &[u8]) {
+    fn send_frame(&self, frame: &[u8]) {
         let nothing_to_do = VnetHeader::default().to_bytes();
         let header = if self.offloads { &nothing_to_do[..] } else { &[] };
         let pieces = [IoSlice::new(header), IoSlice::new(frame)];
@@ -149,30 +152,19 @@ impl Queue {
         }
     }
 
-    fn write(&self, link_header: &[u8], packet: &Outgoing) -> rustix::io::Result<usize> {
-        let header = VnetHeader::for_packet(link_header.len(), packet.head(), packet.segment_size).to_bytes();
-        let whole;
-        let mut pieces = SmallVec::<[IoSlice<'_>; 8]>::new();
-        if self.offloads {
-            pieces.push(IoSlice::new(&header));
-        }
-        pieces.push(IoSlice::new(link_header));
-        if pieces.len() + 1 + packet.payload.len() > MOST_PIECES {
-            whole = packet.to_bytes();
-            pieces.push(IoSlice::new(&whole));
-            return rustix::io::writev(&self.fd, &pieces);
-        }
-        pieces.push(IoSlice::new(packet.head()));
-        pieces.extend(packet.payload.iter().map(|slice| IoSlice::new(slice)));
-        rustix::io::writev(&self.fd, &pieces)
+    fn flush(&self) -> io::Result<()> {
+        Ok(()) // each frame has left by itself
     }
 
-    /// What to wait on.
-    pub(crate) fn as_fd(&self) -> BorrowedFd<'_> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
     }
 
-    pub(crate) fn is_low_on_buffers(&self) -> bool {
+    fn tally(&self) -> &Tally {
+        &self.tally
+    }
+
+    fn is_low_on_buffers(&self) -> bool {
         self.pool.lock().unwrap_or_else(PoisonError::into_inner).is_low()
     }
 }

@@ -9,3 +9,5 @@ mod netns;
 mod offload;
 mod tap;
 mod tun;
+#[cfg(feature = "xdp")]
+mod xdp;

@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 use core::fmt;
 use core::str::FromStr;
 
-use super::{CongestionControl, Cubic, Dctcp, NewReno};
+use super::{Bbr, CongestionControl, Cubic, Dctcp, NewReno};
 
 /// A kind of [`CongestionControl`], for [`Config::congestion`](crate::Config::congestion). Two of the same name are the
 /// same.
@@ -29,6 +29,8 @@ impl Algorithm {
     /// [`NewReno`]: slow start and congestion avoidance by RFC 5681.
     pub const NEWRENO: Self = Self::new("newreno", |initial| Box::new(NewReno::new(initial)));
 
+    /// [`Bbr`]: `BBRv3`, draft-ietf-ccwg-bbr.
+    pub const BBR: Self = Self::new("bbr", |initial| Box::new(Bbr::new(initial)));
     /// [`Dctcp`]: RFC 8257, for data centres.
     pub const DCTCP: Self = Self::new("dctcp", |initial| Box::new(Dctcp::new(initial))).counting_marks();
 
@@ -47,7 +49,7 @@ impl Algorithm {
 
     /// All that are built in.
     pub const fn all() -> &'static [Self] {
-        &[Self::CUBIC, Self::NEWRENO, Self::DCTCP]
+        &[Self::CUBIC, Self::NEWRENO, Self::BBR, Self::DCTCP]
     }
 
     /// Its name, as [`CongestionControl::name`] tells it too.

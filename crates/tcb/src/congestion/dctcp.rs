@@ -139,7 +139,11 @@ impl CongestionControl for Dctcp {
 
 #[cfg(test)]
 mod tests {
+    use alloc::boxed::Box;
+    use core::time::Duration;
+
     use super::*;
+    use crate::congestion::toy::Toy;
 
     /// DCTCP with a window of `segments` of 1000 octets, and a way to feed it round trips.
     struct Feed {
@@ -226,5 +230,18 @@ mod tests {
             algorithm.on_timeout(Instant::ZERO, 5000, false);
         }
         assert_eq!((dctcp.cwnd(), dctcp.ssthresh()), (reno.cwnd(), reno.ssthresh()));
+    }
+
+    /// 100 Mbit/s, a round trip of 5 ms, marks from 1 ms of queue on.
+    #[test]
+    fn a_queue_that_marks_at_a_millisecond_stays_short_and_the_link_busy() {
+        let mut toy = Toy::new(Box::new(Dctcp::new(10)), 12_500_000, Duration::from_millis(5), 400);
+        toy.mark_above = 12_500;
+        toy.run(Duration::from_secs(1));
+        assert!(toy.utilization(Duration::from_secs(10)) >= 98);
+        let mut waited = toy.waited.clone();
+        waited.sort_unstable();
+        let p99 = waited[waited.len() * 99 / 100];
+        assert!(p99 <= 3 * 12_500 && toy.lost == 0, "{p99} octets, {} lost", toy.lost);
     }
 }

@@ -44,9 +44,11 @@ pub(crate) struct Newest {
 }
 
 impl Sampler {
-    /// After an idle time, before which `delivered` octets were delivered.
-    pub(crate) const fn new(now: Instant, delivered: u64) -> Self {
-        Self { delivered, delivered_at: now, first_sent_at: now, lost: 0, marked: 0, app_limited_until: 0 }
+    /// After an idle time, before which `delivered` octets were delivered; `starved` if the application was idle, so that
+    /// the first flight proves nothing of the path.
+    pub(crate) fn new(now: Instant, delivered: u64, starved: bool) -> Self {
+        let app_limited_until = if starved { delivered.max(1) } else { 0 };
+        Self { delivered, delivered_at: now, first_sent_at: now, lost: 0, marked: 0, app_limited_until }
     }
 
     /// Octets delivered over the life of the connection.
@@ -139,7 +141,7 @@ mod tests {
 
     #[test]
     fn the_rate_is_what_was_delivered_over_the_longer_of_sending_and_acknowledging() {
-        let mut sampler = Sampler::new(at(0), 0);
+        let mut sampler = Sampler::new(at(0), 0, false);
         let flight: [Snapshot; 4] = core::array::from_fn(|i| sampler.snapshot(1000 * (u32::try_from(i).unwrap() + 1)));
         // Sent at once; the path takes 10 ms for each.
         for (i, snapshot) in (0..).zip(flight) {
@@ -161,7 +163,7 @@ mod tests {
 
     #[test]
     fn a_sample_of_an_idle_application_is_marked_until_what_was_in_flight_then_is_delivered() {
-        let mut sampler = Sampler::new(at(0), 0);
+        let mut sampler = Sampler::new(at(0), 0, false);
         let first = sampler.snapshot(1000);
         sampler.on_app_limited(1000);
         let second = sampler.snapshot(2000);
@@ -174,10 +176,21 @@ mod tests {
 
     #[test]
     fn an_interval_shorter_than_the_shortest_round_trip_proves_nothing() {
-        let mut sampler = Sampler::new(at(0), 0);
+        let mut sampler = Sampler::new(at(0), 0, false);
         let snapshot = sampler.snapshot(1000);
         let mut newest = None;
         sampler.on_delivered(&mut newest, at(3), (at(0), 1000, 1000), snapshot);
         assert_eq!(sampler.sample(&newest.unwrap(), 0, Some(Duration::from_millis(10))), None);
+    }
+
+    #[test]
+    fn what_leaves_after_an_idle_time_is_limited_by_the_application_until_the_first_ack() {
+        let mut sampler = Sampler::new(at(0), 5000, true);
+        let first = sampler.snapshot(1000);
+        assert!(first.app_limited && sampler.is_app_limited());
+        let mut newest = None;
+        sampler.on_delivered(&mut newest, at(10), (at(0), 1000, 1000), first);
+        assert!(sampler.sample(&newest.unwrap(), 0, None).unwrap().app_limited);
+        assert!(!sampler.snapshot(1000).app_limited);
     }
 }

@@ -4,12 +4,15 @@
 //! its way, and how fast it may leave. Units are octets, octets a second, and our own [`Instant`].
 
 mod algorithm;
+mod bbr;
 mod cubic;
 mod dctcp;
 pub(crate) mod delivery_rate;
 mod hystart;
 mod newreno;
 mod rounds;
+#[cfg(test)]
+mod toy;
 mod validation;
 
 use core::fmt::Debug;
@@ -18,6 +21,7 @@ use core::time::Duration;
 use sockeye_wire::Instant;
 
 pub use algorithm::{Algorithm, UnknownAlgorithm};
+pub use bbr::Bbr;
 pub use cubic::Cubic;
 pub use dctcp::Dctcp;
 pub use newreno::NewReno;

@@ -18,4 +18,9 @@ impl Rounds {
         }
         begins
     }
+
+    /// A round trip begins now, `delivered` octets having been delivered.
+    pub(super) const fn restart(&mut self, delivered: u64) {
+        self.begun_at = delivered;
+    }
 }

@@ -107,6 +107,8 @@ pub(crate) struct Recovery {
     delivered: u64,
     /// The last rate at which the path delivered, in octets a second.
     delivery_rate: u64,
+    /// The application had nothing more to send when the last flight ended.
+    starved: bool,
 }
 
 /// What is outstanding and all that is known of it. Holds: `una <= nxt`, `outstanding` spans them; in [`Phase::Open`]
@@ -147,7 +149,7 @@ struct Flight {
 
 impl Flight {
     /// Something is about to leave from `start` on, and nothing is outstanding.
-    fn new(now: Instant, start: SeqNumber, delivered: u64) -> Self {
+    fn new(now: Instant, start: SeqNumber, delivered: u64, starved: bool) -> Self {
         // Above all numbers of 32 bits, so that a place can be subtracted from.
         let una = (1 << 32) | u64::from(start.value());
         Self {
@@ -158,7 +160,7 @@ impl Flight {
             //= rfc6582#3.2-1
             recover: una - 1,
             rack: Rack::default(),
-            sampler: Sampler::new(now, delivered),
+            sampler: Sampler::new(now, delivered, starved),
             prr: Prr::default(),
             frto: Frto::Off,
             dup_acks: 0,
@@ -202,7 +204,7 @@ fn seq_of(place: u64) -> SeqNumber {
 
 impl Recovery {
     pub(crate) const fn new() -> Self {
-        Self { flight: None, history: None, min_rtt: WindowedMin::EMPTY, delivered: 0, delivery_rate: 0 }
+        Self { flight: None, history: None, min_rtt: WindowedMin::EMPTY, delivered: 0, delivery_rate: 0, starved: true }
     }
 
     /// True if nothing is unacknowledged.
@@ -225,6 +227,7 @@ impl Recovery {
     /// There is nothing more to send at this instant; `starved` if that is because the application has no more, though
     /// the window has room.
     pub(crate) fn settle(&mut self, mss: u32, starved: bool) {
+        self.starved = starved;
         if let Some(flight) = &mut self.flight {
             flight.settled = flight.outstanding.octets();
             if starved && flight.outstanding.tally(Mark::Lost).octets == 0 {
@@ -277,8 +280,8 @@ impl Recovery {
     //= rfc8985#6.1-1
     //= rfc8985#4-2
     pub(crate) fn on_sent(&mut self, now: Instant, start: SeqNumber, octets: u32, size: u32, mss: u32) {
-        let delivered = self.delivered;
-        let flight = self.flight.get_or_insert_with(|| Box::new(Flight::new(now, start, delivered)));
+        let (delivered, starved) = (self.delivered, self.starved);
+        let flight = self.flight.get_or_insert_with(|| Box::new(Flight::new(now, start, delivered, starved)));
         let snapshot = flight.sampler.snapshot(flight.in_flight(mss) + octets);
         flight.outstanding.on_sent(now, flight.nxt, octets, size.max(1), snapshot);
         flight.nxt += u64::from(octets);
@@ -366,6 +369,6 @@ impl Recovery {
 
     /// The application doesn't fill the path.
     pub(crate) fn is_app_limited(&self) -> bool {
-        self.flight.as_ref().is_none_or(|flight| flight.sampler.is_app_limited())
+        self.flight.as_ref().map_or(self.starved, |flight| flight.sampler.is_app_limited())
     }
 }

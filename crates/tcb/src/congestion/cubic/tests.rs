@@ -1,6 +1,7 @@
 //! The window over time, by virtual seconds.
 
 use super::*;
+use crate::congestion::toy::Toy;
 
 const START: Instant = Instant::from_millis(5000);
 
@@ -265,5 +266,18 @@ fn the_mean_window_is_that_of_equation_7() {
         let mean = samples as f64 / sum;
         let expected = 1.054 * rtt.powf(0.75) * f64::from(interval).powf(0.75);
         assert!((mean / expected - 1.0).abs() < 0.12, "1/p {interval}, RTT {rtt}: {mean} for {expected}");
+    }
+}
+
+/// 100 Mbit/s and 40 ms, a queue of a BDP and of a tenth.
+#[test]
+fn a_clean_path_is_filled_and_slow_start_ends_before_it_loses_much() {
+    for (bdps, least) in [(100, 98), (10, 90)] {
+        let mut toy = Toy::new(Box::new(Cubic::new(10)), 12_500_000, Duration::from_millis(40), bdps);
+        toy.run(Duration::from_secs(2));
+        let (lost, sent) = (toy.lost, toy.sent);
+        assert!(lost * 100 <= sent * 4, "{lost} of {sent} lost");
+        let percent = toy.utilization(Duration::from_secs(60));
+        assert!(percent >= least, "{percent} % with {bdps} % of a BDP");
     }
 }

@@ -10,7 +10,7 @@ use rustix::time::{
 };
 use sockeye_wire::Instant;
 
-/// One descriptor for two: the device's and a timer's.
+/// One descriptor for several: the device's and a timer's.
 #[derive(Debug)]
 pub(super) struct Alarm {
     epoll: OwnedFd,
@@ -21,12 +21,12 @@ pub(super) struct Alarm {
 
 impl Alarm {
     /// Waits on `device`, which must live as long.
-    pub(super) fn new(device: BorrowedFd<'_>) -> io::Result<Self> {
+    pub(super) fn new<'a>(device: impl IntoIterator<Item = BorrowedFd<'a>>) -> io::Result<Self> {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         let timer = timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK)?;
-        for fd in [device, timer.as_fd()] {
-            epoll::add(&epoll, fd, epoll::EventData::new_u64(0), epoll::EventFlags::IN)?;
-        }
+        let watch = |fd: BorrowedFd<'_>| epoll::add(&epoll, fd, epoll::EventData::new_u64(0), epoll::EventFlags::IN);
+        device.into_iter().try_for_each(watch)?;
+        watch(timer.as_fd())?;
         Ok(Self { epoll, timer, armed: AtomicU64::new(Instant::FAR_FUTURE.as_nanos()) })
     }
 
@@ -81,7 +81,7 @@ mod tests {
     #[test]
     fn goes_off_when_due_and_is_silent_afterwards() {
         let (device, _writer) = rustix::pipe::pipe().unwrap();
-        let (alarm, clock) = (Alarm::new(device.as_fd()).unwrap(), Clock::start());
+        let (alarm, clock) = (Alarm::new([device.as_fd()]).unwrap(), Clock::start());
         assert!(!goes_off_within(&alarm, Duration::ZERO));
         let due = clock.now() + Duration::from_millis(20);
         alarm.arm(clock.now(), Some(due));
@@ -97,7 +97,7 @@ mod tests {
     #[test]
     fn the_device_wakes_it_too() {
         let (device, writer) = rustix::pipe::pipe().unwrap();
-        let alarm = Alarm::new(device.as_fd()).unwrap();
+        let alarm = Alarm::new([device.as_fd()]).unwrap();
         rustix::io::write(&writer, b"x").unwrap();
         assert!(goes_off_within(&alarm, Duration::from_secs(10)));
     }

@@ -1,0 +1,307 @@
+//! BBR version 3, by draft-ietf-ccwg-bbr-05 (March 2026): the sections named here are that draft's, and functions say which
+//! of its pseudocode they are.
+//!
+//! A model of the path ([`model`]) is kept up to date by each ACK: how fast it delivers, how long a round trip takes at
+//! least, how much it holds. A state machine ([`startup`], [`drain`], [`probe_bw`], [`probe_rtt`]) sends faster and slower
+//! in turn to learn it, and rate and window follow from both. All in integers; gains in hundredths.
+//!
+//! Where the draft leaves a choice: marks of the network (RFC 3168) are answered as losses above the threshold are;
+//! chance is made of time and progress, so that a run repeats exactly.
+
+mod control;
+mod drain;
+mod filter;
+mod model;
+mod probe_bw;
+mod probe_rtt;
+mod startup;
+
+use sockeye_wire::Instant;
+
+use super::{AckSample, CongestionControl, Details, LostSegment, RateSample, initial_window};
+use model::Model;
+use probe_bw::Cycle;
+use probe_rtt::ProbeRtt;
+use startup::FullPipe;
+
+/// A volume that bounds nothing.
+const INFINITE: u32 = u32::MAX;
+/// `BBR.Beta`, in hundredths.
+const BETA: u32 = 70;
+/// `BBR.LossThresh`, in hundredths.
+const LOSS_THRESHOLD: u32 = 2;
+/// The states of section 5.3.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Startup,
+    Drain,
+    Down,
+    Cruise,
+    Refill,
+    Up,
+    ProbeRtt,
+}
+
+impl State {
+    /// `BBR.pacing_gain` and `BBR.cwnd_gain` (section 5.6.1), in hundredths.
+    const fn gains(self) -> (u32, u32) {
+        match self {
+            Self::Startup => (277, 200),
+            Self::Drain => (50, 200),
+            Self::Down => (90, 200),
+            Self::Cruise | Self::Refill => (100, 200),
+            Self::Up => (125, 225),
+            Self::ProbeRtt => (100, 50),
+        }
+    }
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Startup => "startup",
+            Self::Drain => "drain",
+            Self::Down => "probe bw: down",
+            Self::Cruise => "probe bw: cruise",
+            Self::Refill => "probe bw: refill",
+            Self::Up => "probe bw: up",
+            Self::ProbeRtt => "probe rtt",
+        }
+    }
+
+    const fn is_probe_bw(self) -> bool {
+        matches!(self, Self::Down | Self::Cruise | Self::Refill | Self::Up)
+    }
+
+    /// `BBRIsProbingBW`.
+    const fn is_probing(self) -> bool {
+        matches!(self, Self::Startup | Self::Refill | Self::Up)
+    }
+}
+
+/// What a loss that was none gives back (section 5.5.11).
+#[derive(Clone, Copy, Debug)]
+struct Before {
+    state: State,
+    bw_shortterm: u64,
+    inflight_shortterm: u32,
+    inflight_longterm: u32,
+}
+
+/// `BBRv3`.
+///
+/// ```
+/// # use sockeye_tcb::congestion::{Bbr, CongestionControl};
+/// let mut bbr = Bbr::new(10);
+/// bbr.set_mss(1460);
+/// assert_eq!((bbr.cwnd(), bbr.details().phase), (14_600, "startup"));
+/// ```
+#[derive(Clone, Debug)]
+pub struct Bbr {
+    state: State,
+    model: Model,
+    full_pipe: FullPipe,
+    cycle: Cycle,
+    probe_rtt: ProbeRtt,
+    drain_start_round: u64,
+    losses_in_round: u8,
+    idle_restart: bool,
+    /// Rates of what was sent before so much was delivered are the application's, or those of `ProbeRTT`.
+    app_limited_until: u64,
+    before: Option<Before>,
+    cwnd: u32,
+    prior_cwnd: u32,
+    /// Losses are being repaired.
+    in_recovery: bool,
+    /// 0 before the first round trip.
+    pacing_rate: u64,
+    initial: u8,
+    initial_window: u32,
+    mss: u32,
+}
+
+impl Bbr {
+    /// An algorithm that begins with `initial` segments, 10 by RFC 6928.
+    pub fn new(initial: u8) -> Self {
+        Self {
+            state: State::Startup,
+            model: Model::new(),
+            full_pipe: FullPipe::default(),
+            cycle: Cycle::default(),
+            probe_rtt: ProbeRtt::default(),
+            drain_start_round: 0,
+            losses_in_round: 0,
+            idle_restart: false,
+            app_limited_until: 0,
+            before: None,
+            cwnd: 0,
+            prior_cwnd: 0,
+            in_recovery: false,
+            pacing_rate: 0,
+            initial,
+            initial_window: 0,
+            mss: 0,
+        }
+    }
+
+    /// `BBRUpdateModelAndState` (section 5.2.3).
+    fn update_model_and_state(&mut self, sample: &AckSample, rate: &RateSample) {
+        self.model.update_latest_delivery_signals(sample, rate);
+        self.model.update_max_bw(sample, rate);
+        if self.model.loss_round_start {
+            if self.model.loss_in_round && !self.state.is_probing() {
+                self.model.adapt_short_term(self.cwnd);
+            }
+            self.model.loss_in_round = false;
+        }
+        self.model.update_ack_aggregation(sample, self.cwnd, self.full_pipe.reached);
+        self.check_full_pipe(rate);
+        self.check_startup_done(sample, rate);
+        self.check_drain_done(sample);
+        self.update_cycle(sample, rate);
+        self.model.update_min_rtt(sample);
+        self.check_probe_rtt(sample);
+        self.model.advance_latest_delivery_signals(rate);
+    }
+
+    /// `BBRSaveStateUponLoss`.
+    const fn save_state(&mut self) {
+        self.before = Some(Before {
+            state: self.state,
+            bw_shortterm: self.model.bw_shortterm,
+            inflight_shortterm: self.model.inflight_shortterm,
+            inflight_longterm: self.model.inflight_longterm,
+        });
+    }
+}
+
+impl CongestionControl for Bbr {
+    fn name(&self) -> &'static str {
+        "bbr"
+    }
+
+    fn cwnd(&self) -> u32 {
+        self.cwnd
+    }
+
+    fn ssthresh(&self) -> u32 {
+        u32::MAX
+    }
+
+    fn pacing_rate(&self) -> Option<u64> {
+        (self.pacing_rate > 0).then_some(self.pacing_rate)
+    }
+
+    fn uses_prr(&self) -> bool {
+        false
+    }
+
+    fn on_ack(&mut self, sample: &AckSample) {
+        self.init_pacing_rate(sample);
+        if let Some(mut rate) = sample.rate {
+            rate.app_limited |= sample.prior_delivered < self.app_limited_until;
+            self.update_model_and_state(sample, &rate);
+        } else {
+            self.model.update_min_rtt(sample);
+        }
+        self.set_pacing_rate(self.state.gains().0);
+        self.set_cwnd(sample);
+    }
+
+    fn on_segment_lost(&mut self, lost: &LostSegment) {
+        self.handle_lost(lost);
+    }
+
+    /// `BBROnEnterFastRecovery`.
+    fn on_loss(&mut self, _now: Instant, _flight: u32) {
+        self.save_cwnd();
+        self.in_recovery = true;
+    }
+
+    fn on_ecn(&mut self, now: Instant, flight: u32) {
+        self.model.note_loss();
+        if self.cycle.samples {
+            self.inflight_too_high(now, flight, false);
+        }
+    }
+
+    fn on_recovered(&mut self, _now: Instant, _flight: u32) {
+        self.in_recovery = false;
+        self.restore_cwnd();
+        self.bound_cwnd();
+    }
+
+    /// `BBROnEnterRTO`.
+    fn on_timeout(&mut self, _now: Instant, _flight: u32, _again: bool) {
+        self.save_cwnd();
+        self.save_state();
+        self.cwnd = self.mss;
+        self.in_recovery = false;
+    }
+
+    /// `BBRHandleSpuriousLossDetection` (section 5.5.11.2).
+    fn undo(&mut self, _now: Instant) {
+        let Some(before) = self.before.take() else {
+            return;
+        };
+        self.model.loss_in_round = false;
+        self.full_pipe.reset(0);
+        self.model.bw_shortterm = self.model.bw_shortterm.max(before.bw_shortterm);
+        self.model.inflight_shortterm = self.model.inflight_shortterm.max(before.inflight_shortterm);
+        self.model.inflight_longterm = self.model.inflight_longterm.max(before.inflight_longterm);
+        if self.state != State::ProbeRtt && self.state != before.state {
+            match before.state {
+                State::Startup => self.enter_startup(),
+                State::Up => self.start_up(0),
+                State::Drain | State::Down | State::Cruise | State::Refill | State::ProbeRtt => {}
+            }
+        }
+        self.restore_cwnd();
+        self.bound_cwnd();
+    }
+
+    /// `BBRHandleRestartFromIdle` (section 5.4.1).
+    fn on_sent(&mut self, now: Instant, in_flight: u32, _octets: u32, app_limited: bool) {
+        if in_flight > 0 || !app_limited {
+            return;
+        }
+        self.idle_restart = true;
+        self.model.restart_aggregation(now);
+        if self.state.is_probe_bw() {
+            self.set_pacing_rate(100);
+        } else if self.state == State::ProbeRtt {
+            self.check_probe_rtt_done(now);
+        }
+    }
+
+    fn on_idle(&mut self, _now: Instant) {} // the model stays: what was learnt leaves paced (section 5.4.2)
+
+    fn set_mss(&mut self, mss: u16) {
+        self.mss = u32::from(mss);
+        self.initial_window = initial_window(self.initial, self.mss);
+        if self.cwnd == 0 {
+            self.cwnd = self.initial_window;
+        }
+    }
+
+    fn take_over(&mut self, other: &dyn CongestionControl) {
+        self.cwnd = other.cwnd();
+    }
+
+    fn on_lost_handshake(&mut self) {
+        self.cwnd = self.mss;
+    }
+
+    fn details(&self) -> Details {
+        let (pacing_gain, cwnd_gain) = self.state.gains();
+        Details {
+            phase: self.state.name(),
+            bandwidth: self.model.bw(),
+            min_rtt: self.model.min_rtt.unwrap_or_default(),
+            pacing_gain: u16::try_from(pacing_gain).unwrap_or(u16::MAX),
+            cwnd_gain: u16::try_from(cwnd_gain).unwrap_or(u16::MAX),
+            ..Details::default()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,157 @@
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use super::*;
+use crate::congestion::toy::Toy;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// 10 MB/s and 40 ms: 400 segments in flight.
+fn toy(bdps: u64) -> Toy {
+    Toy::new(Box::new(Bbr::new(10)), 10_000_000, Duration::from_millis(40), bdps)
+}
+
+/// The phases that come one after the other in steps of a millisecond.
+fn phases(toy: &mut Toy, millis: u64) -> Vec<&'static str> {
+    let mut phases = Vec::new();
+    for _ in 0..millis {
+        toy.run(Duration::from_millis(1));
+        phases.push(toy.algorithm.details().phase);
+    }
+    phases.dedup();
+    phases
+}
+
+#[test]
+fn it_finds_the_rate_within_a_second_and_the_queue_is_empty_then() {
+    let mut toy = toy(400);
+    let phases = phases(&mut toy, 1000);
+    assert!(phases[..2] == ["startup", "drain"] && phases[2].starts_with("probe bw"), "{phases:?}");
+    let details = toy.algorithm.details();
+    assert!(details.bandwidth.abs_diff(toy.rate) < toy.rate / 50, "{details:?}");
+    assert!(details.min_rtt.abs_diff(toy.rtt) < Duration::from_millis(1), "{details:?}");
+    assert!(toy.utilization(10 * SECOND) >= 95);
+    assert!(toy.median_queue() <= 200_000, "{} octets, of 400,000 in flight", toy.median_queue());
+    assert_eq!(toy.lost, 0);
+}
+
+#[test]
+fn the_cycle_goes_down_cruises_refills_and_probes() {
+    let mut toy = toy(400);
+    toy.run(2 * SECOND);
+    let phases = phases(&mut toy, 4000);
+    let cycle = ["probe bw: cruise", "probe bw: refill", "probe bw: up", "probe bw: down"];
+    assert!(phases.windows(4).any(|window| window == cycle), "{phases:?}");
+}
+
+#[test]
+fn every_five_seconds_it_looks_for_the_round_trip_with_half_in_flight() {
+    let mut toy = toy(400);
+    let mut probes = 0;
+    let mut least = u32::MAX;
+    for _ in 0..20_000 {
+        let before = toy.algorithm.details().phase;
+        toy.run(Duration::from_millis(1));
+        if toy.algorithm.details().phase == "probe rtt" {
+            probes += u32::from(before != "probe rtt");
+            least = least.min(toy.algorithm.cwnd());
+        }
+    }
+    assert!((3..=4).contains(&probes), "{probes}");
+    assert!((180_000..=220_000).contains(&least), "{least}");
+}
+
+/// A round trip that loses a hundredth costs a hundredth until the next probe, some 60 round trips later (section
+/// 5.3.3.5.3): the rate falls to about a half, and is about three quarters in the mean.
+#[test]
+fn random_loss_below_the_threshold_costs_what_the_draft_says() {
+    for (lose_every, least) in [(1009, 85), (101, 70)] {
+        let mut toy = toy(100);
+        toy.lose_every = lose_every;
+        toy.run(3 * SECOND);
+        let percent = toy.utilization(20 * SECOND);
+        assert!(percent >= least, "1 in {lose_every}: {percent} %");
+    }
+}
+
+#[test]
+fn a_shallow_queue_is_learnt_by_its_losses() {
+    let mut toy = toy(50);
+    toy.run(5 * SECOND);
+    let (sent, lost) = (toy.sent, toy.lost);
+    assert!(toy.utilization(20 * SECOND) >= 85, "{:?}", toy.algorithm.details());
+    let percent = (toy.lost - lost) * 100 / (toy.sent - sent);
+    assert!(percent <= 2, "{percent} % lost");
+}
+
+#[test]
+fn a_path_that_slows_down_and_recovers_is_followed() {
+    let mut toy = toy(200);
+    toy.run(5 * SECOND);
+    toy.rate /= 4;
+    toy.run(10 * SECOND);
+    let details = toy.algorithm.details();
+    assert!(details.bandwidth < toy.rate * 115 / 100, "{details:?}");
+    toy.rate *= 4;
+    toy.run(15 * SECOND);
+    assert!(toy.utilization(5 * SECOND) >= 90, "{:?}", toy.algorithm.details());
+}
+
+#[test]
+fn a_round_trip_that_grows_is_learnt() {
+    let mut toy = toy(400);
+    toy.run(5 * SECOND);
+    toy.rtt = Duration::from_millis(120);
+    toy.run(20 * SECOND);
+    assert!(toy.algorithm.details().min_rtt >= Duration::from_millis(119));
+    assert!(toy.utilization(10 * SECOND) >= 90, "{:?}", toy.algorithm.details());
+}
+
+#[test]
+fn an_application_that_pauses_does_not_lower_the_estimate() {
+    let mut toy = toy(200);
+    toy.run(3 * SECOND);
+    let before = toy.algorithm.details().bandwidth;
+    for _ in 0..200 {
+        toy.unsent = 20_000;
+        toy.run(Duration::from_millis(100));
+    }
+    let after = toy.algorithm.details().bandwidth;
+    assert!(after >= before * 9 / 10, "{before} became {after}");
+}
+
+#[test]
+fn losses_that_were_none_give_back_what_they_took() {
+    let mut toy = toy(400);
+    toy.run(3 * SECOND);
+    let before = toy.algorithm.cwnd();
+    toy.algorithm.on_timeout(toy.now, before, false);
+    assert_eq!(toy.algorithm.cwnd(), 1000);
+    toy.algorithm.undo(toy.now);
+    assert_eq!(toy.algorithm.cwnd(), before);
+}
+
+#[test]
+fn after_a_silence_it_goes_on_at_the_rate_that_it_knows() {
+    let mut toy = toy(400);
+    toy.run(4 * SECOND);
+    toy.unsent = 0;
+    toy.run(3 * SECOND);
+    let rate = toy.algorithm.details().bandwidth;
+    toy.unsent = u64::MAX;
+    toy.run(Duration::from_millis(1));
+    assert_eq!(toy.algorithm.pacing_rate(), Some(rate * 100 / 100 * 99 / 100));
+    let percent = toy.utilization(SECOND);
+    assert!(percent >= 90, "{percent} %, {:?}", phases(&mut toy, 3));
+}
+
+#[test]
+fn it_begins_at_the_initial_window_in_a_round_trip_times_its_gain() {
+    let mut bbr = Bbr::new(10);
+    bbr.set_mss(1000);
+    assert_eq!(bbr.pacing_rate(), None);
+    let srtt = Some(Duration::from_millis(100));
+    bbr.on_ack(&AckSample { now: Instant::from_millis(5), newly_acked: 1000, srtt, ..AckSample::default() });
+    assert_eq!(bbr.pacing_rate(), Some(277_000));
+}
