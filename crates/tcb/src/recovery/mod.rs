@@ -130,9 +130,6 @@ struct Flight {
     dup_acks: u32,
     /// Segments that left the network, as far as the duplicate ACKs of a peer without SACK tell.
     left_network: u32,
-    /// How many may be believed to have left: those outstanding when the first duplicate came. Whoever forges duplicate
-    /// ACKs gets no more out than that.
-    may_leave: u32,
     /// FlightSize when there was last nothing more to send: what a batch of ACKs then takes away all at once must not
     /// make the flight in which a loss occurred look smaller.
     settled: u32,
@@ -165,7 +162,6 @@ impl Flight {
             frto: Frto::Off,
             dup_acks: 0,
             left_network: 0,
-            may_leave: 0,
             settled: 0,
             filled_until: una,
             ramp: None,
@@ -306,16 +302,16 @@ impl Recovery {
         let (sampler, in_flight) = (flight.sampler, flight.in_flight(mss));
         let resent = flight.outstanding.resend_lost(now, mss, limit, |octets| sampler.snapshot(in_flight + octets))?;
         flight.prr.on_sent(resent.octets);
-        let after_timeout = flight.phase == Phase::Loss;
-        Some(self.on_resent(now, resent, often, after_timeout))
+        let (after_timeout, oldest) = (flight.phase == Phase::Loss, resent.start == flight.una);
+        let again = self.on_resent(resent, after_timeout);
+        self.history().undo.on_resent(now, again.octets.div_ceil(again.size), often, oldest);
+        Some(again)
     }
 
-    fn on_resent(&mut self, now: Instant, resent: Resent, often: bool, after_timeout: bool) -> Again {
+    fn on_resent(&mut self, resent: Resent, after_timeout: bool) -> Again {
         let Resent { start, octets, size } = resent;
         let segments = octets.div_ceil(size);
-        let history = self.history();
-        history.undo.on_resent(now, segments, often);
-        let counts = &mut history.counts;
+        let counts = &mut self.history().counts;
         counts.retransmissions += u64::from(segments);
         if after_timeout {
             counts.slow_retransmissions += u64::from(segments);

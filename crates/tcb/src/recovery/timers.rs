@@ -165,7 +165,7 @@ impl Recovery {
         let snapshot = flight.sampler.snapshot(flight.in_flight(mss));
         let resent = flight.outstanding.resend_last(now, snapshot)?;
         let snd_nxt = super::seq_of(flight.nxt);
-        let again = self.on_resent(now, resent, false, false);
+        let again = self.on_resent(resent, false);
         self.note_probe(now, snd_nxt, true);
         Some(again)
     }

@@ -26,20 +26,21 @@ pub(super) struct Undo {
     cause: Option<Cause>,
     /// Segments sent again that weren't reported as duplicates; `u32::MAX` if that can't be told.
     unreported: u32,
-    /// When the first segment was sent again (`RetransmitTS`), until an ACK has told which one it answers.
+    /// When the first segment was sent again (`RetransmitTS`).
     resent_at: Option<Instant>,
-    /// The ACK is to be the first acceptable one.
-    awaits_first_ack: bool,
+    /// That was the oldest one outstanding, and no ACK has come since that advances: the next one that does answers either
+    /// the original or what was sent again. Behind another hole, which a late original may fill, it would prove nothing.
+    awaits_answer: bool,
 }
 
 impl Undo {
     /// There is nothing to undo.
-    pub(super) const NONE: Self = Self { cause: None, unreported: 0, resent_at: None, awaits_first_ack: false };
+    pub(super) const NONE: Self = Self { cause: None, unreported: 0, resent_at: None, awaits_answer: false };
 
     //= rfc3522#3.2-1
     //= rfc3522#3.2-3
     pub(super) const fn begin(&mut self, cause: Cause) {
-        *self = Self { cause: Some(cause), awaits_first_ack: true, ..Self::NONE };
+        *self = Self { cause: Some(cause), ..Self::NONE };
     }
 
     /// It was needed, or is undone.
@@ -47,14 +48,17 @@ impl Undo {
         *self = Self::NONE;
     }
 
-    /// `segments` were sent again, `often` if not for the first time.
+    /// `segments` were sent again, `often` if not for the first time; `oldest` if the oldest outstanding is among them.
     //= rfc3522#3.2-2
     //= rfc3708#3-4
-    pub(super) fn on_resent(&mut self, now: Instant, segments: u32, often: bool) {
+    pub(super) fn on_resent(&mut self, now: Instant, segments: u32, often: bool, oldest: bool) {
         if self.cause.is_none() {
             return;
         }
-        self.resent_at = self.resent_at.or(Some(now));
+        if self.resent_at.is_none() {
+            self.resent_at = Some(now);
+            self.awaits_answer = oldest;
+        }
         self.unreported = if often { u32::MAX } else { self.unreported.saturating_add(segments) };
     }
 
@@ -92,7 +96,7 @@ impl Undo {
         dsacks: bool,
     ) -> Option<Cause> {
         let (resent_at, echo) = (self.resent_at?, echo?);
-        if !core::mem::take(&mut self.awaits_first_ack) || !echo.is_before(resent_at) || dsack {
+        if !core::mem::take(&mut self.awaits_answer) || !echo.is_before(resent_at) || dsack {
             return None;
         }
         self.cause.filter(|_| dsacks || !everything)
@@ -236,4 +240,67 @@ impl Recovery {
 //= rfc4015#3.4-1
 pub(super) const fn is_forbidden(arrival: &Arrival<'_>) -> bool {
     arrival.ece
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(millis: u64) -> Instant {
+        Instant::from_millis(millis)
+    }
+
+    const OLD: Option<Echo> = Some(Echo { value: 99, offset: 0 });
+    const NEW: Option<Echo> = Some(Echo { value: 100, offset: 0 });
+
+    fn begun(oldest: bool) -> Undo {
+        let mut undo = Undo::NONE;
+        undo.begin(Cause::Loss);
+        undo.on_resent(at(100), 1, false, oldest);
+        undo.on_resent(at(120), 1, false, false);
+        undo
+    }
+
+    //= rfc3522#3.2-2
+    //= rfc3522#3.2-3
+    //= rfc3522#3.2-4
+    //= rfc3522#3.2-6
+    #[test]
+    fn only_the_first_ack_after_the_first_retransmission_tells_by_its_timestamp() {
+        assert_eq!(begun(true).by_timestamp(OLD, false, false, false), Some(Cause::Loss));
+        assert_eq!(begun(true).by_timestamp(NEW, false, false, false), None);
+        let mut undo = begun(true);
+        assert_eq!(undo.by_timestamp(NEW, false, false, false), None);
+        assert_eq!(undo.by_timestamp(OLD, false, false, false), None, "that was the second");
+    }
+
+    /// What fills the hole at the front may be late itself, and its timestamp old, while what was sent again was lost.
+    #[test]
+    fn a_retransmission_behind_another_hole_is_not_judged_by_a_timestamp() {
+        assert_eq!(begun(false).by_timestamp(OLD, false, false, false), None);
+    }
+
+    //= rfc3522#3.2-5
+    #[test]
+    fn an_ack_of_everything_proves_something_only_if_duplicates_are_reported_at_all() {
+        assert_eq!(begun(true).by_timestamp(OLD, false, true, false), None);
+        assert_eq!(begun(true).by_timestamp(OLD, false, true, true), Some(Cause::Loss));
+        assert_eq!(begun(true).by_timestamp(OLD, true, false, true), None, "a duplicate: its ACK was lost");
+    }
+
+    //= rfc3708#3-3
+    //= rfc3708#3-4
+    //= rfc3708#3-6
+    //= rfc3708#3-7
+    #[test]
+    fn as_many_duplicates_as_retransmissions_prove_that_none_was_needed() {
+        let mut undo = begun(true);
+        undo.on_duplicates(1);
+        assert_eq!(undo.by_duplicates(), None);
+        undo.on_duplicates(1);
+        assert_eq!(undo.by_duplicates(), Some(Cause::Loss));
+        undo.on_resent(at(130), 1, true, false);
+        undo.on_duplicates(3);
+        assert_eq!(undo.by_duplicates(), None, "one of them was sent three times");
+    }
 }

@@ -10,9 +10,6 @@ impl Flight {
         if !arrival.duplicate {
             return;
         }
-        if self.dup_acks == 0 && self.phase == Phase::Open {
-            self.may_leave = self.outstanding.segments();
-        }
         self.dup_acks = self.dup_acks.saturating_add(1);
         if self.phase == Phase::Loss {
             return; // what left the network then was sent before the timeout, and is held lost already
@@ -21,7 +18,8 @@ impl Flight {
         //= rfc5681#3.2-4
         //= rfc5681#3.2-9
         //= rfc5681#3.2-10
-        self.left_network = (self.left_network + 1).min(self.may_leave);
+        // Whoever forges duplicate ACKs gets no more out than that: the peer's window bounds what is outstanding.
+        self.left_network = (self.left_network + 1).min(self.outstanding.segments());
     }
 
     /// True if the ACK was the third duplicate, and not of what a timeout had sent again.
