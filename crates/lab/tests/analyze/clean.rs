@@ -28,6 +28,8 @@ fn transfer(world: &mut World, octets: usize) {
     assert_eq!(world.b.received, octets);
 }
 
+//= rfc2398#2.7-1
+//= rfc2398#2.8-1
 #[test]
 fn a_transfer_over_a_bad_path_shows_no_problem() {
     let plain = config();

@@ -82,7 +82,7 @@ const ROWS: [Row; 22] = [
     }),
     ("own window closed", |figures| {
         let (times, time) = (figures.zero_windows, figures.zero_window_time.as_secs_f64());
-        if times > 0 { format!("{times} times, {time:.3} s") } else { String::new() }
+        if times > 0 { format!("{times} \u{d7}, {time:.3} s") } else { String::new() }
     }),
     ("filled the other's window", |figures| unless_zero(figures.window_full)),
     ("window probes", |figures| unless_zero(figures.window_probes)),
