@@ -71,18 +71,15 @@ fn write(mut file: impl Write, size: u64, kept: usize) -> Result<u64, Box<dyn Er
             for connection in batch * AT_A_TIME..(batch + 1) * AT_A_TIME {
                 let (own, other) = (connection.wrapping_mul(0x9e37_79b9), 7);
                 let sent = own.wrapping_add(1 + step * 2 * TEXT);
-                let written = match step {
-                    0 => {
-                        put(&mut file, connection, false, (own, 0), 0x02, 0)?;
-                        put(&mut file, connection, true, (other, own.wrapping_add(1)), 0x12, 0)?;
-                        put(&mut file, connection, false, (own.wrapping_add(1), other + 1), 0x10, 0)?
-                    }
-                    _ => {
-                        let sent = sent.wrapping_sub(2 * TEXT);
-                        put(&mut file, connection, false, (sent, other + 1), 0x10, TEXT)?;
-                        put(&mut file, connection, false, (sent.wrapping_add(TEXT), other + 1), 0x10, TEXT)?;
-                        put(&mut file, connection, true, (other + 1, sent.wrapping_add(2 * TEXT)), 0x10, 0)?
-                    }
+                let written = if step == 0 {
+                    put(&mut file, connection, false, (own, 0), 0x02, 0)?;
+                    put(&mut file, connection, true, (other, own.wrapping_add(1)), 0x12, 0)?;
+                    put(&mut file, connection, false, (own.wrapping_add(1), other + 1), 0x10, 0)?
+                } else {
+                    let sent = sent.wrapping_sub(2 * TEXT);
+                    put(&mut file, connection, false, (sent, other + 1), 0x10, TEXT)?;
+                    put(&mut file, connection, false, (sent.wrapping_add(TEXT), other + 1), 0x10, TEXT)?;
+                    put(&mut file, connection, true, (other + 1, sent.wrapping_add(2 * TEXT)), 0x10, 0)?
                 };
                 if written >= size {
                     file.flush()?;
