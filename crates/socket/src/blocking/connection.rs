@@ -197,6 +197,7 @@ impl Connection {
 
     /// Hands over a chunk, leaving in it what was not taken. If `tell`, an error is not only returned but holds as told.
     pub(super) fn send(&self, chunk: &mut Bytes, tell: bool) -> io::Result<()> {
+        let much = chunk.len() >= CHUNK;
         let sent = self.wait_for(Until::Writable, self.patience(&self.write_timeout), |stack, now| {
             match stack.send(now, self.id, chunk) {
                 Ok(_) if chunk.is_empty() => Some(Ok(())),
@@ -204,6 +205,9 @@ impl Connection {
                 Err(error) => Some(Err(error)),
             }
         })?;
+        if much {
+            self.running.shard.glance();
+        }
         match sent {
             Ok(()) => Ok(()),
             Err(CallError::Closed(_)) if !tell || self.told.load(Ordering::Relaxed) => Err(error::broken_pipe()),

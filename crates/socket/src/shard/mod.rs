@@ -151,6 +151,13 @@ impl Shard {
         })
     }
 
+    /// Takes in what has arrived, without waiting, if nobody else is at work in the driver's seat: for a thread that writes
+    /// much and so keeps being asked for more. Left to the driver, each batch of ACKs would cost a wake-up, and the two
+    /// would write by turns.
+    pub(crate) fn glance(&self) {
+        Sitter::standing(self).glance();
+    }
+
     /// Sits in the driver's seat until `satisfied`, or until nothing works any more; if somebody else is at work there,
     /// returns at once.
     pub(crate) fn sit_until(&self, mut satisfied: impl FnMut() -> bool) {

@@ -1,5 +1,6 @@
 //! A thread that waits for something of the stack, and takes packets in meanwhile if the driver's seat is free.
 
+use std::io;
 use std::sync::{MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -52,24 +53,40 @@ impl<'a> Sitter<'a> {
             locked.waiters.sitter_sleeps(id, true);
         }
         drop(locked);
-        let mut failed = None;
-        match shard.await_packets(&mut self.packets, at_most) {
-            Ok(received) => self.packets_left = received >= MOST_PACKETS,
-            Err(error) => failed = Some(error),
-        }
-        let mut locked = shard.lock();
+        let received = shard.await_packets(&mut self.packets, at_most);
+        let mut locked = self.tell(received);
         if let Some(id) = id {
             locked.waiters.sitter_sleeps(id, false);
         }
+        locked
+    }
+
+    /// Tells the stack of the packets that were read, `received` of them.
+    fn tell(&mut self, received: io::Result<usize>) -> MutexGuard<'a, Locked> {
+        let shard = self.shard;
+        let mut locked = shard.lock();
         shard.tell_stack(&mut locked, &mut self.packets);
-        if let Some(error) = failed {
-            let mut chores = Chores::default();
-            locked.die(&error, &mut chores);
-            drop(locked);
-            shard.perform(&mut chores);
-            locked = shard.lock();
+        match received {
+            Ok(received) => self.packets_left = received >= MOST_PACKETS,
+            Err(error) => {
+                let mut chores = Chores::default();
+                locked.die(&error, &mut chores);
+                drop(locked);
+                shard.perform(&mut chores);
+                locked = shard.lock();
+            }
         }
         locked
+    }
+
+    /// Takes in what has arrived, without waiting, if nobody else is at work in the seat.
+    pub(super) fn glance(mut self) {
+        let mut locked = self.shard.lock();
+        if self.sit(&mut locked) {
+            drop(locked);
+            let received = self.shard.receive(&mut self.packets);
+            drop(self.tell(received));
+        } // it gets up as it is dropped
     }
 
     /// Gets up, if it sits. What follows is added to `chores`.

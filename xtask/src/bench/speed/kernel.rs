@@ -39,7 +39,7 @@ fn work(listener: &TcpListener, task: Task, spins: bool, stop: &AtomicBool) {
 }
 
 fn serve(mut stream: TcpStream, task: Task, block: &mut [u8], spins: bool, stop: &AtomicBool) -> io::Result<()> {
-    stream.set_nodelay(true)?;
+    stream.set_nodelay(task == Task::Echo)?;
     stream.set_nonblocking(spins)?;
     match task {
         Task::Sink { .. } => while stream.read(block)? > 0 {},

@@ -49,7 +49,7 @@ fn work(listener: &TcpListener, task: Task, stop: &AtomicBool) {
 }
 
 fn serve(mut stream: &TcpStream, task: Task, block: &mut [u8]) -> io::Result<()> {
-    stream.set_nodelay(true)?;
+    stream.set_nodelay(task == Task::Echo)?;
     match task {
         Task::Sink { chunks: false } => while stream.read(block)? > 0 {},
         Task::Sink { chunks: true } => while !stream.read_chunk(usize::MAX)?.is_empty() {},
@@ -106,7 +106,7 @@ fn on_event(direct: &mut Direct<Tun>, connections: &mut Connections, task: Task,
         StackEvent::Incoming(listener) => {
             let Some((id, _)) = direct.stack().accept(listener) else { return };
             let now = direct.now();
-            direct.stack().configure(now, id, |config| config.nodelay = true);
+            direct.stack().configure(now, id, |config| config.nodelay = task == Task::Echo);
             connections.insert(id, Bytes::new());
             id
         }
