@@ -61,6 +61,8 @@ pub struct Tcb {
     pub(crate) orphaned: bool,
     /// `send` took less than it was offered: tell when there is room.
     pub(crate) writer_waits: bool,
+    /// The application said that more text follows at once.
+    pub(crate) more_follows: bool,
 }
 
 /// What is to leave at the next opportunity, apart from text and ACKs.
@@ -132,6 +134,7 @@ impl Tcb {
             persist_backoff: 0,
             orphaned: false,
             writer_waits: false,
+            more_follows: false,
             config,
         }
     }

@@ -22,6 +22,14 @@ pub(super) const CHUNK: usize = 64 * 1024;
 /// Chunks to take under the lock at a time.
 const MOST_CHUNKS: usize = 64;
 
+/// What follows a chunk that is handed over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum More {
+    /// Another chunk at once: a part of a segment waits for it.
+    Follows,
+    No,
+}
+
 /// What one read has taken, in order.
 pub(super) type Chunks = SmallVec<[Bytes; 8]>;
 
@@ -172,10 +180,12 @@ impl Connection {
     /// the connection ends.
     pub(super) fn write(&self, buffers: &[io::IoSlice<'_>]) -> io::Result<usize> {
         let mut written = 0;
-        for part in buffers.iter().flat_map(|buffer| buffer.chunks(CHUNK)) {
+        let mut parts = buffers.iter().flat_map(|buffer| buffer.chunks(CHUNK)).peekable();
+        while let Some(part) = parts.next() {
             let mut chunk = Bytes::copy_from_slice(self.worth_copying(part));
             let copied = chunk.len();
-            let sent = self.send(&mut chunk, written == 0);
+            let more = if parts.peek().is_some() { More::Follows } else { More::No };
+            let sent = self.send(&mut chunk, written == 0, more);
             written += copied - chunk.len();
             match sent {
                 Ok(()) if copied == part.len() => {}
@@ -196,10 +206,14 @@ impl Connection {
     }
 
     /// Hands over a chunk, leaving in it what was not taken. If `tell`, an error is not only returned but holds as told.
-    pub(super) fn send(&self, chunk: &mut Bytes, tell: bool) -> io::Result<()> {
+    pub(super) fn send(&self, chunk: &mut Bytes, tell: bool, more: More) -> io::Result<()> {
         let much = chunk.len() >= CHUNK;
         let sent = self.wait_for(Until::Writable, self.patience(&self.write_timeout), |stack, now| {
-            match stack.send(now, self.id, chunk) {
+            let sent = match more {
+                More::Follows => stack.send_more(now, self.id, chunk),
+                More::No => stack.send(now, self.id, chunk),
+            };
+            match sent {
                 Ok(_) if chunk.is_empty() => Some(Ok(())),
                 Ok(_) | Err(CallError::WouldBlock) => None,
                 Err(error) => Some(Err(error)),
@@ -213,6 +227,18 @@ impl Connection {
             Err(CallError::Closed(_)) if !tell || self.told.load(Ordering::Relaxed) => Err(error::broken_pipe()),
             Err(failed) => Err(self.error(failed)),
         }
+    }
+
+    /// Hands over as much as there is room for, once there is some, and marks it urgent.
+    pub(super) fn send_urgent(&self, buffer: &[u8]) -> io::Result<usize> {
+        let mut chunk = Bytes::copy_from_slice(buffer);
+        let sent = self.wait_for(Until::Writable, self.patience(&self.write_timeout), |stack, now| {
+            match stack.send_urgent(now, self.id, &mut chunk) {
+                Err(CallError::WouldBlock) => None,
+                sent => Some(sent),
+            }
+        })?;
+        sent.map_err(|failed| self.error(failed))
     }
 
     /// The error for a call that failed; if that is the connection's end, the application is told by it.

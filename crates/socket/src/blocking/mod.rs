@@ -2,6 +2,7 @@
 
 mod connection;
 mod listener;
+mod settings;
 mod stream;
 
 use std::io;

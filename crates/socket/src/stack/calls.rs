@@ -146,6 +146,14 @@ impl Stack {
         self.call(id, |connection| connection.tcb.send(now, chunk))
     }
 
+    /// As [`Self::send`], and more follows at once: see [`Tcb::send_more`].
+    ///
+    /// # Errors
+    /// Those of [`Self::send`].
+    pub fn send_more(&mut self, now: Instant, id: ConnectionId, chunk: &mut Bytes) -> Result<usize, CallError> {
+        self.call(id, |connection| connection.tcb.send_more(now, chunk))
+    }
+
     /// As [`Self::send`], and the text is urgent up to its end.
     ///
     /// # Errors

@@ -4,7 +4,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::thread;
 use std::time::Duration;
 
-use sockeye::{Host, TcpListener, TcpStream};
+use sockeye::{Host, KeepAlive, TcpListener, TcpStream};
 
 use crate::{Watchdog, connected};
 
@@ -116,4 +116,28 @@ fn settings_are_kept_and_shared() {
     assert_eq!(client.congestion_control().unwrap(), "newreno");
     client.set_linger(Some(Duration::ZERO)).unwrap();
     assert_eq!(clone.linger().unwrap(), Some(Duration::ZERO));
+}
+
+#[test]
+fn settings_of_the_kernels_sockets_have_their_names_here() {
+    let _watchdog = Watchdog::new("settings_of_the_kernels_sockets_have_their_names_here");
+    let (_hosts, client, _server) = connected();
+    assert_eq!(client.keepalive().unwrap(), None);
+    client.set_keepalive(Some(KeepAlive::default())).unwrap();
+    assert_eq!(client.keepalive().unwrap(), Some(KeepAlive::default()));
+    client.set_user_timeout(Some(Duration::from_secs(7))).unwrap();
+    assert_eq!(client.user_timeout().unwrap(), Some(Duration::from_secs(7)));
+    client.set_cork(true).unwrap();
+    assert!(client.cork().unwrap());
+}
+
+#[test]
+fn what_is_sent_out_of_band_arrives_in_its_place() {
+    let _watchdog = Watchdog::new("what_is_sent_out_of_band_arrives_in_its_place");
+    let (_hosts, mut client, mut server) = connected();
+    client.write_all(b"one ").unwrap();
+    assert_eq!(client.send_out_of_band(b"two").unwrap(), 3);
+    let mut text = [0; 7];
+    server.read_exact(&mut text).unwrap();
+    assert_eq!(&text, b"one two");
 }

@@ -25,7 +25,19 @@ impl Tcb {
         if taken == 0 && !chunk.is_empty() {
             return Err(CallError::WouldBlock);
         }
+        self.more_follows = false;
         self.send.push(chunk.split_to(taken));
+        Ok(taken)
+    }
+
+    /// As [`Self::send`], and more follows at once: what doesn't fill a segment waits for it, for 200 ms at most (`MSG_MORE`
+    /// of Linux).
+    ///
+    /// # Errors
+    /// Those of [`Self::send`].
+    pub fn send_more(&mut self, now: Instant, chunk: &mut Bytes) -> Result<usize, CallError> {
+        let taken = self.send(now, chunk)?;
+        self.more_follows = true;
         Ok(taken)
     }
 

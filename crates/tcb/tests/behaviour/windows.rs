@@ -167,6 +167,23 @@ fn nagle_can_be_turned_off_while_the_connection_lives() {
 
 //= rfc9293#3.8.6.2.1-4
 #[test]
+fn a_part_of_a_segment_waits_for_what_was_said_to_follow_at_once() {
+    let mut pair = Pair::established_with(Config { nodelay: true, ..config() }, config());
+    let now = pair.now;
+    let mut first = Bytes::from(text(1_500));
+    let mut second = Bytes::from(text(500));
+    pair.log.clear();
+    assert_eq!(pair.a.tcb.send_more(now, &mut first), Ok(1_500));
+    pair.settle();
+    assert_eq!(pair.a.tcb.send(now, &mut second), Ok(500));
+    pair.settle();
+    let sizes: Vec<usize> =
+        pair.log.iter().filter(|sent| sent.from == Side::A).map(|sent| sent.segment.payload.len()).collect();
+    let mss = usize::from(pair.a.tcb.info().snd_mss);
+    assert_eq!(sizes, [mss, mss, 2_000 - 2 * mss]);
+}
+
+#[test]
 fn a_cork_holds_text_back_and_lets_it_go_after_a_while() {
     let mut pair = Pair::established_with(Config { cork: true, ..config() }, config());
     pair.send(Side::A, text(2500));
