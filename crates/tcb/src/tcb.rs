@@ -61,8 +61,6 @@ pub struct Tcb {
     pub(crate) orphaned: bool,
     /// `send` took less than it was offered: tell when there is room.
     pub(crate) writer_waits: bool,
-    /// The application said that more text follows at once.
-    pub(crate) more_follows: bool,
 }
 
 /// What is to leave at the next opportunity, apart from text and ACKs.
@@ -80,6 +78,8 @@ pub(crate) struct Pending {
     pub(crate) keep_alive: bool,
     /// Text that was held back may leave: a timer expired.
     pub(crate) overdue: bool,
+    /// The application said that more text follows at once: a part of a segment waits for it.
+    pub(crate) more_follows: bool,
 }
 
 /// Points in time that rules refer to.
@@ -134,7 +134,6 @@ impl Tcb {
             persist_backoff: 0,
             orphaned: false,
             writer_waits: false,
-            more_follows: false,
             config,
         }
     }

@@ -121,7 +121,11 @@ impl TcpStream {
     /// `NotConnected` if the host was shut down.
     pub fn info(&self) -> io::Result<TcpInfo> {
         let id = self.connection.id;
-        self.connection.running.shard.call(|locked, _now| locked.stack.info(id)).ok_or_else(gone)
+        self.connection
+            .running
+            .shard
+            .call(|locked, _now| locked.stack.info(id))
+            .ok_or_else(|| ErrorKind::NotConnected.into())
     }
 }
 

@@ -184,7 +184,7 @@ impl Tcb {
             max_window: self.send.max_window(),
             idle: self.recovery.is_idle(),
             nodelay: self.config.nodelay,
-            corked: self.config.cork || self.more_follows,
+            corked: self.config.cork || self.pending.more_follows,
             closing: self.send.fin_is_next(),
             overdue: self.pending.overdue,
         }

@@ -25,7 +25,7 @@ impl Tcb {
         if taken == 0 && !chunk.is_empty() {
             return Err(CallError::WouldBlock);
         }
-        self.more_follows = false;
+        self.pending.more_follows = false;
         self.send.push(chunk.split_to(taken));
         Ok(taken)
     }
@@ -37,7 +37,7 @@ impl Tcb {
     /// Those of [`Self::send`].
     pub fn send_more(&mut self, now: Instant, chunk: &mut Bytes) -> Result<usize, CallError> {
         let taken = self.send(now, chunk)?;
-        self.more_follows = true;
+        self.pending.more_follows = true;
         Ok(taken)
     }
 
