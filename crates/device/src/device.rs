@@ -26,6 +26,11 @@ impl Capabilities {
     /// The largest packet that IP's length field tells.
     pub(crate) const LARGEST: u32 = 65_535;
 
+    /// Octets of text that fit into the largest packet that the device cuts, whatever its headers; 0 if it cuts none.
+    pub fn most_text(&self) -> u32 {
+        self.segmentation.saturating_sub(u32::try_from(Outgoing::HEAD).unwrap_or(u32::MAX))
+    }
+
     /// True if the packet, or each segment that it is to be cut into, is short enough for the device.
     pub fn carries(&self, packet: &Outgoing) -> bool {
         let (whole, mtu) = (packet.len(), usize::from(self.mtu));

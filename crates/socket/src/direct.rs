@@ -10,6 +10,7 @@ use sockeye_device::{Capabilities, Clock, Device, Outgoing, Packet};
 use sockeye_wire::Instant;
 
 use crate::checksum;
+use crate::gather::Gather;
 use crate::stack::{Stack, StackConfig, StackEvent};
 
 /// Packets to read before the stack hears of them.
@@ -55,6 +56,7 @@ pub struct Direct<D> {
     stack: Stack,
     device: D,
     capabilities: Capabilities,
+    gather: Gather,
     clock: Clock,
     now: Instant,
     packets: Vec<Packet>,
@@ -70,7 +72,8 @@ impl<D: Device> Direct<D> {
         let now = clock.now();
         let config = StackConfig { mtu: capabilities.mtu, checksum_offload: true, ..config };
         let stack = Stack::new(config, now);
-        Self { stack, device, capabilities, clock, now, packets: Vec::new(), outgoing: VecDeque::new() }
+        let gather = Gather::new(capabilities);
+        Self { stack, device, capabilities, gather, clock, now, packets: Vec::new(), outgoing: VecDeque::new() }
     }
 
     /// The stack, for all calls.
@@ -131,7 +134,7 @@ impl<D: Device> Direct<D> {
     pub fn flush(&mut self) -> io::Result<()> {
         loop {
             while self.outgoing.len() < MOST_OUTGOING
-                && let Some(mut packet) = self.stack.poll_transmit(self.now, self.capabilities.segmentation)
+                && let Some(mut packet) = self.stack.poll_transmit(self.now, self.capabilities.most_text())
             {
                 if !self.capabilities.checksum {
                     checksum::finish(&mut packet);
@@ -151,8 +154,8 @@ impl<D: Device> Direct<D> {
     fn take_in(&mut self) -> io::Result<usize> {
         self.now = self.clock.now();
         let received = self.device.receive(self.now, &mut self.packets, MOST_PACKETS)?;
-        for mut packet in self.packets.drain(..) {
-            checksum::verify(&mut packet);
+        self.gather.gather(&mut self.packets);
+        for packet in self.packets.drain(..) {
             self.stack.on_packet(self.now, packet);
         }
         if self.stack.next_timeout().is_some_and(|due| due <= self.now) {

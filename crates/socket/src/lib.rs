@@ -37,6 +37,7 @@ mod blocking;
 mod checksum;
 mod direct;
 mod error;
+mod gather;
 mod host;
 mod shard;
 mod stack;

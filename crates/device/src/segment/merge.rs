@@ -95,6 +95,7 @@ impl Merge {
 impl Run {
     fn new(layout: Layout, first: Packet, text: usize) -> Self {
         let ended = has_psh(layout, &first.bytes);
+        let first = Packet { checksum_verified: true, ..first }; // or else it would not be mergeable
         Self { first, layout, size: text, others: Vec::new(), text, ended }
     }
 

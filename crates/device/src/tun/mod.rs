@@ -34,8 +34,8 @@ impl Tun {
     /// # Errors
     /// [`Error::NoTunDevice`] and those that follow it, down to [`Error::MtuOutOfRange`]; [`Error::Io`].
     pub fn create(config: &TunConfig) -> Result<Self, Error> {
-        let opened = create(config, Layer::Ip, 1)?;
-        Ok(Self { name: opened.name, queue: Queue::new(opened.first, opened.offloads, config.mtu, 0) })
+        let Opened { first, name, offloads, .. } = create(config, Layer::Ip, 1)?;
+        Ok(Self { name, queue: Queue::new(first, offloads, config.mtu, 0) })
     }
 
     /// Makes a device with `count` queues (at least 1), to be read and written by a thread each. The kernel puts what is

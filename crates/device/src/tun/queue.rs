@@ -2,6 +2,7 @@
 
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use bytes::{Buf, BytesMut};
@@ -14,6 +15,7 @@ use super::vnet_hdr::{self, Checksum, VnetHeader};
 use crate::counters::Tally;
 use crate::device::Sent;
 use crate::ethernet::Carrier;
+use crate::segment;
 use crate::{Capabilities, Counter, Outgoing, Packet, Pool};
 
 /// Pieces that the kernel takes in one write (`UIO_MAXIOV`).
@@ -29,6 +31,8 @@ pub(crate) struct Queue {
     fd: OwnedFd,
     /// Each frame has a [`VnetHeader`] before it.
     offloads: bool,
+    /// The kernel has refused a super-segment: they are cut here.
+    cuts: AtomicBool,
     mtu: u16,
     pool: Mutex<Pool>,
     tally: Tally,
@@ -38,7 +42,8 @@ impl Queue {
     /// A queue of a device with this MTU, whose frames have a link header of `link_len` octets.
     pub(crate) fn new(fd: OwnedFd, offloads: bool, mtu: u16, link_len: usize) -> Self {
         let frame = if offloads { vnet_hdr::LEN + LONGEST } else { link_len + usize::from(mtu) };
-        Self { fd, offloads, mtu, pool: Mutex::new(Pool::new(frame)), tally: Tally::default() }
+        let (cuts, pool) = (AtomicBool::new(false), Mutex::new(Pool::new(frame)));
+        Self { fd, offloads, cuts, mtu, pool, tally: Tally::default() }
     }
 
     /// The packet behind its offload header; `None` if that lies, which is counted.
@@ -68,27 +73,60 @@ impl Queue {
         })
     }
 
+    /// Sends a super-segment as the segments that it is made of. Those that the kernel has no room for are lost.
+    fn cut(&self, link_header: &[u8], packet: &Outgoing) -> io::Result<Sent> {
+        let mut became = Sent::Lost;
+        for segment in segment::cut(packet.clone()) {
+            // Its checksum is complete: there is nothing left to do.
+            let written = self.write(VnetHeader::default(), link_header, &segment);
+            if self.book(written, &segment)? == Sent::Gone {
+                became = Sent::Gone;
+            }
+        }
+        Ok(became)
+    }
+
+    /// What the kernel's answer means for the packet.
+    fn book(&self, written: rustix::io::Result<usize>, packet: &Outgoing) -> io::Result<Sent> {
+        Ok(match written {
+            Ok(_) => {
+                self.tally.add(Counter::Sent, 1);
+                Sent::Gone
+            }
+            Err(Errno::AGAIN) => {
+                self.tally.add(Counter::QueueFull, 1);
+                Sent::Full
+            }
+            Err(error @ (Errno::BADFD | Errno::BADF | Errno::NODEV)) => return Err(error.into()),
+            Err(Errno::IO) => self.lose(Counter::LinkDown),
+            Err(Errno::NOBUFS | Errno::NOMEM) => self.lose(Counter::NoMemory),
+            Err(error) => {
+                log::debug!("the kernel refused a packet of {} octets: {error}", packet.len());
+                self.lose(Counter::Refused)
+            }
+        })
+    }
+
     fn lose(&self, why: Counter) -> Sent {
         self.tally.add(why, 1);
         Sent::Lost
     }
 
-    fn write(&self, link_header: &[u8], packet: &Outgoing) -> rustix::io::Result<usize> {
-        let header = VnetHeader::for_packet(link_header.len(), packet.head(), packet.segment_size).to_bytes();
-        let whole;
+    fn write(&self, header: VnetHeader, link_header: &[u8], packet: &Outgoing) -> rustix::io::Result<usize> {
+        let header = header.to_bytes();
         let mut pieces = SmallVec::<[IoSlice<'_>; 8]>::new();
         if self.offloads {
             pieces.push(IoSlice::new(&header));
         }
         pieces.push(IoSlice::new(link_header));
         if pieces.len() + 1 + packet.payload.len() > MOST_PIECES {
-            whole = packet.to_bytes();
-            pieces.push(IoSlice::new(&whole));
-            return rustix::io::writev(&self.fd, &pieces);
+            let whole = packet.to_bytes();
+            let pieces = [pieces.as_slice(), &[IoSlice::new(&whole)]].concat();
+            return rustix::io::retry_on_intr(|| rustix::io::writev(&self.fd, &pieces));
         }
         pieces.push(IoSlice::new(packet.head()));
         pieces.extend(packet.payload.iter().map(|slice| IoSlice::new(slice)));
-        rustix::io::writev(&self.fd, &pieces)
+        rustix::io::retry_on_intr(|| rustix::io::writev(&self.fd, &pieces))
     }
 }
 
@@ -124,23 +162,19 @@ impl Carrier for Queue {
         if !self.capabilities().carries(packet) {
             return Ok(self.lose(Counter::TooLong));
         }
-        Ok(match rustix::io::retry_on_intr(|| self.write(link_header, packet)) {
-            Ok(_) => {
-                self.tally.add(Counter::Sent, 1);
-                Sent::Gone
+        let whole = packet.segment_size == 0;
+        if !whole && self.cuts.load(Ordering::Relaxed) {
+            return self.cut(link_header, packet);
+        }
+        let header = VnetHeader::for_packet(link_header.len(), packet.head(), packet.segment_size);
+        match self.write(header, link_header, packet) {
+            Err(Errno::INVAL) if !whole => {
+                log::warn!("this kernel takes no super-segments: from now on they are cut here");
+                self.cuts.store(true, Ordering::Relaxed);
+                self.cut(link_header, packet)
             }
-            Err(Errno::AGAIN) => {
-                self.tally.add(Counter::QueueFull, 1);
-                Sent::Full
-            }
-            Err(error @ (Errno::BADFD | Errno::BADF | Errno::NODEV)) => return Err(error.into()),
-            Err(Errno::IO) => self.lose(Counter::LinkDown),
-            Err(Errno::NOBUFS | Errno::NOMEM) => self.lose(Counter::NoMemory),
-            Err(error) => {
-                log::debug!("the kernel refused a packet of {} octets: {error}", packet.len());
-                self.lose(Counter::Refused)
-            }
-        })
+            written => self.book(written, packet),
+        }
     }
 
     fn send_frame(&self, frame: &[u8]) {
@@ -182,5 +216,88 @@ fn complete(frame: &mut [u8], start: usize, offset: usize) {
     };
     if let Some(field) = summed.get_mut(offset..).and_then(<[u8]>::first_chunk_mut) {
         *field = sum.to_be_bytes();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+    use sockeye_wire::SeqNumber;
+    use sockeye_wire::ip::IpView;
+    use sockeye_wire::ip::v4::Ipv4Header;
+    use sockeye_wire::tcp::{Flags, Options, TcpHeader, TcpView};
+
+    use super::*;
+    use crate::Slices;
+
+    fn super_segment(text: &Bytes, segment_size: u16) -> Outgoing {
+        let tcp = TcpHeader {
+            source_port: 7,
+            destination_port: 9,
+            seq: SeqNumber::new(1000),
+            ack: SeqNumber::new(1),
+            flags: Flags::ACK,
+            window: 1000,
+            urgent: 0,
+            options: Options::NONE,
+        };
+        let ip = Ipv4Header {
+            source: [10, 0, 0, 1].into(),
+            destination: [10, 0, 0, 2].into(),
+            protocol: 6,
+            payload_len: tcp.len() + text.len(),
+            ttl: 64,
+            traffic_class: 0,
+            identification: 0,
+            dont_fragment: true,
+        };
+        let mut packet = Outgoing::build(Slices::from_iter([text.clone()]), |head| {
+            let start = ip.emit(head).unwrap();
+            start + tcp.emit(&mut head[start..]).unwrap()
+        });
+        packet.segment_size = segment_size;
+        packet
+    }
+
+    /// FIELD D38: as a kernel that says EINVAL.
+    #[test]
+    fn what_the_kernel_does_not_cut_is_cut_here_and_summed() {
+        let flags = SocketFlags::NONBLOCK;
+        let (kernel, ours) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None).unwrap();
+        let queue = Queue::new(ours, true, 1500, 0);
+        queue.cuts.store(true, Ordering::Relaxed);
+        let text: Bytes = (0..5000_u32).map(|at| at.to_le_bytes()[0]).collect();
+        assert_eq!(queue.send(&[], &super_segment(&text, 1460)).unwrap(), Sent::Gone);
+        let mut heard = Vec::new();
+        let mut frame = [0; 2000];
+        while let Ok(length @ 1..) = rustix::io::read(&kernel, &mut frame) {
+            let (header, packet) = VnetHeader::parse(&frame[..length]).unwrap();
+            assert_eq!(header, VnetHeader::default());
+            let ip = IpView::parse(packet).unwrap();
+            let tcp = TcpView::parse(ip.payload()).unwrap();
+            assert!(tcp.verify_checksum(ip.source(), ip.destination()));
+            heard.extend_from_slice(tcp.payload());
+        }
+        assert_eq!(heard, text);
+        assert_eq!(queue.tally.snapshot().get(Counter::Sent), 4);
+    }
+
+    #[test]
+    fn a_frame_whose_offload_header_lies_is_dropped_and_counted_and_the_next_one_is_not() {
+        let flags = SocketFlags::NONBLOCK;
+        let (kernel, ours) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None).unwrap();
+        let queue = Queue::new(ours, true, 1500, 0);
+        let zeros = VnetHeader::default().to_bytes();
+        let mut lies = [zeros, zeros, zeros];
+        (lies[0][1], lies[1][1]) = (1, 9); // segments without length; of unknown kind
+        (lies[2][0], lies[2][7]) = (1, 0xff); // a checksum behind the end
+        for header in lies.iter().chain([&zeros]) {
+            rustix::io::write(&kernel, &[&header[..], &[0x45; 40]].concat()).unwrap();
+        }
+        let mut packets = Vec::new();
+        queue.receive(Instant::ZERO, 64, &mut |packet| packets.push(packet.bytes)).unwrap();
+        assert_eq!(packets, [&[0x45; 40][..]]);
+        assert_eq!(queue.tally.snapshot().get(Counter::Malformed), 3);
     }
 }

@@ -19,10 +19,10 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use bytes::Bytes;
-use sockeye_device::{Capabilities, Clock, Device, Outgoing, Packet};
+use sockeye_device::{Capabilities, Clock, Device, Packet};
 use sockeye_wire::Instant;
 
-use crate::checksum;
+use crate::gather::Gather;
 use crate::stack::{ConnectionId, Stack};
 use alarm::{Alarm, Cushion};
 use driver::Driver;
@@ -42,6 +42,7 @@ pub(crate) struct Shard {
     device: Arc<dyn Device>,
     /// What the device does itself.
     capabilities: Capabilities,
+    gather: Gather,
     clock: Clock,
     alarm: Alarm,
     /// Where the thread in the driver's seat sleeps.
@@ -51,11 +52,6 @@ pub(crate) struct Shard {
     locked: Mutex<Locked>,
     /// Notified when the last connection has finished after [`Locked::close_all`].
     finished: Condvar,
-}
-
-/// Octets of text that surely fit into a packet of so many octets, whatever its headers.
-fn most_text(packet: u32) -> u32 {
-    packet.saturating_sub(u32::try_from(Outgoing::HEAD).unwrap_or(u32::MAX))
 }
 
 /// Which thread sleeps, for what, and for how long.
@@ -80,7 +76,8 @@ impl Shard {
         let capabilities = device.capabilities();
         let cushion = Arc::new(Cushion::new()?);
         let locked = Mutex::new(Locked::new(stack, Arc::clone(&cushion)));
-        Ok(Self { device, capabilities, clock, alarm, cushion, busy_poll, locked, finished: Condvar::new() })
+        let (gather, finished) = (Gather::new(capabilities), Condvar::new());
+        Ok(Self { device, capabilities, gather, clock, alarm, cushion, busy_poll, locked, finished })
     }
 
     fn lock(&self) -> MutexGuard<'_, Locked> {
@@ -197,10 +194,10 @@ impl Shard {
         self.receive(packets)
     }
 
-    /// Reads a batch, and sums what the device doesn't vouch for.
+    /// Reads a batch; merges what the device doesn't, and sums what it doesn't vouch for.
     fn receive(&self, packets: &mut Vec<Packet>) -> io::Result<usize> {
         let received = self.device.receive(self.clock.now(), packets, MOST_PACKETS);
-        packets.iter_mut().for_each(checksum::verify);
+        self.gather.gather(packets);
         if self.device.is_low_on_buffers() {
             // What nobody reads must not keep the device from receiving: its buffers go back, a copy stays.
             packets.iter_mut().for_each(|packet| packet.bytes = Bytes::copy_from_slice(&packet.bytes));
@@ -250,7 +247,7 @@ impl Shard {
 
     /// Gathers what follows from the calls that were made; packets are queued behind the token.
     fn settle(&self, locked: &mut Locked, now: Instant, chores: &mut Chores) {
-        locked.fill(now, most_text(self.capabilities.segmentation));
+        locked.fill(now, self.capabilities.most_text());
         locked.gather(chores);
         let due = locked.stack.next_timeout().into_iter().chain(locked.seat.takeover()).min();
         chores.arm |= due.is_some_and(|due| self.alarm.wants(due));

@@ -115,6 +115,17 @@ fn super_segments_arrive_as_such_and_whole() {
     assert!(packets < 1000, "{packets} packets for {} octets in segments of 1,448", sent.len());
 }
 
+/// A device that merges nothing, and two hosts that do: what a batch brings of one connection is one look-up and one ACK.
+#[test]
+fn segments_that_arrive_together_are_merged() {
+    let _watchdog = Watchdog::new("segments_that_arrive_together_are_merged");
+    let (here, there) = joined(memory::pair(1500), |_| {}).unwrap();
+    let sent = text(3, 3_000_001);
+    there_and_back(&here, &there, &sent);
+    let (packets, segments) = (there.counters().packets_in, (sent.len() / 1460) as u64);
+    assert!(packets < segments, "{packets} packets, ACKs among them, for {segments} segments of 1,460 octets");
+}
+
 /// FIELD D24: with super-segments, a device that refuses one packet in fifty. What it refuses is lost as on a wire, and
 /// made good for.
 #[test]
