@@ -403,11 +403,15 @@ fn in_a_recovery_one_segment_leaves_for_every_two_that_arrived() {
     pair.send(Side::A, text(240_000));
     assert!(pair.run_until(Duration::from_secs(2), |pair| pair.info().fast_recoveries == 1));
     let flight = pair.info().in_flight;
-    let (ssthresh, start) = (pair.info().ssthresh, pair.log.len());
+    let (ssthresh, start, begun) = (pair.info().ssthresh, pair.log.len(), pair.now);
     assert!(pair.run_until(Duration::from_secs(2), |pair| pair.info().sacked == 0));
     let at: Vec<_> = pair.log[start..].iter().filter(|sent| sent.from == Side::A).map(|sent| sent.at).collect();
     let burst = at.iter().map(|one| at.iter().filter(|other| *other == one).count()).max().unwrap();
     assert!(burst <= 2, "{burst} segments at one instant");
+    // Not silent until half of the flight has left, and then one for one.
+    let middle = begun + pair.now.since(begun) / 2;
+    let early = at.iter().filter(|&&at| at < middle).count();
+    assert!(early * 3 > at.len(), "{early} of {} in the first half", at.len());
     let sent = u32::try_from(at.len()).unwrap() * 988;
     assert!(sent > ssthresh / 2 && sent <= ssthresh + 2 * 988, "{sent} of {flight}, ssthresh {ssthresh}");
     let info = pair.info();
