@@ -4,7 +4,7 @@ use clap::builder::Styles;
 use clap::builder::styling::AnsiColor;
 use clap::{Parser, Subcommand};
 
-use crate::commands::{analyze, complete, connect, demo, dump, listen, manual, script, serve};
+use crate::commands::{analyze, complete, connect, demo, dump, link, listen, manual, script, serve};
 use crate::failure::EXIT_CODES;
 
 const STYLES: Styles = Styles::styled()
@@ -48,6 +48,8 @@ pub enum Command {
     Connect(connect::ConnectArgs),
     /// Wait for a client: standard input goes there, what it says to standard output
     Listen(listen::ListenArgs),
+    /// Join two network namespaces by a link that is slow, far, lossy, in netem's words
+    Link(link::LinkArgs),
     /// Show the packets of a device or a capture, a line each
     Dump(dump::DumpArgs),
     /// Tell what a capture shows of the TCPs in it: figures, graphs, and the problems of RFC 2525

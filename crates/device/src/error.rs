@@ -27,6 +27,8 @@ pub enum Error {
     NameInUse(String),
     /// There is no device of this name.
     NoSuchDevice(String),
+    /// There is no namespace of this name.
+    NoSuchNamespace(String),
     /// The address is on some device already.
     AddressTaken(Cidr),
     /// No host can have this hardware address.
@@ -77,6 +79,10 @@ impl fmt::Display for Error {
                 write!(f, "the device name {name:?} is in use: choose another, or end the process that has it")
             }
             Self::NoSuchDevice(name) => write!(f, "there is no device {name:?}: see `ip link` for those that are"),
+            Self::NoSuchNamespace(name) => write!(
+                f,
+                "there is no network namespace {name:?}: `ip netns list` shows those that are, `ip netns add {name}` makes one"
+            ),
             Self::AddressTaken(address) => write!(f, "{address} is assigned already: choose another address"),
             Self::HardwareAddress(address) => {
                 write!(
@@ -133,7 +139,7 @@ impl Error {
 impl From<Error> for io::Error {
     fn from(error: Error) -> Self {
         let kind = match &error {
-            Error::NoTunDevice | Error::NoSuchDevice(_) => io::ErrorKind::NotFound,
+            Error::NoTunDevice | Error::NoSuchDevice(_) | Error::NoSuchNamespace(_) => io::ErrorKind::NotFound,
             Error::TunNotAccessible | Error::NotPermitted(_) | Error::NoRawSockets | Error::NoUserNamespaces(_) => {
                 io::ErrorKind::PermissionDenied
             }

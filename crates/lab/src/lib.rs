@@ -3,6 +3,7 @@
 //! - [`capture`]: packets out of pcap and pcapng files.
 //! - [`describe`]: packets as lines of text.
 //! - [`analyze`]: what a capture tells of the TCPs in it, and the problems of RFC 2525 by name.
+//! - [`link`]: the link model on real packets, between two devices.
 //! - [`plot`]: time-sequence graphs in the style of tcptrace, and stacked panels over time, as SVG.
 //! - [`script`]: an interpreter for packetdrill's script language, on a stack in virtual time.
 //! - [`sockets`]: the socket calls of Linux on such a stack.
@@ -13,6 +14,7 @@
 pub mod analyze;
 pub mod capture;
 pub mod describe;
+pub mod link;
 pub mod plot;
 pub mod script;
 pub mod sim;

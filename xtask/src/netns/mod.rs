@@ -7,6 +7,7 @@
 mod bench;
 mod cases;
 mod kernel_peers;
+mod link;
 mod programs;
 mod trouble;
 

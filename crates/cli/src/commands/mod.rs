@@ -5,6 +5,7 @@ pub mod complete;
 pub mod connect;
 pub mod demo;
 pub mod dump;
+pub mod link;
 pub mod listen;
 pub mod manual;
 pub mod script;
@@ -22,6 +23,7 @@ use crate::failure::Failure;
 pub fn run(command: Command) -> Result<(), Failure> {
     match command {
         Command::Demo(args) => demo::run(&args),
+        Command::Link(args) => link::run(&args),
         Command::Dump(args) => dump::run(&args),
         Command::Script(args) => script::run(&args),
         Command::Serve(args) => serve::run(&args),

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io;
+use std::path::{Path, PathBuf};
 use std::thread;
 
 use rustix::thread::UnshareFlags;
@@ -9,6 +10,8 @@ use rustix::thread::UnshareFlags;
 use super::Namespace;
 use crate::Error;
 
+/// Where `ip netns` keeps names.
+const NAMED: &str = "/run/netns";
 /// The namespace of the calling thread, not of its process.
 const OWN: &str = "/proc/thread-self/ns/net";
 
@@ -27,6 +30,25 @@ impl Namespace {
             thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
         });
         made.map(|file| Self { file }).map_err(Error::io("creating a network namespace"))
+    }
+
+    /// A namespace that exists: by the name that `ip netns add` gave it, by the number of a process in it, or by a file
+    /// that stands for it (anything with a slash).
+    ///
+    /// # Errors
+    /// [`Error::NoSuchNamespace`], [`Error::NotPermitted`], [`Error::Io`].
+    pub fn open(name: &str) -> Result<Self, Error> {
+        let path = if name.contains('/') {
+            PathBuf::from(name)
+        } else if name.bytes().all(|octet| octet.is_ascii_digit()) {
+            PathBuf::from(format!("/proc/{name}/ns/net"))
+        } else {
+            Path::new(NAMED).join(name)
+        };
+        File::open(path).map(|file| Self { file }).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => Error::NoSuchNamespace(name.to_owned()),
+            _ => Error::io("opening a network namespace")(error),
+        })
     }
 
     /// The namespace that the calling thread is in.

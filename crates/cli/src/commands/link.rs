@@ -1,0 +1,169 @@
+//! `sockeye link`: an emulated link between two network namespaces.
+
+use std::num::NonZeroU64;
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use comfy_table::{CellAlignment, Table, presets};
+use serde_json::{Map, Value, json};
+use sockeye_device::impair::LinkConfig;
+use sockeye_device::netns::Namespace;
+use sockeye_device::{Cidr, Tun, TunConfig};
+use sockeye_lab::link::{Emulator, Report};
+
+use crate::failure::{Failure, OrFail};
+use crate::interrupt::Interrupt;
+
+/// Between whom, and what the link is like.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+The link is described as for tc's netem, and more: rate, limit, delay, loss, duplicate, corrupt, reorder, ecn; red, codel,
+ce_threshold, trace FILE, mtu, police, thin, compress, displace, late, in-order, at TIME … repeat TIME.
+
+Examples:
+  ip netns add red; ip netns add blue
+  sockeye link --between red blue rate 20mbit delay 20ms loss 0.1% limit 100
+  sockeye link --between red blue --back 'delay 20ms thin 8' rate 5mbit delay 20ms codel ecn
+  ip netns exec red ping 10.8.0.2               meanwhile, elsewhere")]
+pub struct LinkArgs {
+    /// The two network namespaces: names (`ip netns add`), numbers of processes, or files
+    #[arg(long, num_args = 2, value_names = ["ONE", "OTHER"], required = true)]
+    between: Vec<String>,
+    /// What the link does with each packet, in netem's words; both ways unless there is a --back
+    #[arg(value_name = "WORDS", allow_hyphen_values = true, trailing_var_arg = true)]
+    words: Vec<String>,
+    /// The same for the way from the other to the one, as one argument
+    #[arg(long, value_name = "WORDS", allow_hyphen_values = true)]
+    back: Option<String>,
+    /// Addresses of the one's end, with the length of the network's prefix; may be given several times
+    #[arg(long, value_name = "CIDR", default_values = ["10.8.0.1/24", "fd08::1/64"])]
+    addr: Vec<Cidr>,
+    /// Addresses of the other's end
+    #[arg(long, value_name = "CIDR", default_values = ["10.8.0.2/24", "fd08::2/64"])]
+    peer_addr: Vec<Cidr>,
+    /// Name of the device to make at either end
+    #[arg(long, value_name = "NAME", default_value = "sockeye-link")]
+    dev: String,
+    /// Octets of the largest packet; with IPv6 at least 1280
+    #[arg(long, default_value_t = 1500, value_parser = clap::value_parser!(u16).range(68..))]
+    mtu: u16,
+    /// Packets that the kernel queues in front of the link at either end (txqueuelen); a part of the link, too
+    #[arg(long, value_name = "PACKETS", default_value_t = TunConfig::default().tx_queue_len)]
+    queue: u32,
+    /// What chance begins from
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// End after so many seconds [default: at Ctrl-C]
+    #[arg(long = "for", value_name = "SECONDS")]
+    seconds: Option<NonZeroU64>,
+    /// Print one JSON object on standard output at the end: `there` and `back`, each with its link and its counters
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the link until the time is over, or Ctrl-C.
+///
+/// # Errors
+/// When the words make no link, or a device can't be made.
+pub fn run(args: &LinkArgs) -> Result<(), Failure> {
+    let there = described(&args.words.join(" "))?;
+    let back = args.back.as_deref().map_or_else(|| Ok(there.clone()), described)?;
+    let [one, other] = &args.between[..] else {
+        return Err(Failure::usage("reading --between", "it takes two namespaces"));
+    };
+    let ends = [args.end(one, &args.addr)?, args.end(other, &args.peer_addr)?];
+    let interrupt = Interrupt::install(|| ())?;
+    let configs = [there, back];
+    let [there, back] = configs.clone();
+    let emulator = Emulator::start(ends, there, back, args.seed).or_fail("starting the link")?;
+    announce(args, &configs);
+    let failed = wait(&emulator, &interrupt, args.seconds.map(|seconds| Duration::from_secs(seconds.get())));
+    let reports = emulator.stop().or_fail("carrying packets")?;
+    if failed {
+        return Err(Failure::new("carrying packets", "a device is gone"));
+    }
+    if args.json {
+        let [there, back] = &reports;
+        println!("{}", json!({ "there": object(&configs[0], there), "back": object(&configs[1], back) }));
+    } else {
+        println!("{}", table(one, other, &reports));
+    }
+    interrupt.unless(Ok(()))
+}
+
+fn described(words: &str) -> Result<LinkConfig, Failure> {
+    words.parse().map_err(|why| Failure::usage("reading the link", why))
+}
+
+impl LinkArgs {
+    /// The device of one end.
+    fn end(&self, namespace: &str, addresses: &[Cidr]) -> Result<Tun, Failure> {
+        let config = TunConfig {
+            name: self.dev.clone(),
+            addresses: addresses.to_vec(),
+            mtu: self.mtu,
+            tx_queue_len: self.queue,
+            offload: false,
+        };
+        let what = || format!("making the device in {namespace}");
+        let namespace = Namespace::open(namespace).or_fail(what())?;
+        namespace.run(|| Tun::create(&config)).or_fail(what())?.or_fail(what())
+    }
+}
+
+fn announce(args: &LinkArgs, [there, back]: &[LinkConfig; 2]) {
+    let LinkArgs { between, addr, peer_addr, dev, mtu, queue, .. } = args;
+    for ((name, addresses), config) in between.iter().zip([addr, peer_addr]).zip([there, back]) {
+        let addresses: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+        let words = config.to_string();
+        let words = if words.is_empty() { "a perfect wire" } else { &words };
+        eprintln!(
+            "sockeye: {name}: device {dev}, {}, MTU {mtu}, txqueuelen {queue}; out: {words}",
+            addresses.join(", ")
+        );
+    }
+    if args.seconds.is_none() {
+        eprintln!("sockeye: Ctrl-C ends");
+    }
+}
+
+/// Waits for the end; true if it is that of a device.
+fn wait(emulator: &Emulator, interrupt: &Interrupt, time: Option<Duration>) -> bool {
+    let start = Instant::now();
+    while !interrupt.happened() && time.is_none_or(|time| start.elapsed() < time) {
+        if emulator.has_failed() {
+            return true;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    false
+}
+
+fn object(config: &LinkConfig, report: &Report) -> Value {
+    let mut object = Map::new();
+    object.insert("link".to_owned(), config.to_string().into());
+    object.extend(report.counters.entries().map(|(name, value)| (name.to_owned(), value.into())));
+    let ms = |rank| report.queue_waits.per_mille(rank).as_secs_f64() * 1_000.0;
+    object.insert("queue_delay_ms".to_owned(), json!({ "p50": ms(500), "p99": ms(990) }));
+    let device = report.device.iter().filter(|(_, value)| *value > 0);
+    let device: Map<String, Value> = device.map(|(counter, value)| (counter.name().to_owned(), value.into())).collect();
+    object.insert("device".to_owned(), device.into());
+    object.into()
+}
+
+fn table(one: &str, other: &str, [there, back]: &[Report; 2]) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_HORIZONTAL_ONLY);
+    table.set_header(["", &format!("{one} → {other}"), &format!("{other} → {one}")]);
+    for ((name, there), (_, back)) in there.counters.entries().into_iter().zip(back.counters.entries()) {
+        if there + back > 0 {
+            table.add_row([name.replace('_', " "), there.to_string(), back.to_string()]);
+        }
+    }
+    for (name, rank) in [("queue delay p50, ms", 500), ("queue delay p99, ms", 990)] {
+        let ms = |report: &Report| format!("{:.2}", report.queue_waits.per_mille(rank).as_secs_f64() * 1_000.0);
+        table.add_row([name.to_owned(), ms(there), ms(back)]);
+    }
+    table.column_iter_mut().skip(1).for_each(|column| column.set_cell_alignment(CellAlignment::Right));
+    table
+}

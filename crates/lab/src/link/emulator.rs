@@ -1,0 +1,255 @@
+//! Two devices with a link between them: a thread for each direction.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use sockeye_device::impair::{Link, LinkConfig, LinkCounters, Waits};
+use sockeye_device::{Clock, Counters, Device, Outgoing, Packet, Slices, segment};
+use sockeye_wire::Instant;
+
+/// Packets read at once, so that those which are due don't wait for long.
+const BATCH: usize = 64;
+/// How soon a thread notices that it is to end, or that its link has another configuration.
+const ATTENTION: Duration = Duration::from_millis(20);
+
+/// A link between two devices, in real time, until it is stopped or dropped.
+///
+/// The devices should not offload: each segment then has a time of its own, and damage isn't repaired by a device that
+/// sums anew. What a device has no room for is lost, as on a wire, and counted by it; its queue towards the emulator (of a
+/// TUN device [`sockeye_device::TunConfig::tx_queue_len`]) is part of the link.
+#[derive(Debug)]
+pub struct Emulator {
+    clock: Clock,
+    stop: Arc<AtomicBool>,
+    links: [Arc<Mutex<Link>>; 2],
+    threads: [JoinHandle<io::Result<Counters>>; 2],
+}
+
+/// What has happened in one direction.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// What the link counted.
+    pub counters: LinkCounters,
+    /// How long packets waited for its rate.
+    pub queue_waits: Waits,
+    /// What the device at the far end counted.
+    pub device: Counters,
+}
+
+impl Emulator {
+    /// Starts to carry packets from the first device to the second over a link `there`, and over `back` from the second
+    /// to the first. Schedules and traces begin now.
+    ///
+    /// # Errors
+    /// When a device can't be waited on, or the process has no threads left.
+    pub fn start(ends: [impl Device + 'static; 2], there: LinkConfig, back: LinkConfig, seed: u64) -> io::Result<Self> {
+        let clock = Clock::start();
+        let stop = Arc::new(AtomicBool::new(false));
+        let link = |config, seed| Arc::new(Mutex::new(Link::starting_at(config, seed, clock.now())));
+        let links = [link(there, seed), link(back, seed.wrapping_add(1))];
+        let [left, right] = ends.map(|end| Arc::new(end) as Arc<dyn Device>);
+        let carry = |link: &Arc<Mutex<Link>>, from: &Arc<dyn Device>, to: &Arc<dyn Device>| {
+            let direction = Direction {
+                clock,
+                stop: Arc::clone(&stop),
+                link: Arc::clone(link),
+                from: Arc::clone(from),
+                to: Arc::clone(to),
+            };
+            thread::Builder::new().name("link".to_owned()).spawn(move || direction.run())
+        };
+        let [one, other] = &links;
+        let threads = [carry(one, &left, &right)?, carry(other, &right, &left)?];
+        Ok(Self { clock, stop, links, threads })
+    }
+
+    /// What has happened so far, there and back.
+    pub fn counters(&self) -> [LinkCounters; 2] {
+        self.links.each_ref().map(|link| *lock(link).counters())
+    }
+
+    /// From now on other links; see [`Link::set_config`].
+    pub fn set_config(&self, there: LinkConfig, back: LinkConfig) {
+        for (link, config) in self.links.iter().zip([there, back]) {
+            lock(link).set_config(self.clock.now(), config);
+        }
+    }
+
+    /// True if a device has failed, so that nothing is carried any more: [`stop`](Self::stop) says why.
+    pub fn has_failed(&self) -> bool {
+        self.threads.iter().any(JoinHandle::is_finished)
+    }
+
+    /// Ends it, and tells what has happened, there and back.
+    ///
+    /// # Errors
+    /// When a device had failed before.
+    pub fn stop(self) -> io::Result<[Report; 2]> {
+        self.stop.store(true, Ordering::Relaxed);
+        let [one, other] =
+            self.threads.map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        let report = |link: &Arc<Mutex<Link>>, device| {
+            let link = lock(link);
+            Report { counters: *link.counters(), queue_waits: link.queue_waits().clone(), device }
+        };
+        let [there, back] = &self.links;
+        Ok([report(there, one?), report(back, other?)])
+    }
+}
+
+fn lock(link: &Mutex<Link>) -> MutexGuard<'_, Link> {
+    link.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// One way.
+struct Direction {
+    clock: Clock,
+    stop: Arc<AtomicBool>,
+    link: Arc<Mutex<Link>>,
+    from: Arc<dyn Device>,
+    to: Arc<dyn Device>,
+}
+
+impl Direction {
+    /// Carries packets until it is stopped; returns what the device at the far end counted.
+    fn run(self) -> io::Result<Counters> {
+        let mut arrived = Vec::new();
+        let (mut out, mut replies) = (VecDeque::new(), VecDeque::new());
+        while !self.stop.load(Ordering::Relaxed) {
+            let now = self.clock.now();
+            self.from.receive(now, &mut arrived, BATCH)?;
+            let next = {
+                let mut link = lock(&self.link);
+                arrived.drain(..).for_each(|packet| link.send(now, packet));
+                while let Some(packet) = link.receive(now) {
+                    out.extend(segment::cut(outgoing(&packet)));
+                }
+                replies.extend(std::iter::from_fn(|| link.reply()).map(|packet| outgoing(&packet)));
+                link.next_timeout()
+            };
+            send(&*self.to, &mut out)?;
+            send(&*self.from, &mut replies)?;
+            self.wait(next)?;
+        }
+        Ok(self.to.counters())
+    }
+
+    /// Sleeps until a packet comes or one is due.
+    fn wait(&self, next: Option<Instant>) -> io::Result<()> {
+        let left = next.map_or(ATTENTION, |next| next.since(self.clock.now()).min(ATTENTION));
+        if left.is_zero() {
+            return Ok(());
+        }
+        let fd = self.from.as_fd().ok_or(io::ErrorKind::Unsupported)?;
+        let timeout = Timespec { tv_sec: 0, tv_nsec: i64::from(left.subsec_nanos()) };
+        match poll(&mut [PollFd::new(&fd, PollFlags::IN)], Some(&timeout)) {
+            Ok(_) | Err(Errno::INTR) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+impl Drop for Direction {
+    /// One direction without the other is no link.
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Hands packets to a device. What it has no room for is lost: a wire doesn't wait.
+fn send(device: &dyn Device, packets: &mut VecDeque<Outgoing>) -> io::Result<()> {
+    if !packets.is_empty() {
+        device.transmit(packets)?;
+        packets.clear();
+    }
+    Ok(())
+}
+
+/// A packet that arrived, to be sent on: what fits into the head is copied, the rest shared.
+fn outgoing(packet: &Packet) -> Outgoing {
+    let headers = headers_len(&packet.bytes);
+    let mut outgoing = Outgoing::build(Slices::from_iter([packet.bytes.slice(headers..)]), |head| {
+        head.iter_mut().zip(&packet.bytes[..headers]).for_each(|(to, from)| *to = *from);
+        headers
+    });
+    outgoing.segment_size = packet.segment_size;
+    outgoing
+}
+
+/// Octets of the headers of IP and TCP where they are whole and fit into a head; else 0.
+fn headers_len(bytes: &[u8]) -> usize {
+    use sockeye_wire::ip::{IpView, protocol};
+    use sockeye_wire::tcp::TcpView;
+
+    let Ok(ip) = IpView::parse(bytes) else {
+        return 0;
+    };
+    let tcp = TcpView::parse(ip.payload()).ok().filter(|_| ip.protocol() == protocol::TCP);
+    let length = ip.header_len() + tcp.map_or(0, |tcp| tcp.header_len());
+    if length <= Outgoing::HEAD { length } else { 0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use sockeye_device::memory;
+
+    use super::*;
+
+    fn ping(octet: u8) -> Outgoing {
+        Outgoing::build(Slices::from_iter([vec![octet; 100].into()]), |_| 0)
+    }
+
+    /// What the device has within two seconds, and how long it took from `since` on.
+    fn next(device: &impl Device, clock: Clock) -> Option<Packet> {
+        let (start, mut batch) = (clock.now(), Vec::new());
+        while batch.is_empty() && clock.now().since(start) < Duration::from_secs(2) {
+            device.receive(clock.now(), &mut batch, 1).expect("memory doesn't break");
+            thread::sleep(Duration::from_micros(100));
+        }
+        batch.pop()
+    }
+
+    #[test]
+    fn packets_arrive_late_as_asked_both_ways_and_are_counted() {
+        let clock = Clock::start();
+        let ((us, near), (far, them)) = (memory::pair(1500), memory::pair(1500));
+        let config = |words: &str| words.parse::<LinkConfig>().expect(words);
+        let emulator =
+            Emulator::start([near, far], config("delay 30ms loss list 2"), config("delay 10ms"), 7).expect("a thread");
+        let sent = clock.now();
+        us.transmit(&mut [ping(1), ping(2), ping(3)].into()).expect("room");
+        let first = next(&them, clock).expect("arrives");
+        assert!(first.arrived_at.since(sent) >= Duration::from_millis(30) && first.bytes[..] == [1; 100]);
+        assert_eq!(next(&them, clock).expect("arrives").bytes[..], [3; 100]);
+
+        let sent = clock.now();
+        them.transmit(&mut [ping(4)].into()).expect("room");
+        assert!(next(&us, clock).expect("arrives").arrived_at.since(sent) >= Duration::from_millis(10));
+        assert!(!emulator.has_failed());
+        let [there, back] = emulator.stop().expect("no failure");
+        assert_eq!((there.counters.delivered, there.counters.lost, back.counters.delivered), (2, 1, 1));
+    }
+
+    #[test]
+    fn another_configuration_takes_effect_while_it_runs() {
+        let clock = Clock::start();
+        let ((us, near), (far, them)) = (memory::pair(1500), memory::pair(1500));
+        let perfect = LinkConfig::default;
+        let emulator = Emulator::start([near, far], perfect(), perfect(), 7).expect("a thread");
+        emulator.set_config("down".parse().expect("a word"), perfect());
+        us.transmit(&mut [ping(1)].into()).expect("room");
+        while emulator.counters()[0].lost_down == 0 {
+            assert!(clock.now() < Instant::from_millis(11_000), "ten seconds");
+            thread::sleep(Duration::from_millis(1));
+        }
+        emulator.set_config(perfect(), perfect());
+        us.transmit(&mut [ping(2)].into()).expect("room");
+        assert_eq!(next(&them, clock).expect("arrives").bytes[..], [2; 100]);
+    }
+}
