@@ -5,7 +5,9 @@ mod conformance;
 mod netns;
 mod setup;
 mod shell;
+mod smoltcp_device;
 mod test;
+mod versus;
 
 use std::process::ExitCode;
 
@@ -29,6 +31,8 @@ enum Command {
     NetnsTest(netns::Arguments),
     /// Measure beside rivals in the same run.
     Bench(bench::Arguments),
+    /// Compare TCPs over the same emulated links: Sockeye, the kernel's, smoltcp.
+    Versus(versus::Arguments),
     /// Report which requirements of the RFCs are implemented, tested, passing.
     Conformance(conformance::Arguments),
 }
@@ -40,6 +44,7 @@ fn main() -> ExitCode {
         Command::Test(arguments) => test::run_stages(&arguments),
         Command::NetnsTest(arguments) => netns::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
+        Command::Versus(arguments) => versus::run(&arguments),
         Command::Conformance(arguments) => conformance::run(&arguments),
     };
     match outcome {

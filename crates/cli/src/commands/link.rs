@@ -153,7 +153,7 @@ fn object(config: &LinkConfig, report: &Report) -> Value {
 
 fn table(one: &str, other: &str, [there, back]: &[Report; 2]) -> Table {
     let mut table = Table::new();
-    table.load_style(presets::UTF8_HORIZONTAL_ONLY);
+    table.load_style(presets::NOTHING);
     table.set_header(["", &format!("{one} → {other}"), &format!("{other} → {one}")]);
     for ((name, there), (_, back)) in there.counters.entries().into_iter().zip(back.counters.entries()) {
         if there + back > 0 {

@@ -1,80 +1,26 @@
 //! smoltcp as the server: one thread that polls, as many sockets as connections at a time, each listening again when its
 //! connection has ended; buffers of 1 MiB where bytes are moved, CUBIC.
 
-use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use bytes::Bytes;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use smoltcp::iface::{Config, Interface, SocketHandle, SocketSet};
-use smoltcp::phy::{self, DeviceCapabilities, Medium};
 use smoltcp::socket::tcp;
 use smoltcp::wire::{HardwareAddress, IpAddress, IpCidr};
-use sockeye_device::{Device, Outgoing, Packet, Tun};
+use sockeye_device::{Device, Tun};
 
 use super::room::{PEER, PORT, Room, Server, Task};
 use crate::shell::Outcome;
+use crate::smoltcp_device::Adapter;
 
 /// Octets of a socket's buffers, each way.
 const BULK_BUFFER: usize = 1 << 20;
 const ECHO_BUFFER: usize = 4096;
 
-/// Our TUN device as smoltcp wants one.
-struct Adapter {
-    tun: Tun,
-    received: VecDeque<Packet>,
-    batch: Vec<Packet>,
-}
-
-struct Received(Bytes);
-
-struct Sender<'a>(&'a Tun);
-
-impl phy::RxToken for Received {
-    fn consume<R, F: FnOnce(&[u8]) -> R>(self, work: F) -> R {
-        work(&self.0)
-    }
-}
-
-impl phy::TxToken for Sender<'_> {
-    fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, length: usize, work: F) -> R {
-        let mut packet = vec![0; length];
-        let result = work(&mut packet);
-        let outgoing = Outgoing::build([Bytes::from(packet)].into_iter().collect(), |_| 0);
-        // A packet that the device doesn't take is lost, as on any wire.
-        let _ = self.0.transmit(&mut VecDeque::from([outgoing]));
-        result
-    }
-}
-
-impl phy::Device for Adapter {
-    type RxToken<'a> = Received;
-    type TxToken<'a> = Sender<'a>;
-
-    fn receive(&mut self, _now: smoltcp::time::Instant) -> Option<(Received, Sender<'_>)> {
-        if self.received.is_empty() {
-            self.tun.receive(sockeye_wire::Instant::ZERO, &mut self.batch, 64).ok()?;
-            self.received.extend(self.batch.drain(..));
-        }
-        Some((Received(self.received.pop_front()?.bytes), Sender(&self.tun)))
-    }
-
-    fn transmit(&mut self, _now: smoltcp::time::Instant) -> Option<Sender<'_>> {
-        Some(Sender(&self.tun))
-    }
-
-    fn capabilities(&self) -> DeviceCapabilities {
-        let mut capabilities = DeviceCapabilities::default();
-        capabilities.medium = Medium::Ip;
-        capabilities.max_transmission_unit = 1500;
-        capabilities
-    }
-}
-
 /// Starts one in `room`.
 pub fn start(room: &Room, task: Task) -> Outcome<Server> {
-    let device = Adapter { tun: room.tun()?, received: VecDeque::new(), batch: Vec::new() };
+    let device = Adapter::new(room.tun()?);
     // As many again listen while others are closing.
     let count = 2 * room.plan.connections;
     Server::spawn(room, move |stop| {
@@ -83,7 +29,7 @@ pub fn start(room: &Room, task: Task) -> Outcome<Server> {
     })
 }
 
-fn run(mut device: Adapter, task: Task, count: usize, stop: &AtomicBool) {
+fn run(mut device: Adapter<Tun>, task: Task, count: usize, stop: &AtomicBool) {
     let start = Instant::now();
     let mut config = Config::new(HardwareAddress::Ip);
     config.random_seed = 7;
@@ -109,8 +55,8 @@ fn run(mut device: Adapter, task: Task, count: usize, stop: &AtomicBool) {
         for &handle in &handles {
             serve(sockets.get_mut(handle), task);
         }
-        if device.received.is_empty() {
-            wait(&device.tun, interface.poll_delay(now, &sockets));
+        if device.is_drained() {
+            wait(device.device(), interface.poll_delay(now, &sockets));
         }
     }
 }
