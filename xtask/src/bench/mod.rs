@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: figures that anybody can repeat.
 
 pub mod instructions;
+mod recovery;
 mod speed;
 
 use crate::shell::Outcome;
@@ -18,11 +19,13 @@ pub struct Arguments {
 #[derive(clap::Subcommand)]
 enum Topic {
     Instructions(instructions::Arguments),
+    Recovery(recovery::Arguments),
 }
 
 pub fn run(arguments: &Arguments) -> Outcome {
     match &arguments.topic {
         None => speed::run(&arguments.speed),
         Some(Topic::Instructions(arguments)) => instructions::run(arguments),
+        Some(Topic::Recovery(arguments)) => recovery::run(arguments),
     }
 }

@@ -1,0 +1,186 @@
+//! One case: a scenario, and what is measured of it.
+
+use std::time::Duration;
+
+use sockeye::Algorithm;
+use sockeye_lab::sim::{HostSpec, Record, Report, Samples, Scenario, Simulation};
+
+use super::Row;
+use crate::shell::Outcome;
+
+/// Octets of text in a packet of 1500: IPv4, TCP with timestamps.
+pub const PAYLOAD: f64 = 1448.0 / 1500.0;
+
+/// What a run gave.
+pub struct Ran {
+    pub report: Report,
+    samples: Samples,
+}
+
+/// What is made of it: the value, and a note.
+type Judge = Box<dyn Fn(&Ran) -> (f64, String)>;
+
+/// How a value is compared with its target.
+#[derive(Clone, Copy)]
+pub enum Target {
+    AtLeast(f64),
+    AtMost(f64),
+    /// It is only reported.
+    None,
+}
+
+/// One figure of a run.
+struct Measure {
+    name: String,
+    target: Target,
+    judge: Judge,
+}
+
+/// A scenario, and what is measured of it.
+pub struct Case {
+    pub name: String,
+    pub cc: &'static str,
+    scenario: Scenario,
+    measures: Vec<Measure>,
+}
+
+impl Case {
+    pub fn new(name: impl Into<String>, cc: Algorithm, scenario: Scenario) -> Self {
+        Self { name: name.into(), cc: cc.name(), scenario, measures: Vec::new() }
+    }
+
+    /// Measures something of it, under the case's name and `what`.
+    pub fn measure(mut self, what: &str, target: Target, judge: impl Fn(&Ran) -> (f64, String) + 'static) -> Self {
+        let name = if what.is_empty() { self.name.clone() } else { format!("{}: {what}", self.name) };
+        self.measures.push(Measure { name, target, judge: Box::new(judge) });
+        self
+    }
+
+    /// Runs it. A run that breaks a rule of the simulator misses all it has to reach.
+    pub fn run(&self) -> Outcome<Vec<Row>> {
+        let record = Record::nothing().series((self.scenario.duration.0 / 400).max(Duration::from_millis(1)));
+        let simulation = Simulation::new(&self.scenario, record);
+        let simulation = simulation.map_err(|error| format!("{} {}: {error}", self.name, self.cc))?;
+        let (report, record) = simulation.finish_with_record();
+        let broken = report.violation.as_ref().map(ToString::to_string);
+        let ran = Ran { report, samples: record.samples().cloned().unwrap_or_default() };
+        Ok(self.measures.iter().map(|measure| self.row(measure, &ran, broken.as_deref())).collect())
+    }
+
+    fn row(&self, measure: &Measure, ran: &Ran, broken: Option<&str>) -> Row {
+        let (value, note) = (measure.judge)(ran);
+        let (target, met) = match measure.target {
+            Target::AtLeast(target) => (Some(target), value >= target),
+            Target::AtMost(target) => (Some(target), value <= target),
+            Target::None => (None, true),
+        };
+        let note = broken.map_or(note, |broken| format!("broke a rule: {broken}"));
+        Row { scenario: measure.name.clone(), cc: self.cc, value, target, met: met && broken.is_none(), note }
+    }
+}
+
+impl Ran {
+    /// Goodput of flow `flow` from `from` to `to`, in bits a second.
+    pub fn goodput(&self, flow: usize, from: Duration, to: Duration) -> f64 {
+        let Some(rows) = self.samples.flows.iter().find(|rows| rows.flow == flow) else {
+            return 0.0;
+        };
+        let at = |time: Duration| rows.rows.iter().rfind(|row| row.at.since(sockeye_wire::Instant::ZERO) <= time);
+        let (Some(first), Some(last)) = (at(from), at(to)) else {
+            return 0.0;
+        };
+        let took = last.at.since(first.at).as_secs_f64();
+        #[expect(clippy::cast_precision_loss, reason = "a figure for people")]
+        let octets = (last.delivered - first.delivered) as f64;
+        if took > 0.0 { octets * 8.0 / took } else { 0.0 }
+    }
+
+    /// What is worth knowing of any run: losses, timeouts, and how long packets waited.
+    pub fn note(&self) -> String {
+        let report = &self.report;
+        let sum = |what: fn(&sockeye_lab::sim::FlowReport) -> u64| report.flows.iter().map(what).sum::<u64>();
+        let (resent, spurious) = (sum(|flow| flow.retransmits), sum(|flow| flow.spurious));
+        let (rtos, undone) = (sum(|flow| flow.rtos), sum(|flow| flow.undone));
+        format!(
+            "{} lost, {resent} resent, {spurious} of them needless, {rtos} RTOs, {undone} undone, queue p50 {:.1} ms p99 {:.1} ms",
+            report.drops, report.queue_delay_ms.p50, report.queue_delay_ms.p99
+        )
+    }
+}
+
+/// A path of one bottleneck.
+#[derive(Clone, Copy)]
+pub struct Path {
+    /// Bits a second.
+    pub rate: f64,
+    pub rtt: Duration,
+    /// Of what the path holds in flight.
+    pub bdps: f64,
+}
+
+impl Path {
+    pub const fn new(rate: f64, rtt_ms: u64, bdps: f64) -> Self {
+        Self { rate, rtt: Duration::from_millis(rtt_ms), bdps }
+    }
+
+    /// Packets of 1500 octets that the path holds in flight.
+    pub fn bdp(&self) -> f64 {
+        self.rate * self.rtt.as_secs_f64() / 8.0 / 1500.0
+    }
+
+    /// Packets that the queue holds.
+    pub fn queue(&self) -> f64 {
+        (self.bdp() * self.bdps).max(20.0)
+    }
+
+    /// What a flow may carry at most, in bits a second.
+    pub fn payload(&self) -> f64 {
+        self.rate * PAYLOAD
+    }
+
+    /// The way there, in netem's words, with more of them.
+    pub fn forward(&self, more: &str) -> String {
+        let delay = self.rtt.as_nanos() / 2;
+        format!("rate {:.0}bit delay {delay}ns limit {:.0} {more}", self.rate, self.queue())
+    }
+
+    /// Endless transfers under `controls` for `duration`; `forward` and `back` are more words for the two ways.
+    pub fn scenario(&self, controls: &[Algorithm], forward: &str, back: &str, duration: Duration) -> Scenario {
+        let back = format!("delay {}ns {back}", self.rtt.as_nanos() / 2);
+        let words = |text: &str| text.parse().unwrap_or_else(|error| panic!("{text}: {error}"));
+        let mut scenario = Scenario::bulk(words(&self.forward(forward)), words(&back), controls, duration);
+        scenario.hosts = scenario.all_hosts();
+        for host in &mut scenario.hosts {
+            self.make_room(host);
+        }
+        scenario
+    }
+
+    /// Buffers of four times what path and queue hold.
+    fn make_room(&self, host: &mut HostSpec) {
+        let octets = ((self.bdp() + self.queue()) * 1500.0 * 4.0).clamp(1e6, f64::from(1_u32 << 30));
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is clamped")]
+        let octets = octets as u32;
+        host.tcp.receive_buffer = Some(octets);
+        host.tcp.send_buffer = Some(octets);
+    }
+
+    /// When slow start is long over: it doubles each round trip from ten packets on, and then something is mended.
+    pub fn warm(&self) -> Duration {
+        let doublings = (self.bdp() / 10.0).max(1.0).log2().ceil();
+        (self.rtt.mul_f64(doublings + 20.0)).max(Duration::from_secs(2))
+    }
+}
+
+/// The share of what the path may carry, all flows together, after the start.
+pub fn share(path: Path, warm: Duration, duration: Duration) -> impl Fn(&Ran) -> (f64, String) {
+    move |ran| {
+        let all: f64 = (0..ran.report.flows.len()).map(|flow| ran.goodput(flow, warm, duration)).sum();
+        (all / path.payload(), ran.note())
+    }
+}
+
+/// The rate from `from` to `to` by that from `before` to `until`.
+pub fn kept(before: [Duration; 2], after: [Duration; 2]) -> impl Fn(&Ran) -> (f64, String) {
+    move |ran| (ran.goodput(0, after[0], after[1]) / ran.goodput(0, before[0], before[1]).max(1.0), ran.note())
+}

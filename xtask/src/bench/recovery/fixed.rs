@@ -1,0 +1,186 @@
+//! The fixed grid: the table of what has to be reached.
+
+use std::time::Duration;
+
+use sockeye::Algorithm;
+use sockeye_lab::sim::Time;
+
+use super::case::{Case, Path, Ran, Target, share};
+use super::{model, short, varied};
+
+pub const ALL: [Algorithm; 3] = [Algorithm::CUBIC, Algorithm::NEWRENO, Algorithm::BBR];
+
+/// All of them.
+pub fn all() -> Vec<Case> {
+    let parts = [
+        clean(),
+        random_loss(),
+        short::responses(),
+        varied::reordering(),
+        varied::changes(),
+        queues(),
+        fairness(),
+        dctcp(),
+        varied::odd_links(),
+    ];
+    parts.into_iter().flatten().collect()
+}
+
+/// Clean links from 1 Mbit/s to 10 Gbit/s, 1 to 300 ms, a queue of a BDP.
+fn clean() -> Vec<Case> {
+    let paths = [
+        ("1mbit 1ms", Path::new(1e6, 1, 1.0)),
+        ("1mbit 300ms", Path::new(1e6, 300, 1.0)),
+        ("10mbit 20ms", Path::new(1e7, 20, 1.0)),
+        ("10mbit 100ms", Path::new(1e7, 100, 1.0)),
+        ("100mbit 1ms", Path::new(1e8, 1, 1.0)),
+        ("100mbit 40ms", Path::new(1e8, 40, 1.0)),
+        ("100mbit 300ms", Path::new(1e8, 300, 1.0)),
+        ("1gbit 1ms", Path::new(1e9, 1, 1.0)),
+        ("1gbit 20ms", Path::new(1e9, 20, 1.0)),
+        ("1gbit 100ms", Path::new(1e9, 100, 1.0)),
+        ("10gbit 1ms", Path::new(1e10, 1, 1.0)),
+        ("10gbit 10ms", Path::new(1e10, 10, 1.0)),
+    ];
+    let mut cases = Vec::new();
+    for (name, path) in paths {
+        for cc in ALL {
+            let warm = path.warm();
+            let duration = warm + (path.rtt * 20).max(Duration::from_secs(if path.rate >= 1e9 { 2 } else { 10 }));
+            let case = Case::new(format!("clean {name}"), cc, path.scenario(&[cc], "", "", duration));
+            let case = case.measure("", Target::AtLeast(0.95), share(path, warm, duration));
+            let hystart = if cc == Algorithm::BBR { Target::None } else { Target::AtMost(0.01) };
+            cases.push(case.measure("lost", hystart, lost));
+        }
+    }
+    cases
+}
+
+/// The part of the segments that was lost: on a clean path by the overshoot of slow start, and then as it is probed.
+#[expect(clippy::cast_precision_loss, reason = "a figure for people")]
+fn lost(ran: &Ran) -> (f64, String) {
+    let segments: f64 = ran.report.flows.iter().map(|flow| flow.bytes as f64 / 1448.0).sum();
+    (ran.report.drops as f64 / segments.max(1.0), String::new())
+}
+
+/// Independent loss at 100 Mbit/s.
+fn random_loss() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for percent in [0.1, 1.0, 3.0, 5.0] {
+        for rtt in [20, 100, 200] {
+            let path = Path::new(1e8, rtt, 1.0);
+            let loss = format!("loss {percent}%");
+            for cc in ALL {
+                // Slow ones need long for chance to even out.
+                let long = cc != Algorithm::BBR && percent >= 1.0;
+                let duration = Duration::from_secs(if long { 300 } else { 60 });
+                let case = Case::new(format!("loss {percent}% {rtt}ms"), cc, path.scenario(&[cc], &loss, "", duration));
+                let reached = share(path, path.warm(), duration);
+                if cc == Algorithm::BBR {
+                    let target = if percent <= 1.0 { Target::AtLeast(0.80) } else { Target::None };
+                    cases.push(case.measure("", target, reached));
+                } else {
+                    let expected = model::rate(cc == Algorithm::CUBIC, path, percent / 100.0);
+                    cases.push(case.measure("", Target::AtLeast(0.85), by_model(path, expected, reached)));
+                }
+            }
+        }
+    }
+    cases
+}
+
+/// The share of the link that `reached` measures, as a part of what the model expects.
+pub fn by_model(path: Path, expected: f64, reached: impl Fn(&Ran) -> (f64, String)) -> impl Fn(&Ran) -> (f64, String) {
+    move |ran| {
+        let (share, note) = reached(ran);
+        (share * path.payload() / expected, format!("of {:.2} Mbit/s; {note}", expected / 1e6))
+    }
+}
+
+/// Queues from a tenth of a BDP to four, 100 Mbit/s and 40 ms; and `CoDel`.
+fn queues() -> Vec<Case> {
+    let mut cases = Vec::new();
+    let duration = Duration::from_secs(30);
+    for bdps in [0.1, 0.25, 0.5, 1.0, 2.0, 4.0] {
+        let path = Path::new(1e8, 40, bdps);
+        for cc in [Algorithm::CUBIC, Algorithm::BBR] {
+            let is_bbr = cc == Algorithm::BBR;
+            let target = match (is_bbr, bdps < 0.5) {
+                (true, true) => Target::None,
+                (true, false) => Target::AtLeast(0.85),
+                (false, _) => Target::AtLeast(0.90),
+            };
+            let case = Case::new(format!("queue {bdps} BDP"), cc, path.scenario(&[cc], "", "", duration));
+            let case = case.measure("", target, share(path, path.warm(), duration));
+            let most = if is_bbr { Target::AtMost(0.5) } else { Target::None };
+            let rtt_ms = path.rtt.as_secs_f64() * 1e3;
+            let standing = move |ran: &Ran| (ran.report.queue_delay_ms.p50 / rtt_ms, "median, in BDP".to_owned());
+            cases.push(case.measure("delay", most, standing));
+        }
+    }
+    let path = Path::new(1e8, 40, 20.0);
+    for (cc, least) in [(Algorithm::CUBIC, 0.90), (Algorithm::BBR, 0.85)] {
+        let case = Case::new("queue CoDel", cc, path.scenario(&[cc], "codel", "", duration));
+        cases.push(case.measure("", Target::AtLeast(least), share(path, path.warm(), duration)));
+    }
+    cases
+}
+
+/// Flows beside each other.
+fn fairness() -> Vec<Case> {
+    let mut cases = Vec::new();
+    let path = Path::new(1e8, 40, 1.0);
+    let (from, duration) = (Duration::from_secs(20), Duration::from_secs(80));
+    let shares = move |ran: &Ran| -> Vec<f64> {
+        (0..ran.report.flows.len()).map(|flow| ran.goodput(flow, from, duration)).collect()
+    };
+    for count in [2, 4, 16] {
+        for cc in ALL {
+            let scenario = path.scenario(&vec![cc; count], "", "", duration);
+            let fair = move |ran: &Ran| (jain(&shares(ran)), String::from("Jain's index"));
+            cases.push(Case::new(format!("fair {count} flows"), cc, scenario).measure("", Target::AtLeast(0.95), fair));
+        }
+    }
+    let least = move |ran: &Ran| {
+        let shares = shares(ran);
+        let mean = shares.iter().sum::<f64>() / f64::from(u32::try_from(shares.len()).unwrap_or(1));
+        let note = shares.iter().map(|share| format!("{:.1}", share / 1e6)).collect::<Vec<_>>().join(" ");
+        (
+            shares.iter().copied().fold(f64::INFINITY, f64::min) / mean,
+            format!("least part of a fair share; {note} Mbit/s"),
+        )
+    };
+    for bdps in [0.5, 1.0, 4.0] {
+        let path = Path { bdps, ..path };
+        let scenario = path.scenario(&[Algorithm::CUBIC, Algorithm::BBR], "", "", duration);
+        let case = Case::new(format!("CUBIC and BBR, {bdps} BDP"), Algorithm::BBR, scenario);
+        cases.push(case.measure("", Target::AtLeast(0.2), least));
+    }
+    for cc in ALL {
+        let mut scenario = path.scenario(&[cc, cc], "", "", duration);
+        scenario.flows[1].start = Time(Duration::from_secs(10));
+        cases.push(Case::new("late comer", cc, scenario).measure("", Target::AtLeast(0.2), least));
+        let scenario = varied::two_rtts(path, cc, duration);
+        cases.push(Case::new("different RTTs", cc, scenario).measure("", Target::AtLeast(0.2), least));
+    }
+    cases
+}
+
+fn jain(shares: &[f64]) -> f64 {
+    let sum: f64 = shares.iter().sum();
+    let squares: f64 = shares.iter().map(|share| share * share).sum();
+    sum * sum / (f64::from(u32::try_from(shares.len()).unwrap_or(1)) * squares.max(f64::MIN_POSITIVE))
+}
+
+/// A link that marks from 1 ms of queue on.
+fn dctcp() -> Vec<Case> {
+    let path = Path::new(1e9, 5, 4.0);
+    let (warm, duration) = (Duration::from_secs(1), Duration::from_secs(5));
+    let scenario = path.scenario(&[Algorithm::DCTCP], "ce_threshold 1ms", "", duration);
+    let queue = |ran: &Ran| (ran.report.queue_delay_ms.p99, String::from("ms, p99"));
+    #[expect(clippy::cast_precision_loss, reason = "a figure for people")]
+    let lost = |ran: &Ran| (ran.report.drops as f64, String::from("packets"));
+    let case = Case::new("marks at 1ms", Algorithm::DCTCP, scenario);
+    let case = case.measure("", Target::AtLeast(0.95), share(path, warm, duration));
+    vec![case.measure("queue", Target::AtMost(5.0), queue).measure("lost", Target::AtMost(0.0), lost)]
+}
