@@ -5,7 +5,7 @@ use smallvec::SmallVec;
 use sockeye_wire::Instant;
 
 /// Payload in order, as pieces shared with whoever keeps them for retransmission.
-pub type Slices = SmallVec<[Bytes; 4]>;
+pub type Slices = SmallVec<[Bytes; 2]>;
 
 /// A received IP packet, from its version nibble on; up to 64 KiB where the device merges segments.
 #[derive(Clone, Debug)]

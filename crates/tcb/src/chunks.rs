@@ -4,6 +4,7 @@
 //! chunks are kept as they are; small ones are copied one behind the other, so that memory follows the octets held, not
 //! the buffers that they came in.
 
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 
 use bytes::{Buf, Bytes, BytesMut};
@@ -17,14 +18,23 @@ const SMALL: usize = 1024;
 const FIRST_TAIL: usize = 256;
 const NEXT_TAIL: usize = 4096;
 
-/// A queue of octets. Holds: `chunks` are not empty, in order and without gaps from `start` on; `tail` follows them and
-/// ends at `end`.
+/// A queue of octets. Holds: `front` begins at `start`, then come the chunks of `rest`, then its tail, which ends at `end`,
+/// all without gaps; no chunk of `rest` is empty, and there are none while `front` is empty.
 #[derive(Debug, Default)]
 pub(crate) struct ChunkQueue {
-    chunks: VecDeque<Chunk>,
-    tail: BytesMut,
+    /// The first chunk, in place: for a reader who keeps up with what arrives nothing is allocated.
+    front: Bytes,
+    rest: Option<Box<Rest>>,
     start: u64,
     end: u64,
+}
+
+/// What doesn't fit into the front.
+#[derive(Debug, Default)]
+struct Rest {
+    chunks: VecDeque<Chunk>,
+    /// Small chunks are copied into it.
+    tail: BytesMut,
 }
 
 #[derive(Debug)]
@@ -38,6 +48,16 @@ impl Chunk {
     fn end(&self) -> u64 {
         self.start + self.bytes.len() as u64
     }
+
+    /// Shares what of it lies in `from..to`.
+    fn part(&self, from: u64, to: u64) -> Bytes {
+        part(&self.bytes, self.start, from, to)
+    }
+}
+
+/// Shares what of `bytes`, which begin at `start`, lies in `from..to`.
+fn part(bytes: &Bytes, start: u64, from: u64, to: u64) -> Bytes {
+    bytes.slice(within(from.saturating_sub(start))..within(to - start).min(bytes.len()))
 }
 
 impl ChunkQueue {
@@ -65,81 +85,106 @@ impl ChunkQueue {
         if bytes.is_empty() {
             return;
         }
-        let start = self.end;
-        self.end += bytes.len() as u64;
         if bytes.len() < SMALL {
             self.copy_to_tail(&bytes);
+            self.end += bytes.len() as u64;
         } else {
-            self.seal_tail(start);
-            self.chunks.push_back(Chunk { start, bytes });
+            self.seal_tail();
+            self.push_chunk(self.end, bytes);
+        }
+    }
+
+    /// Appends a chunk that begins at `start`; octets of the tail are counted already.
+    fn push_chunk(&mut self, start: u64, bytes: Bytes) {
+        self.end = start + bytes.len() as u64;
+        if self.front.is_empty() {
+            self.front = bytes;
+        } else {
+            self.rest.get_or_insert_default().chunks.push_back(Chunk { start, bytes });
         }
     }
 
     fn copy_to_tail(&mut self, bytes: &[u8]) {
-        if self.tail.capacity() - self.tail.len() < bytes.len() {
-            self.seal_tail(self.end - bytes.len() as u64);
-            let capacity = if self.chunks.is_empty() { FIRST_TAIL } else { NEXT_TAIL };
-            self.tail = BytesMut::with_capacity(capacity.max(bytes.len()));
+        let room = self.rest.as_ref().map_or(0, |rest| rest.tail.capacity() - rest.tail.len());
+        if room < bytes.len() {
+            self.seal_tail();
+            let capacity = if self.front.is_empty() { FIRST_TAIL } else { NEXT_TAIL };
+            self.rest.get_or_insert_default().tail = BytesMut::with_capacity(capacity.max(bytes.len()));
         }
-        self.tail.extend_from_slice(bytes);
+        self.rest.get_or_insert_default().tail.extend_from_slice(bytes);
     }
 
-    /// Turns the octets of the tail, which ends at `end`, into a chunk; what room it has left stays.
-    fn seal_tail(&mut self, end: u64) {
-        if !self.tail.is_empty() {
-            let bytes = self.tail.split().freeze();
-            self.chunks.push_back(Chunk { start: end - bytes.len() as u64, bytes });
+    /// Turns the octets of the tail into a chunk; what room it has left stays.
+    fn seal_tail(&mut self) {
+        if let Some(rest) = &mut self.rest
+            && !rest.tail.is_empty()
+        {
+            let bytes = rest.tail.split().freeze();
+            self.push_chunk(self.end - bytes.len() as u64, bytes);
+        }
+    }
+
+    /// The octets before `to` are wanted: none of them is in the tail afterwards.
+    fn seal_until(&mut self, to: u64) {
+        let tail = self.rest.as_ref().map_or(0, |rest| rest.tail.len());
+        if to > self.end - tail as u64 {
+            self.seal_tail();
         }
     }
 
     /// The `length` octets from `from` on, or as many of them as are there, shared.
     pub(crate) fn slices(&mut self, from: u64, length: u32) -> Slices {
         let to = (from + u64::from(length)).min(self.end);
-        if to > self.end - self.tail.len() as u64 {
-            self.seal_tail(self.end);
-        }
-        let first = self.chunks.partition_point(|chunk| chunk.end() <= from);
+        self.seal_until(to);
         let mut slices = SmallVec::new();
-        for chunk in self.chunks.iter().skip(first).take_while(|chunk| chunk.start < to) {
-            let skip = from.saturating_sub(chunk.start);
-            let keep = to.min(chunk.end()) - chunk.start;
-            slices.push(chunk.bytes.slice(within(skip)..within(keep)));
+        if from < to.min(self.start + self.front.len() as u64) {
+            slices.push(part(&self.front, self.start, from, to));
+        }
+        if let Some(rest) = &self.rest {
+            let first = rest.chunks.partition_point(|chunk| chunk.end() <= from);
+            let chunks = rest.chunks.range(first..).take_while(|chunk| chunk.start < to);
+            slices.extend(chunks.map(|chunk| chunk.part(from, to)));
         }
         slices
     }
 
     /// Takes away all octets before `to`.
     pub(crate) fn drop_until(&mut self, to: u64) {
-        if to > self.end - self.tail.len() as u64 {
-            self.seal_tail(self.end);
-        }
-        while let Some(chunk) = self.chunks.front_mut()
-            && chunk.start < to
-        {
-            if chunk.end() > to {
-                chunk.bytes.advance(within(to - chunk.start));
-                chunk.start = to;
-                break;
+        self.seal_until(to);
+        while self.start < to && !self.front.is_empty() {
+            let skip = within(to - self.start);
+            if skip < self.front.len() {
+                self.front.advance(skip);
+                self.start = to;
+            } else {
+                self.take_front();
             }
-            self.chunks.pop_front();
         }
-        self.start = to.clamp(self.start, self.end);
         self.give_back();
+    }
+
+    /// Takes the front as a whole; the next chunk takes its place.
+    fn take_front(&mut self) -> Bytes {
+        let next = self.rest.as_mut().and_then(|rest| rest.chunks.pop_front());
+        let front = core::mem::replace(&mut self.front, next.map_or_else(Bytes::new, |chunk| chunk.bytes));
+        self.start += front.len() as u64;
+        front
     }
 
     /// Takes the next octets, at most `max` of them, as far as they lie in one chunk.
     pub(crate) fn pop(&mut self, max: usize) -> Option<Bytes> {
-        if self.chunks.is_empty() {
-            self.seal_tail(self.end);
+        if self.front.is_empty() {
+            self.seal_tail();
         }
-        let chunk = self.chunks.front_mut()?;
-        let taken = if chunk.bytes.len() <= max {
-            self.chunks.pop_front()?.bytes
+        if self.front.is_empty() {
+            return None;
+        }
+        let taken = if self.front.len() <= max {
+            self.take_front()
         } else {
-            chunk.start += max as u64;
-            chunk.bytes.split_to(max)
+            self.start += max as u64;
+            self.front.split_to(max)
         };
-        self.start += taken.len() as u64;
         self.give_back();
         Some(taken)
     }
@@ -159,7 +204,7 @@ impl ChunkQueue {
     /// An idle connection holds no memory for its queues.
     fn give_back(&mut self) {
         if self.is_empty() {
-            self.clear();
+            self.rest = None;
         }
     }
 }
@@ -219,6 +264,6 @@ mod tests {
         queue.push(text(10, 0));
         queue.push(text(5000, 0));
         queue.drop_until(queue.end());
-        assert_eq!((queue.chunks.capacity(), queue.tail.capacity()), (0, 0));
+        assert!(queue.front.is_empty() && queue.rest.is_none());
     }
 }

@@ -7,7 +7,7 @@ use sockeye_wire::ip::Ecn;
 use sockeye_wire::tcp::{Flags, Options};
 
 /// Text in order, as pieces shared with the queue that keeps them until they are acknowledged.
-pub type Slices = SmallVec<[Bytes; 4]>;
+pub type Slices = SmallVec<[Bytes; 2]>;
 
 /// A TCP header but for what a `Tcb` doesn't know: ports and checksum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]

@@ -9,8 +9,8 @@ use core::net::IpAddr;
 
 /// 32-bit words that one round of the wide loop takes.
 const LANES: usize = 16;
-/// Octets after which the lanes are emptied: they hold 2^16 rounds.
-const LANES_HOLD: usize = 1 << 20;
+/// Octets after which the lanes are emptied: together they hold the halves of 2^16 words.
+const LANES_HOLD: usize = 1 << 18;
 
 /// A sum of 16-bit words in ones' complement, not folded to 16 bits yet.
 ///
@@ -23,7 +23,7 @@ const LANES_HOLD: usize = 1 << 20;
 /// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Sum {
-    /// In native byte order of 16-bit words. Each addition adds less than 2^16, so 2^48 of them fit.
+    /// In native byte order of 16-bit words, four of them abreast, carries added back in.
     total: u64,
     /// The octets added so far are odd in number: the next one is the low half of a word.
     odd: bool,
@@ -33,9 +33,9 @@ impl Sum {
     //= rfc9293#3.1-3
     /// Adds the octets of a piece of the packet; after an odd number of them a zero octet stands in at the end.
     pub fn add(&mut self, octets: &[u8]) {
-        let sum = fold(sum_words(octets));
+        let sum = sum_words(octets);
         // A piece that starts in the middle of a word has its octets swapped (RFC 1071 section 2, B).
-        self.total += u64::from(if self.odd { sum.swap_bytes() } else { sum });
+        self.total = plus(self.total, if self.odd { u64::from(fold(sum).swap_bytes()) } else { sum });
         self.odd ^= octets.len() % 2 == 1;
     }
 
@@ -45,21 +45,20 @@ impl Sum {
     /// Both addresses are of one family in every packet.
     pub fn add_pseudo_header(&mut self, source: IpAddr, destination: IpAddr, protocol: u8, length: u32) {
         for address in [source, destination] {
-            match address {
-                IpAddr::V4(address) => self.total += u64::from(fold(sum_words(&address.octets()))),
-                IpAddr::V6(address) => self.total += u64::from(fold(sum_words(&address.octets()))),
-            }
+            let sum = match address {
+                IpAddr::V4(address) => u64::from(u32::from_ne_bytes(address.octets())),
+                IpAddr::V6(address) => sum_narrow(&address.octets()),
+            };
+            self.total = plus(self.total, sum);
         }
-        // The upper half of a length is zero in IPv4, so one way of adding it serves both versions.
         self.add_word(u16::from(protocol));
-        let [a, b, c, d] = length.to_be_bytes();
-        self.add_word(u16::from_be_bytes([a, b]));
-        self.add_word(u16::from_be_bytes([c, d]));
+        // The upper half of a length is zero in IPv4, so one way of adding it serves both versions.
+        self.total = plus(self.total, u64::from(length.to_be()));
     }
 
     /// Adds one 16-bit word by its value: a field at an even place of the packet.
     pub fn add_word(&mut self, word: u16) {
-        self.total += u64::from(word.to_be());
+        self.total = plus(self.total, u64::from(word.to_be()));
     }
 
     /// The sum folded to 16 bits, not complemented: what a device that finishes the checksum wants to find in its place.
@@ -109,7 +108,7 @@ fn sum_words(octets: &[u8]) -> u64 {
     if octets.len() < LANES * 4 {
         return sum_narrow(octets);
     }
-    octets.chunks(LANES_HOLD).map(sum_wide).sum()
+    octets.chunks(LANES_HOLD).map(sum_wide).fold(0, plus)
 }
 
 /// The sum of at most [`LANES_HOLD`] octets.
@@ -117,11 +116,12 @@ fn sum_wide(octets: &[u8]) -> u64 {
     let (words, _) = octets.as_chunks::<4>();
     let (blocks, rest) = words.as_chunks::<LANES>();
     let (whole, upper) = sum_blocks(blocks);
+    let whole = whole.iter().fold(0_u32, |sum, lane| sum.wrapping_add(*lane));
+    let upper = upper.iter().sum::<u32>();
     // What wrapped is the upper halves' part: without it the sum of the lower halves is exact.
-    let lower = whole.iter().zip(&upper).map(|(whole, upper)| u64::from(whole.wrapping_sub(upper << 16)));
-    let lanes = lower.sum::<u64>() + upper.iter().map(|&upper| u64::from(upper)).sum::<u64>();
+    let lower = whole.wrapping_sub(upper << 16);
     let tail = octets.get(octets.len() - rest.len() * 4 - octets.len() % 4..).unwrap_or_default();
-    lanes + sum_narrow(tail)
+    plus(u64::from(lower) + u64::from(upper), sum_narrow(tail))
 }
 
 /// For each lane the sum of its words modulo 2^32, and that of their upper halves.
@@ -143,14 +143,22 @@ fn sum_blocks(blocks: &[[[u8; 4]; LANES]]) -> ([u32; LANES], [u32; LANES]) {
 
 /// The sum of a few octets.
 fn sum_narrow(octets: &[u8]) -> u64 {
-    let (words, rest) = octets.as_chunks::<4>();
-    let sum: u64 = words.iter().map(|word| u64::from(u32::from_ne_bytes(*word))).sum();
-    sum + match *rest {
+    let (words, rest) = octets.as_chunks::<8>();
+    let sum = words.iter().fold(0, |sum, word| plus(sum, u64::from_ne_bytes(*word)));
+    let (word, rest) = rest.split_first_chunk::<4>().unwrap_or((&[0; 4], rest));
+    let last = match *rest {
         [] => 0,
-        [a] => u64::from(u16::from_ne_bytes([a, 0])),
-        [a, b] => u64::from(u16::from_ne_bytes([a, b])),
+        [a] => u16::from_ne_bytes([a, 0]).into(),
+        [a, b] => u16::from_ne_bytes([a, b]).into(),
         [a, b, c, ..] => u64::from(u16::from_ne_bytes([a, b])) + u64::from(u16::from_ne_bytes([c, 0])),
-    }
+    };
+    plus(sum, u64::from(u32::from_ne_bytes(*word)) + last)
+}
+
+/// The sum in ones' complement: what is carried out at the top is added at the bottom (RFC 1071 section 2).
+const fn plus(a: u64, b: u64) -> u64 {
+    let (sum, carry) = a.overflowing_add(b);
+    sum + carry as u64
 }
 
 /// Folds a sum to 16 bits, carries added back in.

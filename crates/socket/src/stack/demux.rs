@@ -58,21 +58,29 @@ fn write_address(hasher: &mut SipHasher13, address: IpAddr) {
 pub(crate) struct Demux<T> {
     hash: KeyedHash,
     tables: Vec<HashTable<(Pair, T)>>,
+    /// What was found last. Packets of a connection come in trains: all but the first of one cost a comparison, not a hash,
+    /// a tenth of the instructions.
+    last: Option<(Pair, T)>,
 }
 
 impl<T: Copy> Demux<T> {
     pub(crate) fn new(hash: KeyedHash) -> Self {
-        Self { hash, tables: std::iter::repeat_with(HashTable::new).take(TABLES).collect() }
+        Self { hash, tables: std::iter::repeat_with(HashTable::new).take(TABLES).collect(), last: None }
     }
 
     /// What is known of `pair`.
-    pub(crate) fn get(&self, pair: &Pair) -> Option<T> {
+    pub(crate) fn get(&mut self, pair: &Pair) -> Option<T> {
+        if let Some((_, value)) = self.last.filter(|(last, _)| last == pair) {
+            return Some(value);
+        }
         let hash = self.hash.of(pair);
-        self.table(hash)?.find(hash, |(known, _)| known == pair).map(|&(_, value)| value)
+        self.last = self.table(hash)?.find(hash, |(known, _)| known == pair).copied();
+        self.last.map(|(_, value)| value)
     }
 
     /// From now on `value` is what is known of `pair`.
     pub(crate) fn insert(&mut self, pair: Pair, value: T) {
+        self.last = None;
         let (hash, key) = (self.hash.of(&pair), self.hash);
         let Some(table) = self.tables.get_mut(table_of(hash)) else { return };
         match table.find_mut(hash, |(known, _)| *known == pair) {
@@ -85,6 +93,7 @@ impl<T: Copy> Demux<T> {
 
     /// Nothing is known of `pair` any more.
     pub(crate) fn remove(&mut self, pair: &Pair) {
+        self.last = None;
         let hash = self.hash.of(pair);
         let Some(table) = self.tables.get_mut(table_of(hash)) else { return };
         if let Ok(entry) = table.find_entry(hash, |(known, _)| known == pair) {

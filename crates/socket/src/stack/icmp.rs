@@ -21,7 +21,7 @@ const QUOTED: usize = 548;
 
 impl Stack {
     pub(super) fn on_icmp(&mut self, now: Instant, datagram: &Datagram) -> Result<(), Reason> {
-        match icmp::parse(&datagram.payload, datagram.source, datagram.destination)? {
+        match icmp::parse(datagram.payload(), datagram.source, datagram.destination)? {
             IcmpMessage::EchoRequest(request) => {
                 self.echo(datagram, &request);
                 Ok(())

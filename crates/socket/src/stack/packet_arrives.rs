@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use sockeye_device::Packet;
 use sockeye_tcb::{Header, Segment, State, Stop, Tcb, closed, half_open, listen, time_wait};
 use sockeye_wire::Instant;
@@ -21,13 +21,35 @@ pub(super) struct Datagram {
     pub(super) source: IpAddr,
     pub(super) destination: IpAddr,
     pub(super) protocol: u8,
-    pub(super) payload: Bytes,
+    /// The packet from its IP header on, what a link padded cut off.
+    pub(super) packet: Bytes,
+    /// Where what it carries begins.
+    header_len: usize,
+    /// What it was the last fragment of, whole.
+    joined: Option<Bytes>,
     pub(super) arrived_at: Instant,
     pub(super) checksum_verified: bool,
     pub(super) segment_size: u16,
     pub(super) ecn: Ecn,
-    /// The packet from its IP header on, for errors that quote it.
-    pub(super) packet: Bytes,
+}
+
+impl Datagram {
+    pub(super) fn payload(&self) -> &[u8] {
+        match &self.joined {
+            Some(joined) => joined,
+            None => self.packet.get(self.header_len..).unwrap_or_default(),
+        }
+    }
+
+    /// The payload from `from` on: the packet itself, cut, so that nobody counts references to it.
+    fn into_payload_from(self, from: usize) -> Bytes {
+        let (mut bytes, from) = match self.joined {
+            Some(joined) => (joined, from),
+            None => (self.packet, self.header_len + from),
+        };
+        bytes.advance(from.min(bytes.len()));
+        bytes
+    }
 }
 
 impl Stack {
@@ -35,7 +57,7 @@ impl Stack {
     pub fn on_packet(&mut self, now: Instant, packet: Packet) {
         self.counters.packets_in += 1;
         let end = self.check_ip(now, packet).and_then(|datagram| match datagram {
-            Some(datagram) => self.on_datagram(now, &datagram),
+            Some(datagram) => self.on_datagram(now, datagram),
             None => Ok(()),
         });
         if let Err(reason) = end {
@@ -47,7 +69,7 @@ impl Stack {
     //= rfc1122#3.2.1.7-2
     //= rfc1122#3.3.2-1
     fn check_ip(&mut self, now: Instant, packet: Packet) -> Result<Option<Datagram>, Reason> {
-        let Packet { bytes, arrived_at, checksum_verified, segment_size } = packet;
+        let Packet { mut bytes, arrived_at, checksum_verified, segment_size } = packet;
         let view = IpView::parse(&bytes)?;
         if let IpView::V4(view) = &view
             && !view.verify_checksum()
@@ -57,30 +79,30 @@ impl Stack {
         let (source, destination) = (view.source(), view.destination());
         self.check_addresses(source, destination)?;
         let protocol = view.protocol();
-        let mut payload = bytes.slice_ref(view.payload());
-        let mut whole = (checksum_verified, segment_size);
-        let mut ecn = view.ecn();
+        let (header_len, total_len, mut ecn) = (view.header_len(), view.total_len(), view.ecn());
+        let (mut joined, mut whole) = (None, (checksum_verified, segment_size));
         if let Some(fragment) = view.fragment() {
             let key = DatagramKey { source, destination, protocol, identification: fragment.identification };
-            let joined = self.reassembler.insert(now, key, fragment, view.ecn(), &payload)?;
-            let Some((joined, joined_ecn)) = joined else {
+            let payload = bytes.slice_ref(view.payload());
+            let Some((octets, joined_ecn)) = self.reassembler.insert(now, key, fragment, ecn, &payload)? else {
                 return Ok(None);
             };
-            (payload, ecn) = (joined, joined_ecn);
+            (joined, ecn) = (Some(octets), joined_ecn);
             whole = (false, 0);
         }
         let (checksum_verified, segment_size) = whole;
-        let packet = bytes.clone();
+        bytes.truncate(total_len);
         Ok(Some(Datagram {
             source,
             destination,
             protocol,
-            payload,
+            packet: bytes,
+            header_len,
+            joined,
             arrived_at: arrived_at.min(now),
             checksum_verified,
             segment_size,
             ecn,
-            packet,
         }))
     }
 
@@ -100,18 +122,18 @@ impl Stack {
         Ok(())
     }
 
-    fn on_datagram(&mut self, now: Instant, datagram: &Datagram) -> Result<(), Reason> {
+    fn on_datagram(&mut self, now: Instant, datagram: Datagram) -> Result<(), Reason> {
         match datagram.protocol {
             protocol::TCP => self.on_tcp(now, datagram),
-            protocol::ICMP if datagram.source.is_ipv4() => self.on_icmp(now, datagram),
-            protocol::ICMPV6 if datagram.source.is_ipv6() => self.on_icmp(now, datagram),
-            protocol::UDP => self.refuse_udp(datagram),
-            _ => self.refuse_protocol(datagram),
+            protocol::ICMP if datagram.source.is_ipv4() => self.on_icmp(now, &datagram),
+            protocol::ICMPV6 if datagram.source.is_ipv6() => self.on_icmp(now, &datagram),
+            protocol::UDP => self.refuse_udp(&datagram),
+            _ => self.refuse_protocol(&datagram),
         }
     }
 
-    fn on_tcp(&mut self, now: Instant, datagram: &Datagram) -> Result<(), Reason> {
-        let view = TcpView::parse(&datagram.payload)?;
+    fn on_tcp(&mut self, now: Instant, datagram: Datagram) -> Result<(), Reason> {
+        let view = TcpView::parse(datagram.payload())?;
         //= rfc9293#MUST-3
         if !datagram.checksum_verified && !view.verify_checksum(datagram.source, datagram.destination) {
             return Err(Drop::TransportChecksum.into());
@@ -123,7 +145,9 @@ impl Stack {
         if pair.remote.port() == 0 {
             return Err(Drop::PortZero.into());
         }
-        let segment = segment(&view, datagram);
+        let mut segment = segment(&view, &datagram);
+        let header_len = view.header_len();
+        segment.payload = datagram.into_payload_from(header_len);
         match self.demux.get(&pair) {
             Some(Target::Connection(key)) => self.on_connection(now, key, segment),
             Some(Target::HalfOpen(key)) => self.on_half_open(now, key, &pair, segment),
@@ -320,7 +344,7 @@ impl Stack {
     }
 }
 
-/// The segment as the connection sees it: its text is a part of the packet, shared.
+/// The segment as the connection sees it, its text still to come.
 fn segment(view: &TcpView<'_>, datagram: &Datagram) -> Segment {
     Segment {
         seq: view.seq(),
@@ -329,7 +353,7 @@ fn segment(view: &TcpView<'_>, datagram: &Datagram) -> Segment {
         window: view.window(),
         urgent: view.urgent(),
         options: view.options(),
-        payload: datagram.payload.slice_ref(view.payload()),
+        payload: Bytes::new(),
         arrived_at: datagram.arrived_at,
         segment_size: datagram.segment_size,
         ecn: datagram.ecn,

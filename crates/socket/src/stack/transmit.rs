@@ -6,8 +6,8 @@ use sockeye_device::{Outgoing, Slices};
 use sockeye_tcb::{Header, Transmit};
 use sockeye_wire::Instant;
 use sockeye_wire::ip::protocol;
-use sockeye_wire::ip::v4::Ipv4Header;
-use sockeye_wire::ip::v6::Ipv6Header;
+use sockeye_wire::ip::v4::{self, Ipv4Header};
+use sockeye_wire::ip::v6::{self, Ipv6Header};
 use sockeye_wire::tcp::{TcpHeader, fill_checksum, fill_partial_checksum};
 
 use super::Stack;
@@ -106,29 +106,24 @@ fn packet(pair: &Pair, transmit: Transmit, envelope: Envelope) -> Outgoing {
         options: header.options,
     };
     let (source, destination) = (pair.local.ip(), pair.remote.ip());
-    let tcp_len = tcp.len();
     let text_len: usize = payload.iter().map(bytes::Bytes::len).sum();
     let mut packet = Outgoing::build(payload, |head| {
-        let ip_len = ip_header(source, destination, protocol::TCP, tcp_len + text_len, envelope, head);
+        let ip_len = if source.is_ipv4() { v4::HEADER_LEN } else { v6::HEADER_LEN };
         let rest = head.get_mut(ip_len..).unwrap_or_default();
         // The headers fit: 40 octets of IPv6 and 60 of TCP into 128.
-        ip_len + tcp.emit(rest).unwrap_or(0)
+        let tcp_len = tcp.emit(rest).unwrap_or(0);
+        ip_header(source, destination, protocol::TCP, tcp_len + text_len, envelope, head) + tcp_len
     });
     packet.segment_size = segment_size;
-    sum(&mut packet, source, destination, tcp_len, envelope.checksum_offload);
-    packet
-}
-
-fn sum(packet: &mut Outgoing, source: IpAddr, destination: IpAddr, tcp_len: usize, offload: bool) {
     let (head, payload) = packet.parts_mut();
-    let start = head.len().saturating_sub(tcp_len);
-    let header = head.get_mut(start..).unwrap_or_default();
-    if offload {
-        let octets = header.len() + payload.iter().map(bytes::Bytes::len).sum::<usize>();
+    let header = head.get_mut(if source.is_ipv4() { v4::HEADER_LEN } else { v6::HEADER_LEN }..).unwrap_or_default();
+    if envelope.checksum_offload {
+        let octets = header.len() + text_len;
         fill_partial_checksum(source, destination, header, octets);
     } else {
         fill_checksum(source, destination, header, payload.iter().map(|slice| &slice[..]));
     }
+    packet
 }
 
 /// Writes the IP header and says how long it is.

@@ -99,7 +99,7 @@ impl Recovery {
         let una = super::seq_of(flight.una);
         if arrival.ack.after(una) {
             let ack = flight.place(arrival.ack).min(flight.nxt);
-            for (start, run) in flight.outstanding.on_ack(ack) {
+            while let Some((start, run)) = flight.outstanding.take_acked(ack) {
                 delivered.acked += run.len;
                 delivered.acked_segments += run.segments;
                 delivered.ambiguous |= run.resent && run.mark != Mark::Sacked;

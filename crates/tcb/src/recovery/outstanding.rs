@@ -6,6 +6,7 @@
 //! step.
 
 use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::vec::Vec;
 
 use smallvec::SmallVec;
 use sockeye_wire::Instant;
@@ -72,8 +73,8 @@ pub(super) struct Tally {
     pub(super) segments: u32,
 }
 
-/// Runs and where they begin.
-pub(super) type Pieces = SmallVec<[(u64, Run); 4]>;
+/// Runs and where they begin. Mostly there are none, and then an empty one is cheap to hand on.
+pub(super) type Pieces = Vec<(u64, Run)>;
 
 /// What is to be sent again: `octets` from `start` on, in segments of `size`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -183,23 +184,18 @@ impl Outstanding {
         debug_assert!(self.holds());
     }
 
-    /// Everything before `ack` has arrived: what that takes out, in order.
-    pub(super) fn on_ack(&mut self, ack: u64) -> Pieces {
-        let mut pieces = Pieces::new();
-        while let Some((&start, _)) = self.runs.first_key_value()
-            && start < ack
-            && let Some(run) = self.take(start)
-        {
-            let covered = u32::try_from(ack - start).map_or(run.len, |octets| octets.min(run.len));
-            let mut place = start + u64::from(covered);
-            for rest in run.without(covered).into_iter().flatten() {
-                self.put(place, rest);
-                place += u64::from(rest.len);
-            }
-            pieces.push((start, run.part(covered)));
+    /// Everything before `ack` has arrived: takes out the first run of it, until there is none.
+    pub(super) fn take_acked(&mut self, ack: u64) -> Option<(u64, Run)> {
+        let (&start, _) = self.runs.first_key_value().filter(|&(&start, _)| start < ack)?;
+        let run = self.take(start)?;
+        let covered = u32::try_from(ack - start).map_or(run.len, |octets| octets.min(run.len));
+        let mut place = start + u64::from(covered);
+        for rest in run.without(covered).into_iter().flatten() {
+            self.put(place, rest);
+            place += u64::from(rest.len);
         }
         debug_assert!(self.holds());
-        pieces
+        Some((start, run.part(covered)))
     }
 
     /// Marks as sacked the segments that lie whole within `left..right`: those of them that weren't yet, in order.

@@ -211,7 +211,7 @@ mod tests {
         outstanding.mark_first_lost();
         outstanding.resend_lost(at(200), 1000, 1000, |_| Snapshot::default());
         let mut rack = Rack::default();
-        let (start, run) = outstanding.on_ack(START + 1000)[0];
+        let (start, run) = outstanding.take_acked(START + 1000).unwrap();
         let mut reordering = Reordering::NONE;
         rack.on_delivered((start, &run), at(210), None, Some(RTT), &mut reordering);
         assert_eq!(rack.rtt, Duration::ZERO, "sooner than any round trip");

@@ -26,7 +26,7 @@ impl Tcb {
     /// # Errors
     /// At which step its way ended, and why. The segment was answered or ignored as the RFC asks: there is nothing to do
     /// about it but count.
-    pub fn on_segment(&mut self, now: Instant, segment: Segment) -> Result<(), Stop> {
+    pub fn on_segment(&mut self, now: Instant, mut segment: Segment) -> Result<(), Stop> {
         self.counts.segments_in += 1;
         match self.state {
             State::Closed => self.in_closed(&segment),
@@ -39,23 +39,23 @@ impl Tcb {
             | State::FinWait2
             | State::CloseWait
             | State::Closing
-            | State::LastAck => self.in_other_states(now, segment),
+            | State::LastAck => self.in_other_states(now, &mut segment),
         }
     }
 
     /// Section 3.10.7.4. The third step, security, has no standing in today's Internet.
-    fn in_other_states(&mut self, now: Instant, mut segment: Segment) -> Result<(), Stop> {
-        self.check_sequence(now, &mut segment)?;
-        self.check_reset(now, &segment)?;
-        self.check_syn(now, &segment)?;
-        self.note_arrival(now, &segment);
-        self.check_ack(now, &segment)?;
+    fn in_other_states(&mut self, now: Instant, segment: &mut Segment) -> Result<(), Stop> {
+        self.check_sequence(now, segment)?;
+        self.check_reset(now, segment)?;
+        self.check_syn(now, segment)?;
+        self.note_arrival(now, segment);
+        self.check_ack(now, segment)?;
         self.after_ack(now, segment)
     }
 
     /// Section 3.10.7.4 from the sixth step on.
-    fn after_ack(&mut self, now: Instant, segment: Segment) -> Result<(), Stop> {
-        self.check_urgent(&segment);
+    fn after_ack(&mut self, now: Instant, segment: &mut Segment) -> Result<(), Stop> {
+        self.check_urgent(segment);
         self.take_text(now, segment)?;
         self.check_fin(now);
         Ok(())

@@ -44,7 +44,7 @@ impl Tcb {
                 if self.closes_soon() {
                     self.go(Cause::UserClose);
                 }
-                self.in_other_states(now, segment)
+                self.in_other_states(now, &mut segment)
             }
         }
     }

@@ -100,6 +100,6 @@ impl Tcb {
         segment.flags.syn = false;
         segment.seq += 1;
         self.trim_to_window(&mut segment);
-        self.after_ack(now, segment)
+        self.after_ack(now, &mut segment)
     }
 }

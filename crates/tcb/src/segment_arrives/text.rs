@@ -10,7 +10,7 @@ use crate::{ClosedBecause, Segment, Stop};
 impl Tcb {
     //= rfc9293#3.10.7.4-18
     //= rfc9293#3.10.7.4-19
-    pub(super) fn take_text(&mut self, now: Instant, segment: Segment) -> Result<(), Stop> {
+    pub(super) fn take_text(&mut self, now: Instant, segment: &mut Segment) -> Result<(), Stop> {
         if segment.flags.fin && self.state.receives_text() {
             self.recv.fin_at = Some(segment.seq + segment.text_len());
         }
@@ -27,12 +27,12 @@ impl Tcb {
         if self.orphaned {
             return Err(self.refuse_text());
         }
-        self.take_mark(&segment);
+        self.take_mark(segment);
         // What is said of its segments is the device's word: none is longer than the whole.
         let whole = segment.text_len();
         let size = if segment.segment_size == 0 { whole } else { whole.min(segment.segment_size.into()) };
-        let advanced =
-            self.recv.take_text(segment.seq, segment.payload, size).map_err(|_too_many| Stop::TooManyHoles)?;
+        let text = core::mem::take(&mut segment.payload);
+        let advanced = self.recv.take_text(segment.seq, text, size).map_err(|_too_many| Stop::TooManyHoles)?;
         if advanced {
             self.notices.readable = true;
             self.schedule_ack(now);

@@ -60,8 +60,8 @@ impl Pacer {
 
     /// `octets` leave.
     pub(crate) fn on_sent(&mut self, now: Instant, octets: u64, rate: u64) {
-        let nanos = u128::from(octets) * 1_000_000_000 / u128::from(rate.max(1));
-        self.due = self.paid_from(now) + Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX));
+        let nanos = octets.saturating_mul(1_000_000_000) / rate.max(1);
+        self.due = self.paid_from(now) + Duration::from_nanos(nanos);
         self.held &= self.due <= now;
     }
 
@@ -75,8 +75,10 @@ fn burst(rate: u64, mss: u32) -> u64 {
     octets_in(BURST, rate).max(2 * u64::from(mss))
 }
 
+/// What is saturated is more than a window. In 128 bits a division would take a hundred instructions.
 fn octets_in(time: Duration, rate: u64) -> u64 {
-    u64::try_from(time.as_nanos() * u128::from(rate) / 1_000_000_000).unwrap_or(u64::MAX)
+    let nanos = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+    rate.saturating_mul(nanos) / 1_000_000_000
 }
 
 impl Tcb {
@@ -102,7 +104,8 @@ impl Tcb {
             // it may double; else a fifth more, so that ACKs, not this, hold the sender.
             let percent = if cwnd < u64::from(self.congestion.ssthresh() / 2) { 200 } else { 120 };
             let nanos = u64::try_from(srtt.as_nanos()).unwrap_or(u64::MAX).max(1);
-            u64::try_from(u128::from(cwnd * percent / 100) * 1_000_000_000 / u128::from(nanos)).ok()
+            // A window is at most 2^30 octets, so this is below 2^61.
+            Some(cwnd * percent / 100 * 1_000_000_000 / nanos)
         })
     }
 

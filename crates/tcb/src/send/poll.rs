@@ -98,11 +98,14 @@ impl Tcb {
     }
 
     fn retransmission(&mut self, now: Instant, limit: u32) -> Option<Transmit> {
+        if self.recovery.lost() == 0 {
+            return None;
+        }
         let mss = u32::from(self.send.mss());
         let paced = self.paced(now);
         let room = self.recovery.room(mss, self.agreed.sack, self.congestion.as_ref());
         let Some(again) = self.recovery.resend(now, mss, limit.max(mss), room.min(paced)) else {
-            if paced < mss && room >= mss && self.recovery.lost() > 0 {
+            if paced < mss && room >= mss {
                 self.wait_for_pacer();
             }
             return None;

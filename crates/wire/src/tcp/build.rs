@@ -59,7 +59,7 @@ pub struct TcpHeader {
 impl TcpHeader {
     /// Octets that the header takes: 20 to 60.
     pub fn len(&self) -> usize {
-        HEADER_LEN + self.sendable().len()
+        HEADER_LEN + self.options.to_bytes(self.flags.syn).1
     }
 
     /// Never: a header has at least 20 octets.
@@ -73,7 +73,7 @@ impl TcpHeader {
     /// # Errors
     /// [`BufferTooSmall`].
     pub fn emit(&self, buffer: &mut [u8]) -> Result<usize, BufferTooSmall> {
-        let (options, options_len) = self.sendable().to_bytes();
+        let (options, options_len) = self.options.to_bytes(self.flags.syn);
         let length = HEADER_LEN + options_len;
         let (fixed, space) = room(buffer, length)?.split_at_mut(HEADER_LEN);
         let offset = u8::try_from(length / 4).unwrap_or(15) << 4;
@@ -93,13 +93,6 @@ impl TcpHeader {
         fixed.copy_from_slice(words.as_flattened());
         space.copy_from_slice(options.get(..options_len).unwrap_or_default());
         Ok(length)
-    }
-
-    //= rfc9293#MUST-65
-    //= rfc2018#2-2
-    /// The options that a segment with these flags may carry.
-    fn sendable(&self) -> Options {
-        if self.flags.syn { self.options } else { self.options.without_handshake() }
     }
 }
 

@@ -104,6 +104,12 @@ impl Options {
     /// counts.
     pub fn parse(bytes: &[u8]) -> Self {
         let mut options = Self::NONE;
+        // Nearly every segment has this and nothing else (RFC 7323 appendix A): a tenth of the instructions.
+        if let &[NOP, NOP, TIMESTAMPS, 10, a, b, c, d, e, f, g, h] = bytes {
+            let (value, echo) = (u32::from_be_bytes([a, b, c, d]), u32::from_be_bytes([e, f, g, h]));
+            options.timestamps = Some(Timestamps { value, echo });
+            return options;
+        }
         for option in OptionIter::new(bytes) {
             match option {
                 TcpOption::Mss(mss) => options.mss = Some(mss),
@@ -126,7 +132,7 @@ impl Options {
 
     /// Octets that the options take in a header with SYN, padding included: a multiple of 4, at most 40.
     pub fn len(&self) -> usize {
-        self.to_bytes().1
+        self.to_bytes(true).1
     }
 
     /// True if there is no option.
@@ -140,25 +146,20 @@ impl Options {
         Self { mss: None, window_scale: None, sack_permitted: false, fast_open: None, ..self }
     }
 
-    /// The options as they stand in a header, and how many of the octets that takes. What doesn't fit is left out.
+    /// The options as they stand in a header, with `syn` or without, and how many of the octets that takes. What doesn't
+    /// fit is left out.
     ///
     /// Each option ends on a word, so that the fields of the timestamps are aligned; a Fast Open cookie may not, and
     /// then End of Option List and zeros fill the word that the last option leaves open.
+    //= rfc9293#MUST-65
     //= rfc9293#MUST-69
-    pub(super) fn to_bytes(self) -> ([u8; Self::MAX_LEN], usize) {
+    //= rfc2018#2-2
+    pub(super) fn to_bytes(&self, syn: bool) -> ([u8; Self::MAX_LEN], usize) {
         let mut writer = Writer::default();
-        if let Some(mss) = self.mss {
-            writer.put(0, MSS, &mss.to_be_bytes());
-        }
-        self.write_sack_permitted_and_timestamps(&mut writer);
-        if let Some(shift) = self.window_scale {
-            //= rfc7323#2.3-6
-            writer.put(1, WINDOW_SCALE, &[shift.min(Self::MAX_WINDOW_SCALE)]);
-        }
-        if let Some(cookie) = &self.fast_open {
-            //= rfc7413#4.1.1-1
-            //= rfc7413#9-1
-            writer.put(0, FAST_OPEN, cookie.octets());
+        if syn {
+            self.write_handshake(&mut writer);
+        } else if let Some(timestamps) = self.timestamps {
+            write_timestamps(2, timestamps, &mut writer);
         }
         //= rfc5482#3.4-1
         if let Some(timeout) = self.user_timeout
@@ -170,16 +171,27 @@ impl Options {
         (writer.space, writer.used.next_multiple_of(4))
     }
 
-    /// SACK permitted takes the place of the two no-operations in front of the timestamps, where there are both: a SYN
-    /// with all the rest so has room for the longest Fast Open cookie.
-    fn write_sack_permitted_and_timestamps(&self, writer: &mut Writer) {
+    /// What belongs to the handshake, and the timestamps, which stand in its midst: SACK permitted takes the place of the
+    /// two no-operations in front of them, where there are both. A SYN with all the rest so has room for the longest
+    /// Fast Open cookie.
+    fn write_handshake(&self, writer: &mut Writer) {
+        if let Some(mss) = self.mss {
+            writer.put(0, MSS, &mss.to_be_bytes());
+        }
         if self.sack_permitted {
             writer.put(if self.timestamps.is_some() { 0 } else { 2 }, SACK_PERMITTED, &[]);
         }
-        if let Some(Timestamps { value, echo }) = self.timestamps {
-            //= rfc7323#A-1
-            let nops = if self.sack_permitted { 0 } else { 2 };
-            writer.put(nops, TIMESTAMPS, [value.to_be_bytes(), echo.to_be_bytes()].as_flattened());
+        if let Some(timestamps) = self.timestamps {
+            write_timestamps(if self.sack_permitted { 0 } else { 2 }, timestamps, writer);
+        }
+        if let Some(shift) = self.window_scale {
+            //= rfc7323#2.3-6
+            writer.put(1, WINDOW_SCALE, &[shift.min(Self::MAX_WINDOW_SCALE)]);
+        }
+        if let Some(cookie) = &self.fast_open {
+            //= rfc7413#4.1.1-1
+            //= rfc7413#9-1
+            writer.put(0, FAST_OPEN, cookie.octets());
         }
     }
 
@@ -187,6 +199,9 @@ impl Options {
     //= rfc2018#3-2
     /// As many blocks as there is still room for.
     fn write_sack(&self, writer: &mut Writer) {
+        if self.sack.is_empty() {
+            return;
+        }
         let room = Self::MAX_LEN.saturating_sub(writer.used + 4) / 8;
         let mut data = [[0; 4]; SackBlocks::MAX * 2];
         let mut words = 0;
@@ -200,6 +215,11 @@ impl Options {
             writer.put(2, SACK, data.get(..words).unwrap_or_default().as_flattened());
         }
     }
+}
+
+//= rfc7323#A-1
+fn write_timestamps(nops: usize, Timestamps { value, echo }: Timestamps, writer: &mut Writer) {
+    writer.put(nops, TIMESTAMPS, [value.to_be_bytes(), echo.to_be_bytes()].as_flattened());
 }
 
 /// Puts options one behind the other; one that doesn't fit is left out.
@@ -216,6 +236,7 @@ impl Default for Writer {
 
 impl Writer {
     /// Puts the option behind so many no-operations.
+    #[inline]
     fn put(&mut self, nops: usize, kind: u8, data: &[u8]) {
         let length = data.len() + 2;
         let Some(space) = self.space.get_mut(self.used..self.used + nops + length) else {

@@ -28,7 +28,7 @@ fn resend(outstanding: &mut Outstanding, now: u64, limit: u32) -> Option<(u64, u
 #[test]
 fn an_ack_inside_a_segment_leaves_its_rest() {
     let mut outstanding = sent(35);
-    assert_eq!(outstanding.on_ack(START + 15)[0].1.segments, 2);
+    assert_eq!(outstanding.take_acked(START + 15).map(|(_, run)| run.segments), Some(2));
     assert_eq!(outstanding.tally(Mark::InFlight), Tally { octets: 20, segments: 3 });
     outstanding.mark_first_lost();
     assert_eq!(resend(&mut outstanding, 1, 90), Some((15, 5)));
@@ -219,8 +219,8 @@ proptest! {
             match *step {
                 Step::Send { octets, size } => outstanding.on_sent(now, nxt, octets, size, Snapshot::default()),
                 Step::Ack { octets } => {
-                    let pieces = outstanding.on_ack((una + octets).min(nxt));
-                    let sum: u64 = pieces.iter().map(|(_, run)| u64::from(run.len)).sum();
+                    let pieces = core::iter::from_fn(|| outstanding.take_acked((una + octets).min(nxt)));
+                    let sum: u64 = pieces.map(|(_, run)| u64::from(run.len)).sum();
                     prop_assert_eq!(sum, model.una - una);
                 }
                 Step::Sack { from, octets } => {
