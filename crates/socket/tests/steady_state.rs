@@ -2,7 +2,7 @@
 #![expect(unsafe_code, reason = "a counting allocator")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::cell::Cell;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -10,15 +10,17 @@ use sockeye::{ConnectOptions, ConnectionId, ListenOptions, Stack, StackConfig};
 use sockeye_device::{Outgoing, Packet, Pool};
 use sockeye_wire::Instant;
 
-/// Allocations so far.
-static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
+thread_local! {
+    /// Allocations of this thread, and so of one test, so far.
+    static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
+}
 
 struct Counting;
 
 // SAFETY: every call is handed on to the system's allocator unchanged.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
         // SAFETY: the caller keeps the contract of `alloc`.
         unsafe { System.alloc(layout) }
     }
@@ -117,25 +119,28 @@ impl World {
 fn allocations_do_not_grow_with_segments() {
     let mut world = World::new();
     world.transfer(32 * MIB, |_, _| {});
-    let before = ALLOCATIONS.load(Ordering::Relaxed);
+    let before = ALLOCATIONS.get();
     world.transfer(32 * MIB, |_, _| {});
-    let each = (ALLOCATIONS.load(Ordering::Relaxed) - before) / 32;
+    let each = (ALLOCATIONS.get() - before) / 32;
     println!("{each} allocations a MiB, which is 724 segments");
     assert!(each <= 32, "{each} allocations a MiB");
 }
 
-/// The first octet of what is read lies in the packet that the device handed up: nothing was copied on the way.
+/// What is read lies in the packet that the device handed up: nothing was copied on the way, but for the last segment of a
+/// window, which may be so short that it isn't worth a packet's memory.
 #[test]
 fn what_is_read_is_the_packet_that_arrived() {
     let mut world = World::new();
-    let mut chunks = 0;
+    let mut copied = 0;
     world.transfer(4 * MIB, |world, chunk| {
         let place = chunk.as_ptr() as usize;
         let packet = world.arrived.iter().find(|range| range.contains(&place));
-        assert!(packet.is_some_and(|range| place + chunk.len() <= range.end), "{} octets copied", chunk.len());
-        chunks += 1;
+        if packet.is_none_or(|range| place + chunk.len() > range.end) {
+            assert!(chunk.len() < 1024, "{} octets copied", chunk.len());
+            copied += chunk.len();
+        }
     });
-    assert!(chunks >= 4 * MIB / 1448);
+    assert!(copied < 4 * MIB / 100, "{copied} octets copied");
 }
 
 /// What is sent lies where the application has put it.
