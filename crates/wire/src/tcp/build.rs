@@ -59,7 +59,7 @@ pub struct TcpHeader {
 impl TcpHeader {
     /// Octets that the header takes: 20 to 60.
     pub fn len(&self) -> usize {
-        HEADER_LEN + self.options.to_bytes(self.flags.syn).1
+        HEADER_LEN + self.options.encode(self.flags.syn).1
     }
 
     /// Never: a header has at least 20 octets.
@@ -73,7 +73,7 @@ impl TcpHeader {
     /// # Errors
     /// [`BufferTooSmall`].
     pub fn emit(&self, buffer: &mut [u8]) -> Result<usize, BufferTooSmall> {
-        let (options, options_len) = self.options.to_bytes(self.flags.syn);
+        let (options, options_len) = self.options.encode(self.flags.syn);
         let length = HEADER_LEN + options_len;
         let (fixed, space) = room(buffer, length)?.split_at_mut(HEADER_LEN);
         let offset = u8::try_from(length / 4).unwrap_or(15) << 4;

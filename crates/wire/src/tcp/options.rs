@@ -132,7 +132,7 @@ impl Options {
 
     /// Octets that the options take in a header with SYN, padding included: a multiple of 4, at most 40.
     pub fn len(&self) -> usize {
-        self.to_bytes(true).1
+        self.encode(true).1
     }
 
     /// True if there is no option.
@@ -154,7 +154,7 @@ impl Options {
     //= rfc9293#MUST-65
     //= rfc9293#MUST-69
     //= rfc2018#2-2
-    pub(super) fn to_bytes(&self, syn: bool) -> ([u8; Self::MAX_LEN], usize) {
+    pub(super) fn encode(&self, syn: bool) -> ([u8; Self::MAX_LEN], usize) {
         let mut writer = Writer::default();
         if syn {
             self.write_handshake(&mut writer);

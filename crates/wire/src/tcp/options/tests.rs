@@ -4,7 +4,7 @@ use super::*;
 use crate::SeqNumber;
 
 fn emitted(options: &Options) -> ([u8; 40], usize) {
-    options.to_bytes(true)
+    options.encode(true)
 }
 
 /// What is read of what is written.
