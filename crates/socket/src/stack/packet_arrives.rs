@@ -56,12 +56,15 @@ impl Stack {
     /// A packet arrived. Whatever is wrong with it is counted, and nothing else comes of it.
     pub fn on_packet(&mut self, now: Instant, packet: Packet) {
         self.counters.packets_in += 1;
-        let end = self.check_ip(now, packet).and_then(|datagram| match datagram {
+        if let Err(reason) = self.take_packet(now, packet) {
+            self.counters.count(reason);
+        }
+    }
+
+    fn take_packet(&mut self, now: Instant, packet: Packet) -> Result<(), Reason> {
+        match self.check_ip(now, packet)? {
             Some(datagram) => self.on_datagram(now, datagram),
             None => Ok(()),
-        });
-        if let Err(reason) = end {
-            self.counters.count(reason);
         }
     }
 

@@ -208,6 +208,11 @@ impl Recovery {
         self.flight.is_none()
     }
 
+    /// True if nothing is outstanding, and nothing ever was that was lost: an ACK without SACK blocks changes nothing then.
+    pub(crate) const fn has_nothing_to_learn(&self) -> bool {
+        self.flight.is_none() && self.history.is_none()
+    }
+
     fn outstanding(&self) -> Option<&Outstanding> {
         self.flight.as_ref().map(|flight| &flight.outstanding)
     }

@@ -233,6 +233,10 @@ impl Recovery {
         rtt: &Rtt,
         congestion: &mut dyn CongestionControl,
     ) -> u32 {
+        if !flight.rack.has_overtaken(&flight.outstanding) {
+            flight.timers.overdue_at = None;
+            return 0;
+        }
         let window = self.reordering_window(flight, rtt);
         let (lost, overdue_at) = flight.rack.find_lost(at, window, &mut flight.outstanding);
         flight.timers.overdue_at = overdue_at;

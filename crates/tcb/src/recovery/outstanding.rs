@@ -260,6 +260,11 @@ impl Outstanding {
         self.put(first, run);
     }
 
+    /// When the run in flight that was sent first left, and where it begins.
+    pub(super) fn earliest_key(&self) -> Option<(Instant, u64)> {
+        self.by_time.first().copied()
+    }
+
     /// The run in flight that was sent first.
     pub(super) fn earliest_sent(&self) -> Option<(u64, Run)> {
         let &(_, start) = self.by_time.first()?;

@@ -118,6 +118,12 @@ impl Rack {
         }
     }
 
+    /// True if anything is in flight that was sent before something that has arrived: else nothing is lost, which is so for
+    /// nearly every ACK.
+    pub(super) fn has_overtaken(&self, outstanding: &Outstanding) -> bool {
+        outstanding.earliest_key().is_some_and(|key| key < (self.sent_at, self.end))
+    }
+
     /// Finds what is lost, and when to look again for what is overdue and not yet given up: see [`Reordering::window`].
     //= rfc8985#3.3.1-1
     //= rfc8985#6.2-10
