@@ -177,6 +177,7 @@ impl Tcb {
         }
         //= rfc6928#2-4
         if retransmissions > 1 {
+            //= rfc5681#3.1-4
             self.congestion.on_lost_handshake();
         }
     }

@@ -13,7 +13,10 @@ impl RecvSide {
             return blocks;
         }
         //= rfc2883#4-1
+        //= rfc2883#4-2
         //= rfc2883#4-3
+        //= rfc2883#4-4
+        //= rfc2883#4.1.1-1
         let duplicate = self.duplicate.take();
         if let Some(block) = duplicate {
             blocks.push(block);
@@ -25,7 +28,9 @@ impl RecvSide {
         //= rfc2883#4-5
         let around = duplicate.and_then(|duplicate| reassembly.range_over(self.place_of(duplicate.left)));
         //= rfc2018#4-4
+        //= rfc2018#4-6
         //= rfc2018#4-7
+        //= rfc2883#4-6
         let others = reassembly.reported().filter(|range| Some(*range) != around);
         for range in around.into_iter().chain(others).take(max.saturating_sub(blocks.len())) {
             blocks.push(block(range));

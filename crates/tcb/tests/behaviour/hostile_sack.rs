@@ -80,6 +80,7 @@ fn an_old_block_beside_the_ack_of_everything_is_ignored() {
 }
 
 /// FIELD D36: a peer that drops what it had selectively acknowledged.
+//= rfc2018#3-3
 //= rfc2018#3-4
 //= rfc2018#5-3
 //= rfc2018#5-4

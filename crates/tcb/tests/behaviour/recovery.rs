@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sockeye_tcb::congestion::Algorithm;
-use sockeye_tcb::{ClosedBecause, Config, Event, SoftError, State};
+use sockeye_tcb::{ClosedBecause, Config, Event, SoftError, State, Stop};
 use sockeye_wire::tcp::{Flags, SackBlock};
 
 use crate::pair::{Fate, Pair, Random, Side, config, text};
@@ -563,4 +563,34 @@ fn a_client_whose_peer_keeps_no_state_sends_nothing_again() {
     pair.send(Side::A, text(30_000));
     pair.run_for(Duration::from_secs(2));
     assert_eq!((pair.info().retransmissions, pair.b.received.len()), (0, 30_000));
+}
+
+//= rfc2883#4-5
+//= rfc2883#4-6
+#[test]
+fn a_duplicate_of_what_waits_is_reported_before_the_block_that_holds_it() {
+    let mut pair = Pair::established_with(unpaced::config(), config());
+    pair.lose(&[0]);
+    pair.send(Side::A, text(3 * 988));
+    pair.run_for(Duration::from_millis(15));
+    let sent = pair.sent_by(Side::A);
+    pair.inject(Side::B, sent[1].clone()).unwrap();
+    let blocks = pair.sent_by(Side::B).last().unwrap().options.sack;
+    let block = |left, right| SackBlock { left, right };
+    assert_eq!(blocks.as_slice(), [block(sent[1].seq, sent[1].end()), block(sent[1].seq, sent[2].end())]);
+}
+
+//= rfc2883#4.3-1
+#[test]
+fn a_duplicate_with_an_old_timestamp_is_reported_too() {
+    let mut pair = Pair::established();
+    pair.send(Side::A, text(500));
+    pair.run_for(Duration::from_secs(1));
+    let old = pair.sent_by(Side::A)[0].clone();
+    pair.send(Side::A, text(500));
+    pair.run_for(Duration::from_secs(1));
+    let _ = pair.inject(Side::B, old.clone());
+    assert_eq!(pair.b.stops, [Stop::Paws]);
+    let answer = pair.sent_by(Side::B).last().unwrap().clone();
+    assert_eq!(answer.options.sack.as_slice(), [SackBlock { left: old.seq, right: old.end() }]);
 }
