@@ -1,52 +1,18 @@
 //! The settings of the stack: those behind `defaults.sh`, changed by what a script's first command says.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use sockeye::{Config, EcnPolicy, StackConfig};
+use sockeye::{Config, StackConfig};
 
 use super::program::Script;
-use crate::sockets::handshake_timeout;
-
-/// What the profile of the public scripts sets: the window scale of 8 comes from Linux's largest receive buffer.
-const RECEIVE_BUFFER: u32 = 15 << 20;
-const SEND_BUFFER: u32 = 4 << 20;
-
-/// Settings that the profile has anyway, or that say nothing to a stack of its own.
-const WITHOUT_EFFECT: [&str; 19] = [
-    "tcp_autocorking",
-    "tcp_dsack",
-    "tcp_early_retrans",
-    "tcp_fack",
-    "tcp_frto",
-    "tcp_recovery",
-    "tcp_reordering",
-    "tcp_mem",
-    "tcp_moderate_rcvbuf",
-    "tcp_min_tso_segs",
-    "tcp_tso_win_divisor",
-    "tcp_no_metrics_save",
-    "tcp_pacing_ca_ratio",
-    "tcp_pacing_ss_ratio",
-    "tcp_slow_start_after_idle",
-    "tcp_notsent_lowat",
-    "tcp_syncookies",
-    "tcp_thin_dupack",
-    "tcp_abc",
-];
+use crate::sockets::{linux_profile, set_sysctl};
 
 /// The stack's settings for a script.
 ///
 /// # Errors
 /// What the script asks for that this stack doesn't have.
 pub(super) fn stack_config(script: &Script) -> Result<StackConfig, String> {
-    let mut config = Config {
-        receive_buffer: RECEIVE_BUFFER,
-        send_buffer: SEND_BUFFER,
-        ecn: EcnPolicy::Off,
-        pacing: false,
-        ..Config::default()
-    };
+    let mut config = linux_profile();
     let command = script.init.as_deref().unwrap_or_default();
     for line in command.split(['\n', ';']).map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
         command_line(&mut config, line.trim_end_matches('\\'))?;
@@ -79,40 +45,7 @@ fn command_line(config: &mut Config, line: &str) -> Result<(), String> {
         }
     }
     all.extend(name.map(|name| (name, value)));
-    all.iter().try_for_each(|(name, value)| set(config, name, value.trim_matches(['"', '\''])))
-}
-
-fn set(config: &mut Config, name: &str, value: &str) -> Result<(), String> {
-    let name = name.trim_start_matches("/proc/sys/net/ipv4/").trim_start_matches("net.ipv4.");
-    let last = value.split_whitespace().next_back().unwrap_or_default();
-    let unsupported = || format!("net.ipv4.{name}={value}");
-    let number: u64 = last.parse().unwrap_or_default();
-    let seconds = Duration::from_secs(number);
-    match name {
-        "tcp_timestamps" => config.timestamps = number != 0,
-        "tcp_sack" => config.sack = number != 0,
-        "tcp_window_scaling" => config.window_scaling = number != 0,
-        "tcp_rmem" => config.receive_buffer = u32::try_from(number).map_err(|_| unsupported())?,
-        "tcp_wmem" => config.send_buffer = u32::try_from(number).map_err(|_| unsupported())?,
-        "tcp_syn_retries" | "tcp_synack_retries" => {
-            config.handshake_timeout = handshake_timeout(u32::try_from(number).map_err(|_| unsupported())?);
-        }
-        "tcp_congestion_control" => config.congestion = last.parse().map_err(|_| unsupported())?,
-        "tcp_fin_timeout" => config.orphan_timeout = seconds,
-        "tcp_thin_linear_timeouts" => config.thin_linear_timeouts = number != 0,
-        "tcp_ecn" => {
-            config.ecn = match number {
-                0 => EcnPolicy::Off,
-                1 => EcnPolicy::Request,
-                2 => EcnPolicy::Accept,
-                _ => return Err(unsupported()),
-            }
-        }
-        "tcp_fastopen" if number == 0 => {}
-        _ if WITHOUT_EFFECT.contains(&name) => {}
-        _ => return Err(unsupported()),
-    }
-    Ok(())
+    all.iter().try_for_each(|(name, value)| set_sysctl(config, name, value.trim_matches(['"', '\''])))
 }
 
 #[cfg(test)]

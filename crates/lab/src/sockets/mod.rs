@@ -11,6 +11,7 @@ mod calls;
 mod error;
 mod options;
 mod readiness;
+mod sysctl;
 mod tcp_info;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -25,8 +26,8 @@ use sockeye_wire::Instant;
 
 pub use calls::Writing;
 pub use error::Errno;
-pub(crate) use options::handshake_timeout;
 pub use readiness::Watch;
+pub use sysctl::{linux_profile, set_sysctl};
 pub use tcp_info::{LinuxTcpInfo, TCP_INFO_LEN};
 
 /// A socket's number.

@@ -55,7 +55,7 @@ fn syn_retries(time: Duration) -> c_int {
 }
 
 /// How long it takes until that many SYNs went unanswered.
-pub(crate) fn handshake_timeout(retries: u32) -> Duration {
+pub(super) fn handshake_timeout(retries: u32) -> Duration {
     Duration::from_secs((1 << (retries.min(20) + 1)) - 1)
 }
 

@@ -1,3 +1,5 @@
+//! What code in scripts may say, and what becomes of it.
+
 use super::*;
 
 fn run(code: &str) -> Result<(), Problem> {

@@ -93,7 +93,13 @@ fn set(options: &mut Options, name: &str, value: &str, line: u32) -> Parsed<()> 
         "mtu" => options.mtu = number(name, value, line)?,
         "mss" => options.mss = number(name, value, line)?,
         "tolerance_usecs" => options.tolerance = Some(Duration::from_micros(number(name, value, line)?)),
-        "tolerance_percent" => options.tolerance_percent = Some(number(name, value, line)?),
+        "tolerance_percent" => {
+            let percent: f64 = number(name, value, line)?;
+            if !(0.0..=1000.0).contains(&percent) {
+                return Err(error(line, "--tolerance_percent is from 0 to 1000"));
+            }
+            options.tolerance_percent = Some(percent);
+        }
         "tcp_ts_tick_usecs" => options.ts_tick = micros(number(name, value, line)?),
         _ => return Err(error(line, format!("there is no option --{name}"))),
     }
