@@ -25,7 +25,7 @@ pub struct StackConfig {
     pub max_half_open: usize,
     /// Entries of TIME-WAIT in all; the oldest give way. Default 262,144, some 16 MiB.
     pub max_time_wait: usize,
-    /// Octets of fragments that wait for others, in all. Default 4 MiB, as Linux.
+    /// Octets of fragments that wait for others, in all, with what it costs to keep them. Default 4 MiB, as Linux.
     pub max_fragment_octets: usize,
     /// How long a fragment waits for the others. Default 30 s for IPv4, twice that for IPv6.
     pub fragment_timeout: Duration,

@@ -79,7 +79,7 @@ pub struct Usage {
     pub half_open: usize,
     /// Entries of TIME-WAIT.
     pub time_wait: usize,
-    /// Octets of fragments.
+    /// Octets of fragments, with what it costs to keep them.
     pub fragment_octets: usize,
     /// Timers armed.
     pub timers: usize,

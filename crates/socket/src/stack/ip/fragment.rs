@@ -14,6 +14,10 @@ use crate::stack::counters::Drop;
 const MAX_PIECES: usize = 128;
 /// The largest payload of a datagram.
 const MAX_PAYLOAD: usize = 65_535;
+/// What a datagram costs besides its pieces, and each piece besides its octets: counted like octets, or else many that
+/// hold next to nothing would cost memory without limit.
+const DATAGRAM_COST: usize = size_of::<(DatagramKey, Datagram)>() + size_of::<(Instant, DatagramKey)>();
+const PIECE_COST: usize = size_of::<(u32, Bytes)>();
 
 /// Which datagram a fragment belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -30,17 +34,21 @@ struct Datagram {
     pieces: Vec<(u32, Bytes)>,
     /// Octets of the whole, once the last fragment was seen.
     total: Option<u32>,
+    /// Octets of all pieces.
     held: usize,
+    /// When it is given up.
+    until: Instant,
     /// What the fragments say of congestion together; `None` before the first.
     ecn: Option<Ecn>,
     /// Overlapping fragments were seen: whatever else comes of it is dropped.
     spoiled: bool,
 }
 
-/// Datagrams that wait for fragments.
+/// Datagrams that wait for fragments. Holds: `held` is what they cost together, at most `limit`.
 #[derive(Debug)]
 pub(crate) struct Reassembler {
     datagrams: HashMap<DatagramKey, Datagram>,
+    /// When each is given up, those included that have become whole since.
     order: VecDeque<(Instant, DatagramKey)>,
     held: usize,
     limit: usize,
@@ -52,7 +60,7 @@ impl Reassembler {
         Self { datagrams: HashMap::new(), order: VecDeque::new(), held: 0, limit, timeout }
     }
 
-    /// Octets that wait for others.
+    /// Octets that wait for others, and what it costs to keep them.
     pub(crate) const fn held(&self) -> usize {
         self.held
     }
@@ -71,31 +79,36 @@ impl Reassembler {
         if end > MAX_PAYLOAD || payload.is_empty() || (fragment.more && !payload.len().is_multiple_of(8)) {
             return Err(Drop::FragmentLimit);
         }
-        if self.held + payload.len() > self.limit {
+        let is_new = !self.datagrams.contains_key(&key);
+        let cost = payload.len() + PIECE_COST + if is_new { DATAGRAM_COST } else { 0 };
+        if self.held + cost > self.limit {
             return Err(Drop::FragmentLimit);
         }
-        if !self.datagrams.contains_key(&key) {
-            let wait = if key.source.is_ipv6() { 2 * self.timeout } else { self.timeout };
-            self.order.push_back((now + wait, key));
-        }
-        let datagram = self.datagrams.entry(key).or_insert_with(|| Datagram {
-            pieces: Vec::new(),
-            total: None,
-            held: 0,
-            ecn: None,
-            spoiled: false,
-        });
-        let before = datagram.held;
+        let wait = if key.source.is_ipv6() { 2 * self.timeout } else { self.timeout };
+        let datagram = self.datagrams.entry(key).or_insert_with(|| Datagram::new(now + wait));
+        let before = if is_new { 0 } else { datagram.cost() };
         let outcome = datagram.insert(fragment, ecn, payload);
-        let after = datagram.held;
-        self.held = self.held - before + after;
-        outcome?;
+        let (until, after) = (datagram.until, datagram.cost());
         let whole = datagram.whole().map(|whole| (whole, datagram.ecn.unwrap_or_default()));
+        self.held = self.held - before + after;
+        if is_new {
+            self.wait_until(until, key);
+        }
         if whole.is_some() {
             self.held -= after;
             self.datagrams.remove(&key);
         }
-        Ok(whole)
+        outcome.map(|()| whole)
+    }
+
+    /// Puts a new datagram in line. Those that became whole leave it when their time comes, or all at once where they are
+    /// many.
+    fn wait_until(&mut self, until: Instant, key: DatagramKey) {
+        self.order.push_back((until, key));
+        if self.order.len() > 2 * self.datagrams.len() + 64 {
+            let datagrams = &self.datagrams;
+            self.order.retain(|(until, key)| datagrams.get(key).is_some_and(|waiting| waiting.until == *until));
+        }
     }
 
     /// When the next datagram is given up.
@@ -111,13 +124,26 @@ impl Reassembler {
             return None;
         }
         self.order.pop_front();
+        // It may have become whole, and another have come under the same key.
+        if self.datagrams.get(&key).is_none_or(|waiting| waiting.until != at) {
+            return Some(false);
+        }
         let gone = self.datagrams.remove(&key);
-        self.held -= gone.as_ref().map_or(0, |datagram| datagram.held);
+        self.held -= gone.as_ref().map_or(0, Datagram::cost);
         Some(gone.is_some())
     }
 }
 
 impl Datagram {
+    const fn new(until: Instant) -> Self {
+        Self { pieces: Vec::new(), total: None, held: 0, until, ecn: None, spoiled: false }
+    }
+
+    /// What it costs to keep it, in octets.
+    const fn cost(&self) -> usize {
+        DATAGRAM_COST + self.held + self.pieces.len() * PIECE_COST
+    }
+
     fn insert(&mut self, fragment: Fragment, ecn: Ecn, payload: &[u8]) -> Result<(), Drop> {
         let length = u32::try_from(payload.len()).unwrap_or(u32::MAX);
         let (start, end) = (fragment.offset, fragment.offset + length);
@@ -150,7 +176,7 @@ impl Datagram {
     }
 
     fn spoil(&mut self) {
-        *self = Self { pieces: Vec::new(), total: None, held: 0, ecn: None, spoiled: true };
+        *self = Self { spoiled: true, ..Self::new(self.until) };
     }
 
     fn whole(&self) -> Option<Bytes> {
@@ -226,7 +252,7 @@ mod tests {
         assert_eq!(reassembler.insert(now, KEY, piece(0, true), Ecn::NotEct, &[0; 16]), Ok(None));
         assert_eq!(reassembler.insert(now, KEY, piece(8, true), Ecn::NotEct, &[1; 16]), Err(Drop::FragmentOverlap));
         assert_eq!(reassembler.insert(now, KEY, piece(16, false), Ecn::NotEct, &[1; 4]), Err(Drop::FragmentLimit));
-        assert_eq!(reassembler.held(), 0);
+        assert_eq!(reassembler.held(), DATAGRAM_COST, "that it is spoiled is remembered");
     }
 
     //= rfc1122#3.3.2-4
@@ -241,6 +267,37 @@ mod tests {
         let late = Instant::ZERO + Duration::from_secs(30);
         while reassembler.expire(late).is_some() {}
         assert_eq!((reassembler.held(), reassembler.next_timeout()), (0, None));
+    }
+
+    /// Datagrams that are spoiled, and those that are whole, hold no octets: what is remembered of them is limited too.
+    #[test]
+    fn a_flood_of_datagrams_that_hold_nothing_costs_no_memory() {
+        let mut reassembler = reassembler();
+        let now = Instant::ZERO;
+        for id in 0..10_000 {
+            let spoiled = DatagramKey { identification: id, ..KEY };
+            for offset in [0, 8] {
+                let _ = reassembler.insert(now, spoiled, piece(offset, true), Ecn::NotEct, &[0; 16]);
+            }
+            let whole = DatagramKey { identification: id, protocol: 17, ..KEY };
+            let _ = reassembler.insert(now, whole, piece(0, false), Ecn::NotEct, &[0; 16]);
+        }
+        assert!(reassembler.datagrams.len() <= 10_000 / DATAGRAM_COST, "{} datagrams", reassembler.datagrams.len());
+        assert!(reassembler.order.len() <= 2 * reassembler.datagrams.len() + 64, "{} in line", reassembler.order.len());
+    }
+
+    /// Identifications of IPv4 come again soon (RFC 6864 section 4.3): the time of an earlier datagram isn't that of a
+    /// later one.
+    #[test]
+    fn a_datagram_has_its_whole_time_though_another_had_its_key_before() {
+        let mut reassembler = reassembler();
+        let whole = reassembler.insert(Instant::ZERO, KEY, piece(0, false), Ecn::NotEct, &[0; 16]);
+        assert!(matches!(whole, Ok(Some(_))));
+        let later = Instant::ZERO + Duration::from_secs(20);
+        assert_eq!(reassembler.insert(later, KEY, piece(0, true), Ecn::NotEct, b"01234567"), Ok(None));
+        while reassembler.expire(Instant::ZERO + Duration::from_secs(30)).is_some() {}
+        let whole = reassembler.insert(later, KEY, piece(8, false), Ecn::NotEct, b"end");
+        assert_eq!(whole, Ok(Some((Bytes::from_static(b"01234567end"), Ecn::NotEct))));
     }
 
     //= rfc3168#5.3-2
