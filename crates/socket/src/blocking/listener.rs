@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crossbeam_channel::{Receiver, TryRecvError};
 
+use super::connection::Connection;
 use super::{TcpStream, on_any};
 use crate::Host;
 use crate::shard::{Running, Ticket};
@@ -91,7 +92,8 @@ impl TcpListener {
             });
             // The connection that the ticket stood for may be gone again.
             if let Some((id, local, peer, waiter)) = accepted {
-                return Ok((TcpStream::new(Arc::clone(&shared.running), id, local, peer, waiter), peer));
+                let connection = Connection::new(Arc::clone(&shared.running), id, local, peer, waiter);
+                return Ok((TcpStream::new(connection), peer));
             }
         }
     }

@@ -12,8 +12,7 @@ use sockeye_tcb::TcpInfo;
 use super::connection::{Chunks, Connection, More};
 use super::on_any;
 use crate::Host;
-use crate::shard::{Running, Waiter};
-use crate::stack::{ConnectOptions, ConnectionId};
+use crate::stack::ConnectOptions;
 
 /// A connection. Like [`std::net::TcpStream`], on a [`Host`] of ours.
 ///
@@ -46,14 +45,8 @@ pub struct TcpStream {
 
 /// To open a connection, and what is known of it.
 impl TcpStream {
-    pub(super) fn new(
-        running: Arc<Running>,
-        id: ConnectionId,
-        local: SocketAddr,
-        peer: SocketAddr,
-        waiter: Arc<Waiter>,
-    ) -> Self {
-        Self { connection: Arc::new(Connection::new(running, id, local, peer, waiter)) }
+    pub(super) fn new(connection: Connection) -> Self {
+        Self { connection: Arc::new(connection) }
     }
 
     /// Connects `host` to an address; of several the first that answers.
@@ -87,8 +80,7 @@ impl TcpStream {
         options: &ConnectOptions,
         timeout: Option<Duration>,
     ) -> io::Result<Self> {
-        let connection = Connection::open(host.running(), address, options, timeout)?;
-        Ok(Self { connection: Arc::new(connection) })
+        Connection::open(host.running(), address, options, timeout).map(Self::new)
     }
 
     /// The peer's address.
