@@ -5,9 +5,9 @@ use std::net::{IpAddr, SocketAddr};
 use bytes::{Buf, Bytes};
 use sockeye_device::Packet;
 use sockeye_tcb::{Header, Segment, State, Stop, Tcb, closed, half_open, listen, time_wait};
-use sockeye_wire::Instant;
 use sockeye_wire::ip::{Ecn, IpView, protocol};
 use sockeye_wire::tcp::TcpView;
+use sockeye_wire::{Instant, SeqNumber};
 
 use super::counters::{Drop, Reason};
 use super::demux::Pair;
@@ -15,6 +15,10 @@ use super::ip::fragment::DatagramKey;
 use super::slab::Key;
 use super::syn_queue::Entry;
 use super::{HeldBy, Owner, Stack, Target};
+
+/// How far beyond the sequence numbers of an old connection a new one in its place begins: out of reach of what windows
+/// without scaling still let through, as Linux has it.
+const BEYOND_TIME_WAIT: u32 = 65_537;
 
 /// What the IP layer found: who, to whom, and what it carries.
 pub(super) struct Datagram {
@@ -177,7 +181,8 @@ impl Stack {
     /// Nobody knows the pair: a listener may want it.
     fn on_nobodys(&mut self, now: Instant, pair: &Pair, segment: &Segment) -> Result<(), Reason> {
         if let Some(listener) = self.listeners.find(pair.local) {
-            self.on_listener(now, listener, pair, segment)
+            let isn = self.secrets.isn(now, pair);
+            self.on_listener(now, listener, pair, segment, isn)
         } else {
             if let Some(reply) = closed::reply(segment) {
                 self.counters.resets_for_strays += 1;
@@ -187,12 +192,18 @@ impl Stack {
         }
     }
 
-    fn on_listener(&mut self, now: Instant, key: Key, pair: &Pair, segment: &Segment) -> Result<(), Reason> {
+    fn on_listener(
+        &mut self,
+        now: Instant,
+        key: Key,
+        pair: &Pair,
+        segment: &Segment,
+        isn: SeqNumber,
+    ) -> Result<(), Reason> {
         let Some(listener) = self.listeners.slab.get(key) else {
             return Err(Stop::NoConnection.into());
         };
         let config = listener.configs.towards(pair.remote);
-        let isn = self.secrets.isn(now, pair);
         let offset = self.secrets.timestamp_offset(pair.local.ip(), pair.remote.ip());
         match listen::arrives(segment, config, isn, offset, now) {
             listen::Verdict::Open(half_open) => self.queue_half_open(now, key, pair, half_open),
@@ -316,7 +327,6 @@ impl Stack {
         self.on_connection(now, connection, segment)
     }
 
-    //= rfc9293#MAY-2
     fn on_time_wait(&mut self, now: Instant, key: Key, pair: &Pair, segment: &Segment) -> Result<(), Reason> {
         let length = self.config.tcp.time_wait;
         let Some(entry) = self.time_wait.slab.get_mut(key) else {
@@ -332,12 +342,34 @@ impl Stack {
                 self.reply(pair, &reply);
                 Ok(())
             }
-            time_wait::Verdict::Reopen if self.listeners.find(pair.local).is_some() => {
-                self.leave_time_wait(key);
-                self.on_nobodys(now, pair, segment)
+            time_wait::Verdict::Reopen => {
+                let used = entry.time_wait.snd_nxt();
+                self.reopen(now, key, pair, segment, used)
             }
-            time_wait::Verdict::Reopen => Err(Stop::OldDuplicate.into()),
         }
+    }
+
+    //= rfc9293#MAY-2
+    /// A SYN for a pair of sockets in TIME-WAIT, of which we have `used` all sequence numbers before that one. A connection
+    /// that was faster than the clock of [`Secrets::isn`](super::isn::Secrets::isn) has used some that are still to come.
+    ///
+    /// If the SYN proves to be an old duplicate, the peer's RST ends what it began; TIME-WAIT isn't entered again, as in
+    /// Linux.
+    fn reopen(
+        &mut self,
+        now: Instant,
+        key: Key,
+        pair: &Pair,
+        segment: &Segment,
+        used: SeqNumber,
+    ) -> Result<(), Reason> {
+        let Some(listener) = self.listeners.find(pair.local) else {
+            return Err(Stop::OldDuplicate.into());
+        };
+        self.leave_time_wait(key);
+        let isn = self.secrets.isn(now, pair);
+        let isn = if isn.after(used) { isn } else { used + BEYOND_TIME_WAIT };
+        self.on_listener(now, listener, pair, segment, isn)
     }
 
     fn reply_to(&mut self, pair: &Pair, reply: Option<Header>) {

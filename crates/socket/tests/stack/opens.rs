@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use sockeye::{ConnectOptions, ListenOptions, StackError, StackEvent};
+use sockeye::{ConnectOptions, ListenOptions, ListenerId, StackError, StackEvent};
 use sockeye_tcb::{Event, State};
+use sockeye_wire::SeqNumber;
 use sockeye_wire::ip::IpView;
 use sockeye_wire::tcp::{Flags, Options, TcpView, Timestamps};
 
@@ -234,6 +235,35 @@ fn a_new_connection_takes_the_place_of_one_in_time_wait() {
     net.run_for(Duration::from_mins(2));
     assert_eq!(net.b.stack.usage(), sockeye::Usage::default(), "nothing is left");
     assert_eq!(net.a.stack.usage(), sockeye::Usage::default());
+}
+
+/// A peer's segment from `port`, and the sequence number of the answer.
+fn says(net: &mut Net, port: u16, seq: u32, ack: u32, flags: Flags) -> Option<SeqNumber> {
+    let answers = net.inject(tcp(socket(A4, port), socket(B4, 80), seq, ack, flags, Options::NONE));
+    answers.first().map(|answer| TcpView::parse(IpView::parse(answer).unwrap().payload()).unwrap().seq())
+}
+
+/// A connection from `port` that we close first, all at one instant: our initial sequence number.
+fn enters_time_wait(net: &mut Net, listener: ListenerId, port: u16) -> SeqNumber {
+    let first = says(net, port, 1, 0, Flags::SYN).unwrap();
+    says(net, port, 2, first.value() + 1, Flags::ACK);
+    let (server, _) = net.b.stack.accept(listener).unwrap();
+    net.b.stack.close(net.now, server);
+    says(net, port, 2, first.value() + 1, Flags::ACK);
+    says(net, port, 2, first.value() + 2, Flags::FIN_ACK);
+    first
+}
+
+//= rfc9293#MAY-2
+#[test]
+fn what_takes_the_place_of_one_in_time_wait_begins_beyond_its_sequence_numbers() {
+    let mut net = Net::new();
+    let listener = net.listen(80);
+    // The clock of initial sequence numbers stands still, while SYN and FIN use two.
+    let first = enters_time_wait(&mut net, listener, 5000);
+    assert_eq!(net.b.stack.usage().time_wait, 1);
+    let second = says(&mut net, 5000, 100, 0, Flags::SYN).unwrap();
+    assert!(second.after(first + 2), "{second} is not beyond {first}");
 }
 
 /// FIELD D43.
