@@ -9,7 +9,7 @@ use sockeye_wire::Instant;
 
 use super::config::Configs;
 use super::listen::Listener;
-use super::slab::Key;
+use super::slab::{Key, Line};
 use super::{
     ConnectOptions, Connection, ConnectionId, HeldBy, ListenOptions, ListenerId, Pair, Stack, StackError, Target,
 };
@@ -41,6 +41,7 @@ impl Stack {
             configs,
             backlog: options.backlog.max(1),
             half_open: 0,
+            line: Line::default(),
             ready: std::collections::VecDeque::new(),
         };
         Ok(ListenerId(self.listeners.insert(listener)))

@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 
 use super::config::Configs;
-use super::slab::{Key, Slab};
+use super::slab::{Key, Line, Slab};
 
 /// A listener: accepted connections wait in it.
 #[derive(Debug)]
@@ -12,8 +12,9 @@ pub(super) struct Listener {
     pub(super) local: SocketAddr,
     pub(super) configs: Configs,
     pub(super) backlog: usize,
-    /// Half-open connections that are on their way to it.
+    /// Half-open connections that are on their way to it, and the order in which they came.
     pub(super) half_open: usize,
+    pub(super) line: Line,
     /// Connections that wait to be accepted.
     pub(super) ready: VecDeque<Key>,
 }

@@ -222,7 +222,7 @@ impl Stack {
         pair: &Pair,
         half_open: sockeye_tcb::HalfOpen,
     ) -> Result<(), Reason> {
-        let Some(listener) = self.listeners.slab.get(listener_key) else {
+        let Some(listener) = self.listeners.slab.get_mut(listener_key) else {
             return Err(Stop::NoConnection.into());
         };
         if listener.ready.len() >= listener.backlog {
@@ -230,7 +230,7 @@ impl Stack {
         }
         let crowded = listener.half_open >= listener.backlog;
         if crowded || self.syn_queue.slab.len() >= self.config.max_half_open {
-            let oldest = self.syn_queue.oldest(crowded.then_some(listener_key));
+            let oldest = if crowded { listener.line.first(&self.syn_queue.slab) } else { self.syn_queue.oldest() };
             oldest.into_iter().for_each(|oldest| self.forget_half_open(oldest));
             self.counters.count(Drop::HalfOpenEvicted);
         }
@@ -249,6 +249,7 @@ impl Stack {
         self.wheel.set_owner(timer, Owner::HalfOpen(key));
         if let Some(listener) = self.listeners.slab.get_mut(listener_key) {
             listener.half_open += 1;
+            listener.line.push(key, &self.syn_queue.slab, listener.half_open);
         }
         self.demux.insert(*pair, Target::HalfOpen(key));
         self.reply(pair, &half_open.syn_ack(now));
@@ -338,7 +339,9 @@ impl Stack {
                 Err(stop.into())
             }
             time_wait::Verdict::Restarted(reply) => {
-                self.time_wait.restart(key);
+                if let Some(key) = self.time_wait.restart(key) {
+                    self.demux.insert(*pair, Target::TimeWait(key));
+                }
                 self.reply(pair, &reply);
                 Ok(())
             }

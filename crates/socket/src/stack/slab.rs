@@ -1,4 +1,6 @@
-//! Connections by number: pages that never move, slots used again.
+//! Connections by number: pages that never move, slots used again. And the order in which entries of such a table came.
+
+use std::collections::VecDeque;
 
 /// Entries of a page: growing means one allocation of a page, and nothing is copied.
 const PAGE: usize = 64;
@@ -115,6 +117,32 @@ impl<T> Slab<T> {
     }
 }
 
+/// Keys of a table's entries in the order in which they came. One that leaves the table stays in line until it comes to the
+/// front, or until such keys are the most: every call costs O(1) on average.
+#[derive(Debug, Default)]
+pub(crate) struct Line(VecDeque<Key>);
+
+impl Line {
+    /// Puts `key` at the end. `present` entries of `table` stand in this line.
+    pub(crate) fn push<T>(&mut self, key: Key, table: &Slab<T>, present: usize) {
+        self.0.push_back(key);
+        if self.0.len() > 2 * present + 64 {
+            self.0.retain(|key| table.get(*key).is_some());
+        }
+    }
+
+    /// The entry of `table` that has stood longest.
+    pub(crate) fn first<T>(&mut self, table: &Slab<T>) -> Option<Key> {
+        while let Some(&first) = self.0.front() {
+            if table.get(first).is_some() {
+                return Some(first);
+            }
+            self.0.pop_front();
+        }
+        None
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::HashMap;
@@ -143,5 +171,23 @@ mod tests {
             prop_assert!(model.iter().all(|(&key, value)| slab.get(key) == Some(value)));
             prop_assert!(gone.iter().all(|&key| slab.get(key).is_none()));
         }
+    }
+
+    #[test]
+    fn a_line_gives_the_oldest_and_keeps_no_more_than_the_table() {
+        let (mut table, mut line) = (Slab::default(), Line::default());
+        let mut newest = Vec::new();
+        for i in 0..10_000 {
+            let key = table.insert(i);
+            line.push(key, &table, table.len());
+            newest.push(key);
+            if newest.len() > 3 {
+                table.remove(newest.remove(1)); // never the oldest
+            }
+        }
+        assert_eq!(line.first(&table).and_then(|key| table.get(key)), Some(&0));
+        table.remove(newest[0]);
+        assert_eq!(line.first(&table).and_then(|key| table.get(key)), Some(&9998));
+        assert!(line.0.len() <= 2 * 3 + 64, "{} in line", line.0.len());
     }
 }

@@ -1,11 +1,9 @@
 //! Half-open connections: what a SYN flood makes many of.
 
-use std::collections::VecDeque;
-
 use sockeye_tcb::HalfOpen;
 
 use super::demux::Pair;
-use super::slab::{Key, Slab};
+use super::slab::{Key, Line, Slab};
 use super::timer_wheel::TimerId;
 
 /// A connection that a SYN has asked for and nobody has completed yet.
@@ -27,32 +25,19 @@ const _: () = assert!(size_of::<Entry>() < 128);
 #[derive(Debug, Default)]
 pub(super) struct SynQueue {
     pub(super) slab: Slab<Entry>,
-    order: VecDeque<Key>,
+    line: Line,
 }
 
 impl SynQueue {
     pub(super) fn insert(&mut self, entry: Entry) -> Key {
         let key = self.slab.insert(entry);
-        self.order.push_back(key);
-        // Keys of entries that are gone are dropped as they come to the front, and all at once where they are many.
-        if self.order.len() > 2 * self.slab.len() + 64 {
-            let slab = &self.slab;
-            self.order.retain(|key| slab.get(*key).is_some());
-        }
+        self.line.push(key, &self.slab, self.slab.len());
         key
     }
 
-    /// The oldest entry of `listener`, or of all.
-    pub(super) fn oldest(&mut self, listener: Option<Key>) -> Option<Key> {
-        while let Some(front) = self.order.front()
-            && self.slab.get(*front).is_none()
-        {
-            self.order.pop_front();
-        }
-        let of_listener = |key: &&Key| {
-            self.slab.get(**key).is_some_and(|entry| listener.is_none_or(|listener| entry.listener == listener))
-        };
-        self.order.iter().find(of_listener).copied()
+    /// The oldest entry of all.
+    pub(super) fn oldest(&mut self) -> Option<Key> {
+        self.line.first(&self.slab)
     }
 }
 

@@ -1,13 +1,12 @@
 //! The TIME-WAIT table: what is left of connections that we closed first.
 
-use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use sockeye_tcb::TimeWait;
 use sockeye_wire::Instant;
 
 use super::demux::Pair;
-use super::slab::{Key, Slab};
+use super::slab::{Key, Line, Slab};
 
 /// One entry. IPv4 addresses are kept as mapped ones.
 #[derive(Debug)]
@@ -47,30 +46,24 @@ impl Entry {
 #[derive(Debug, Default)]
 pub(super) struct TimeWaitTable {
     pub(super) slab: Slab<Entry>,
-    order: VecDeque<Key>,
+    line: Line,
 }
 
 impl TimeWaitTable {
     pub(super) fn insert(&mut self, entry: Entry) -> Key {
         let key = self.slab.insert(entry);
-        self.order.push_back(key);
+        self.line.push(key, &self.slab, self.slab.len());
         key
     }
 
-    /// When the next entry is due, or looked at again because its wait began anew.
+    /// When the next entry is due.
     pub(super) fn next(&mut self) -> Option<Instant> {
         self.oldest().and_then(|key| self.slab.get(key)).map(|entry| entry.time_wait.until())
     }
 
-    /// The oldest entry.
+    /// The entry that is due first.
     pub(super) fn oldest(&mut self) -> Option<Key> {
-        while let Some(&front) = self.order.front() {
-            if self.slab.get(front).is_some() {
-                return Some(front);
-            }
-            self.order.pop_front();
-        }
-        None
+        self.line.first(&self.slab)
     }
 
     /// Takes an entry whose wait is over.
@@ -79,15 +72,12 @@ impl TimeWaitTable {
         if self.slab.get(key)?.time_wait.until() > now {
             return None;
         }
-        self.order.pop_front();
         self.slab.remove(key)
     }
 
-    /// The wait of an entry began anew: it is the youngest now.
-    pub(super) fn restart(&mut self, key: Key) {
-        if self.order.front() == Some(&key) {
-            self.order.pop_front();
-            self.order.push_back(key);
-        }
+    /// The wait of an entry began anew: it is the youngest now, and has another key.
+    pub(super) fn restart(&mut self, key: Key) -> Option<Key> {
+        let entry = self.slab.remove(key)?;
+        Some(self.insert(entry))
     }
 }

@@ -28,6 +28,23 @@ fn a_syn_flood_leaves_memory_flat_and_a_true_client_gets_through() {
     assert!(net.b.stack.accept(listener).is_some());
 }
 
+#[test]
+fn a_listener_that_is_flooded_makes_room_among_its_own() {
+    let mut net = Net::new();
+    net.listen(80);
+    net.b.stack.listen(socket(B4, 81), &ListenOptions { backlog: 4, tcp: None }).unwrap();
+    let ask = |net: &mut Net, port, from| {
+        let _ = net.inject(tcp(socket(A4, from), socket(B4, port), 1, 0, Flags::SYN, Options::NONE));
+    };
+    (1..=10).for_each(|from| ask(&mut net, 80, from));
+    (1..=100).for_each(|from| ask(&mut net, 81, from));
+    assert_eq!(net.b.stack.usage().half_open, 10 + 4);
+    // A SYN again is answered by the half-open connection that is there: the youngest four are.
+    (97..=100).for_each(|from| ask(&mut net, 81, from));
+    (1..=10).for_each(|from| ask(&mut net, 80, from));
+    assert_eq!(net.b.stack.counters().ended("duplicate_syn"), 14);
+}
+
 /// FIELD D52: one listener whose owner sleeps doesn't stop another's connection.
 #[test]
 fn a_full_backlog_is_nobody_elses_business() {

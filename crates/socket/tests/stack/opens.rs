@@ -266,6 +266,21 @@ fn what_takes_the_place_of_one_in_time_wait_begins_beyond_its_sequence_numbers()
     assert!(second.after(first + 2), "{second} is not beyond {first}");
 }
 
+//= rfc9293#3.10.7.4-16
+#[test]
+fn a_fin_that_comes_again_keeps_its_own_connection_in_time_wait_and_no_other() {
+    let mut net = Net::new();
+    let listener = net.listen(80);
+    let first = [5000, 5001, 5002].map(|port| enters_time_wait(&mut net, listener, port));
+    net.run_for(Duration::from_secs(30));
+    says(&mut net, 5001, 2, first[1].value() + 2, Flags::FIN_ACK).unwrap();
+    assert_eq!(net.b.stack.usage().time_wait, 3);
+    net.run_for(Duration::from_secs(31));
+    assert_eq!(net.b.stack.usage().time_wait, 1);
+    net.run_for(Duration::from_secs(30));
+    assert_eq!(net.b.stack.usage(), sockeye::Usage::default());
+}
+
 /// FIELD D43.
 #[test]
 fn a_listener_that_is_closed_resets_those_that_nobody_accepted() {
