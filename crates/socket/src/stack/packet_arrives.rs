@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use bytes::{Buf, Bytes};
 use sockeye_device::Packet;
 use sockeye_tcb::{Header, Segment, State, Stop, Tcb, closed, half_open, listen, time_wait};
-use sockeye_wire::ip::{Ecn, IpView, protocol};
+use sockeye_wire::ip::{Ecn, IpView, extension, protocol};
 use sockeye_wire::tcp::TcpView;
 use sockeye_wire::{Instant, SeqNumber};
 
@@ -85,15 +85,20 @@ impl Stack {
         }
         let (source, destination) = (view.source(), view.destination());
         self.check_addresses(source, destination)?;
-        let protocol = view.protocol();
+        let mut protocol = view.protocol();
         let (header_len, total_len, mut ecn) = (view.header_len(), view.total_len(), view.ecn());
         let (mut joined, mut whole) = (None, (checksum_verified, segment_size));
         if let Some(fragment) = view.fragment() {
             let key = DatagramKey { source, destination, protocol, identification: fragment.identification };
             let payload = bytes.slice_ref(view.payload());
-            let Some((octets, joined_ecn)) = self.reassembler.insert(now, key, fragment, ecn, &payload)? else {
+            let Some((mut octets, joined_ecn)) = self.reassembler.insert(now, key, fragment, ecn, &payload)? else {
                 return Ok(None);
             };
+            if source.is_ipv6() {
+                // Further headers may stand behind the fragment header, and are whole only now.
+                let (upper, message) = extension::skip(protocol, &octets)?;
+                (protocol, octets) = (upper, octets.slice_ref(message));
+            }
             (joined, ecn) = (Some(octets), joined_ecn);
             whole = (false, 0);
         }

@@ -1,5 +1,6 @@
 //! Which packets are for us at all (RFC 9293 section 3.9.2.3, RFC 1122 section 3.2).
 
+use sockeye::ListenOptions;
 use sockeye_wire::icmp::{self, IcmpError, IcmpMessage};
 use sockeye_wire::ip::{IpView, protocol};
 use sockeye_wire::tcp::{Flags, Options};
@@ -133,6 +134,24 @@ fn a_segment_in_fragments_is_put_together() {
     let answers = net.inject(piece(0, true, &syn[20..36]));
     assert_eq!(describe(&answers[0]).2, Flags::SYN_ACK);
     assert_eq!(net.b.stack.usage().fragment_octets, 0);
+}
+
+#[test]
+fn headers_behind_an_ipv6_fragment_header_are_walked_once_all_is_there() {
+    let mut net = Net::new();
+    net.b.stack.listen(socket(B6, 80), &ListenOptions::default()).unwrap();
+    let syn = tcp(socket(A6, 5), socket(B6, 80), 1, 0, Flags::SYN, Options { mss: Some(1000), ..Options::NONE });
+    // Destination options that pad, and the segment.
+    let whole = [&[protocol::TCP, 0, 1, 4, 0, 0, 0, 0], &syn[40..]].concat();
+    let (fragment, destination_options) = (44, 60);
+    let piece = |offset: u16, more: u16, payload: &[u8]| {
+        let [high, low] = (offset | more).to_be_bytes();
+        let header = [destination_options, 0, high, low, 0, 0, 0, 9];
+        packet(ip(A6), ip(B6), fragment, &[&header, payload].concat())
+    };
+    assert!(net.inject(piece(0, 1, &whole[..16])).is_empty());
+    let answers = net.inject(piece(16, 0, &whole[16..]));
+    assert_eq!(describe(&answers[0]).2, Flags::SYN_ACK);
 }
 
 //= rfc1122#3.2.2.6-1
