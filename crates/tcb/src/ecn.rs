@@ -72,6 +72,7 @@ impl Ecn {
     //= rfc3168#6.1.1-4
     //= rfc3168#6.1.1-7
     //= rfc3168#6.1.1-9
+    //= rfc3168#6.1.1-12
     pub(crate) const fn agreed_by(&self, flags: sockeye_wire::tcp::Flags) -> (bool, bool) {
         let accepted = flags.ece && !flags.cwr;
         (accepted && (self.asks || self.fell_back), accepted && self.asks)
@@ -89,6 +90,8 @@ pub(crate) fn asks(config: &Config) -> bool {
 
 impl Tcb {
     /// Text arrived that is in the window: notes its mark.
+    //= rfc3168#6.1.5-2
+    //= rfc8257#3.6-2
     pub(crate) fn take_mark(&mut self, segment: &Segment) {
         if !self.agreed.ecn || segment.payload.is_empty() {
             return;
@@ -103,6 +106,7 @@ impl Tcb {
         } else {
             //= rfc3168#6.1.3-1
             //= rfc3168#6.1.3-2
+            //= rfc8257#3.2-4
             self.ecn.echo = (self.ecn.echo && !segment.flags.cwr) || marked;
         }
     }
@@ -159,6 +163,8 @@ impl Tcb {
         true
     }
 
+    //= rfc3168#5-3
+    //= rfc8257#3.3-8
     fn answer_mark(&mut self, now: Instant, flight: u32) {
         let mss = u32::from(self.send.mss());
         let was_least = self.congestion.cwnd() <= mss;
@@ -183,6 +189,12 @@ impl Tcb {
     //= rfc3168#6.1.2-5
     //= rfc3168#6.1.2-6
     //= rfc3168#6.1.1-6
+    //= rfc3168#5.2-1
+    //= rfc3168#5.2-2
+    //= rfc3168#6.1.1-10
+    //= rfc3168#6.1.4-1
+    //= rfc3168#6.1.5-1
+    //= rfc3168#6.1.6-1
     pub(crate) fn mark_new_text(&mut self, transmit: &mut Transmit) {
         if self.agreed.ect && !transmit.payload.is_empty() {
             transmit.ecn = CodePoint::Ect0;

@@ -192,6 +192,9 @@ mod tests {
     //= rfc8257#3.3-2
     //= rfc8257#3.3-5
     //= rfc8257#3.3-6
+    //= rfc8257#3.3-3
+    //= rfc8257#3.3-4
+    //= rfc8257#4.2-1
     #[test]
     fn alpha_follows_the_marked_fraction_with_a_gain_of_a_sixteenth() {
         let mut feed = Feed::new(1000);

@@ -71,6 +71,7 @@ impl HyStart {
             self.current_min = self.current_min.min(micros(rtt));
             self.samples = self.samples.saturating_add(1);
         }
+        //= rfc9406#4.3-5
         if self.samples >= N_RTT_SAMPLE {
             self.change_phase();
         }

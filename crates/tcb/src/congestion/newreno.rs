@@ -93,6 +93,7 @@ impl NewReno {
         if self.cwnd < self.ssthresh {
             //= rfc5681#3.1-9
             //= rfc3465#2.2-1
+            //= rfc3465#3.2-1
             //= rfc3465#2.3-4
             // One segment an ACK after a timeout, when one ACK may tell of much that arrived before it.
             let growth = match self.ssthresh {
@@ -321,6 +322,7 @@ mod tests {
     }
 
     //= rfc3465#2.3-4
+    //= rfc3465#3.2-1
     #[test]
     fn slow_start_after_a_timeout_grows_by_one_segment_an_ack() {
         let mut reno = reno();
@@ -339,6 +341,8 @@ mod tests {
         assert_eq!((reno.cwnd(), reno.ssthresh()), (10_000, u32::MAX));
     }
 
+    //= rfc7661#4.4-3
+    //= rfc7661#4.4-4
     #[test]
     fn an_unfilled_window_does_not_grow() {
         let mut reno = reno();

@@ -121,6 +121,8 @@ mod tests {
     //= rfc7661#4.2-4
     //= rfc7661#4.4-1
     //= rfc7661#4.4-6
+    //= rfc7661#4.2-3
+    //= rfc7661#4.2-5
     #[test]
     fn the_window_is_valid_while_half_of_it_was_used_within_a_second() {
         let (mut validation, mut delivered) = (Validation::default(), 0);
@@ -138,6 +140,7 @@ mod tests {
     //= rfc7661#4.4.1-1
     //= rfc7661#4.4.1-2
     //= rfc7661#4.4.1-4
+    //= rfc7661#4.4-5
     #[test]
     fn a_loss_while_it_is_not_valid_goes_by_what_was_used() {
         let (mut validation, mut delivered) = (Validation::default(), 0);

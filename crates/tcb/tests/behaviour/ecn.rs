@@ -140,6 +140,7 @@ fn a_syn_that_goes_unanswered_is_sent_again_without_it_and_marks_are_echoed_neve
 //= rfc3168#5.2-2
 //= rfc3168#6.1.4-1
 //= rfc3168#6.1.5-1
+//= rfc3168#5.2-1
 #[test]
 fn new_text_may_be_marked_and_nothing_else() {
     let mut pair = marking_pair(0);
@@ -185,6 +186,7 @@ fn probes_of_a_closed_window_are_not_marked() {
 //= rfc3168#6.1.2-7
 //= rfc3168#6.1.3-1
 //= rfc3168#6.1.3-2
+//= rfc8257#3.3-8
 #[test]
 fn a_mark_is_echoed_until_the_sender_says_that_it_has_slowed_down_once_a_window() {
     for limit in [0, 65_536] {
@@ -208,6 +210,7 @@ fn a_mark_is_echoed_until_the_sender_says_that_it_has_slowed_down_once_a_window(
 }
 
 //= rfc3168#6.1.3-1
+//= rfc8257#3.2-4
 #[test]
 fn a_segment_that_is_marked_and_tells_of_a_reduction_starts_the_echo_anew() {
     let mut pair = marking_pair(0);
@@ -225,6 +228,7 @@ fn a_segment_that_is_marked_and_tells_of_a_reduction_starts_the_echo_anew() {
 }
 
 //= rfc3168#6.1.5-2
+//= rfc8257#3.6-2
 #[test]
 fn a_mark_outside_the_window_or_without_text_is_ignored() {
     let mut pair = marking_pair(0);

@@ -16,6 +16,7 @@ pub enum Ecn {
 
 impl Ecn {
     /// Of the octet that also holds the Diffserv code point.
+    //= rfc3168#5-1
     pub const fn of(traffic_class: u8) -> Self {
         match traffic_class & 3 {
             0 => Self::NotEct,

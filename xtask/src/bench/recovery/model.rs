@@ -4,6 +4,8 @@ use super::case::{PAYLOAD, Path};
 
 /// The window of Mathis, Semke, Mahdavi and Ott for Reno, or of RFC 9438 equation 6 for CUBIC, whichever region it is in:
 /// segments at a loss of `p`.
+//= rfc9438#4.3-6
+//= rfc9438#5-1
 fn window(cubic: bool, path: Path, p: f64) -> f64 {
     let reno = (1.5 / p).sqrt();
     if cubic { reno.max(1.054 * path.rtt.as_secs_f64().powf(0.75) / p.powf(0.75)) } else { reno }
@@ -27,6 +29,8 @@ pub fn rate(cubic: bool, path: Path, p: f64) -> f64 {
 mod tests {
     use super::*;
 
+    //= rfc9438#4.3-6
+    //= rfc9438#5-1
     #[test]
     fn the_equations_give_what_their_papers_say() {
         let path = Path::new(1e12, 100, 1.0);

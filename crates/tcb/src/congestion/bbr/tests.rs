@@ -1,3 +1,5 @@
+//! BBR on a path of a few lines: that it finds what there is, follows what changes, and gives back what was none.
+
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::time::Duration;

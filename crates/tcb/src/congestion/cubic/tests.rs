@@ -46,6 +46,7 @@ fn cube_roots_are_exact() {
 
 //= rfc9438#4.6-2
 //= rfc9438#4.6-3
+//= rfc9438#4.6-1
 #[test]
 fn a_loss_leaves_seven_tenths_and_at_least_two_segments() {
     let cubic = reduced(100);
@@ -58,6 +59,7 @@ fn a_loss_leaves_seven_tenths_and_at_least_two_segments() {
 //= rfc9438#4.2-1
 //= rfc9438#4.2-2
 //= rfc9438#5.1-1
+//= rfc9438#4.1-1
 #[test]
 fn the_curve_is_that_of_equations_1_and_2() {
     let mut cubic = reduced(100);
@@ -161,6 +163,7 @@ fn after_a_timeout_slow_start_leads_to_the_threshold_and_the_curve_begins_there(
 //= rfc9438#4.9.2-1
 //= rfc9438#4.9.2-2
 //= rfc9438#4.9.2-3
+//= rfc9438#4.9.1-1
 #[test]
 fn a_reduction_without_a_loss_is_undone_unless_the_window_is_larger_already() {
     let mut cubic = reduced(100);
@@ -179,6 +182,7 @@ fn a_reduction_without_a_loss_is_undone_unless_the_window_is_larger_already() {
 
 //= rfc9438#4.2-4
 //= rfc9438#5.8-1
+//= rfc9438#4.6-4
 #[test]
 fn time_in_which_the_application_sends_little_does_not_count() {
     let mut busy = reduced(100);
@@ -221,6 +225,7 @@ fn an_hour_of_silence_and_round_trips_of_a_microsecond_and_of_ten_seconds_do_no_
 //= rfc9406#4.3-4
 //= rfc9438#4.10-2
 //= rfc9438#4.10-3
+//= rfc9438#4.10-1
 #[test]
 fn slow_start_that_hystart_ends_leaves_no_plateau_to_climb_to() {
     let mut cubic = Cubic::new(10);
