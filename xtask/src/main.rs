@@ -2,10 +2,12 @@
 
 mod bench;
 mod conformance;
+mod gallery;
 mod netns;
 mod setup;
 mod shell;
 mod smoltcp_device;
+mod swarm;
 mod test;
 mod versus;
 
@@ -33,6 +35,10 @@ enum Command {
     Bench(bench::Arguments),
     /// Compare TCPs over the same emulated links: Sockeye, the kernel's, smoltcp.
     Versus(versus::Arguments),
+    /// Run random scenarios, each checked by every invariant; or plant bugs and see that they are found.
+    Swarm(swarm::Arguments),
+    /// Draw the pictures of docs/gallery.md anew.
+    Gallery(gallery::Arguments),
     /// Report which requirements of the RFCs are implemented, tested, passing.
     Conformance(conformance::Arguments),
 }
@@ -45,6 +51,8 @@ fn main() -> ExitCode {
         Command::NetnsTest(arguments) => netns::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Versus(arguments) => versus::run(&arguments),
+        Command::Swarm(arguments) => swarm::run(&arguments),
+        Command::Gallery(arguments) => gallery::run(&arguments),
         Command::Conformance(arguments) => conformance::run(&arguments),
     };
     match outcome {

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use crate::conformance::{self, Results};
 use crate::shell::{Outcome, Show, cargo, root, run};
-use crate::{bench, netns, setup};
+use crate::{bench, netns, setup, swarm};
 
 /// Run all tests.
 #[derive(clap::Args)]
@@ -50,6 +50,7 @@ pub fn run_stages(arguments: &Arguments) -> Outcome {
     stages.run("lints", || {
         run(cargo().args(["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"]))
     });
+    stages.run("planted bugs still apply", swarm::planted::check);
     stages.run("documentation", || {
         run(cargo().args(["doc", "--quiet", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"))
     });

@@ -4,7 +4,7 @@ use clap::builder::Styles;
 use clap::builder::styling::AnsiColor;
 use clap::{Parser, Subcommand};
 
-use crate::commands::{analyze, complete, connect, demo, dump, link, listen, manual, script, serve};
+use crate::commands::{analyze, complete, connect, demo, dump, link, listen, manual, script, serve, sim};
 use crate::failure::EXIT_CODES;
 
 const STYLES: Styles = Styles::styled()
@@ -15,7 +15,7 @@ const STYLES: Styles = Styles::styled()
 
 /// A user-space TCP: carries, serves, connects and shows, beside the kernel's.
 ///
-/// All commands but `demo --memory`, `dump`, `completions` and `man` make a TUN device, which needs root or
+/// All commands but `demo --memory`, `dump`, `sim`, `completions` and `man` make a TUN device, which needs root or
 /// CAP_NET_ADMIN (`demo` helps itself with a user namespace). The device is gone when the command ends.
 #[derive(Debug, Parser)]
 #[command(name = "sockeye", version, styles = STYLES, arg_required_else_help = true, max_term_width = 100)]
@@ -56,6 +56,8 @@ pub enum Command {
     Analyze(analyze::AnalyzeArgs),
     /// Run scripts in packetdrill's language on our stack, in virtual time
     Script(script::ScriptArgs),
+    /// Simulate hosts, a bottleneck and flows in virtual time: figures, captures, pictures
+    Sim(Box<sim::SimArgs>),
     /// Print a completion script for a shell
     Completions(complete::CompletionsArgs),
     /// Print the manual page

@@ -10,6 +10,7 @@ pub mod listen;
 pub mod manual;
 pub mod script;
 pub mod serve;
+pub mod sim;
 
 mod relay;
 
@@ -26,6 +27,7 @@ pub fn run(command: Command) -> Result<(), Failure> {
         Command::Link(args) => link::run(&args),
         Command::Dump(args) => dump::run(&args),
         Command::Script(args) => script::run(&args),
+        Command::Sim(args) => sim::run(&args),
         Command::Serve(args) => serve::run(&args),
         Command::Connect(args) => connect::run(&args),
         Command::Listen(args) => listen::run(&args),

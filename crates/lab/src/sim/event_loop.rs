@@ -321,6 +321,7 @@ impl World {
                 self.check_stopped(index);
                 continue;
             }
+            self.record.stop_drawing();
             for role in Role::BOTH {
                 let end = &mut self.flows[index].ends[role as usize];
                 end.application = None;

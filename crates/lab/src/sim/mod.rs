@@ -34,6 +34,7 @@ mod event_loop;
 mod invariants;
 mod machine;
 mod payload;
+mod picture;
 mod random;
 mod record;
 mod report;
@@ -116,6 +117,7 @@ impl<'a> Simulation<'a> {
         while self.run_until(self.scenario.duration.0) {}
         let mut report = self.world.report(self.scenario, Duration::ZERO);
         if self.world.violation.is_none() {
+            self.world.record.stop_sampling();
             self.world.stop();
             self.world.drain();
         }

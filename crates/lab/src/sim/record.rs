@@ -21,6 +21,10 @@ pub struct Record {
     capture_failed: Option<io::Error>,
     sequence: Option<Sequence>,
     series: Option<Samples>,
+    /// No more samples are taken.
+    sampled: bool,
+    /// The sequence is not drawn any further.
+    stopped: bool,
 }
 
 impl Record {
@@ -71,6 +75,16 @@ impl Record {
         self.capture_failed.as_ref()
     }
 
+    /// What still happens is of no interest: the flows have ended.
+    pub(super) const fn stop_sampling(&mut self) {
+        self.sampled = true;
+    }
+
+    /// What is stopped ends as nobody asked it to: that is not drawn.
+    pub(super) const fn stop_drawing(&mut self) {
+        self.stopped = true;
+    }
+
     pub(super) fn packet(&mut self, host: usize, now: Instant, leaves: bool, packet: &[u8]) {
         if let Some(writer) = self.captures.get_mut(host) {
             let way = if leaves { Way::Out } else { Way::In };
@@ -82,24 +96,25 @@ impl Record {
     }
 
     pub(super) fn says(&mut self, now: Instant, flow: usize, role: Role, view: &TcpView<'_>, info: Option<&TcpInfo>) {
-        if let Some(sequence) = self.sequence.as_mut().filter(|sequence| sequence.flow == flow) {
-            match role {
-                Role::Client => sequence.says(now, view, info),
-                Role::Server => {}
-            }
+        if let Some(sequence) = self.drawn(flow, role) {
+            sequence.says(now, view, info);
         }
     }
 
     pub(super) fn hears(&mut self, now: Instant, flow: usize, role: Role, view: &TcpView<'_>) {
-        if let Some(sequence) = self.sequence.as_mut().filter(|sequence| sequence.flow == flow && role == Role::Client)
-        {
+        if let Some(sequence) = self.drawn(flow, role) {
             sequence.hears(now, view);
         }
     }
 
+    fn drawn(&mut self, flow: usize, role: Role) -> Option<&mut Sequence> {
+        let wanted = role == Role::Client && !self.stopped;
+        self.sequence.as_mut().filter(|sequence| wanted && sequence.flow == flow)
+    }
+
     /// Takes the samples that are due by `now`.
     pub(super) fn sample_until(&mut self, now: Instant, flows: &[Flow], network: &Network) {
-        if let Some(samples) = &mut self.series {
+        if let Some(samples) = self.series.as_mut().filter(|_| !self.sampled) {
             while samples.next <= now {
                 samples.take(flows, network);
             }

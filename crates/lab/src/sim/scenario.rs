@@ -375,6 +375,7 @@ impl Application {
     fn talkers(self, short: u64) -> [Talker; 2] {
         let writes = |writes| Talker::new(writes, Reads::AtOnce, Ends::Closes);
         match self {
+            Self::Bulk { bytes, back: 0 } => [writes(Writes::Bulk(bytes)), writes(Writes::Nothing)],
             Self::Bulk { bytes, back } => [writes(Writes::Bulk(bytes)), writes(Writes::Bulk(Some(back)))],
             Self::RequestResponse { request, response, times, think } => [
                 writes(Writes::Requests { request, response, think: think.0, times }),
@@ -450,7 +451,9 @@ impl Scenario {
                     _ => 0,
                 };
                 let talkers = flow.application.talkers(short);
-                let talkers = if may_fail { talkers.map(|talker| talker.patience(PATIENCE)) } else { talkers };
+                // Who has keep-alive must notice by itself that the peer is gone.
+                let waits = may_fail && !(vanishes && !tricked && !aborts && configs[0].keep_alive.is_some());
+                let talkers = if waits { talkers.map(|talker| talker.patience(PATIENCE)) } else { talkers };
                 let endless = flow.application.is_endless();
                 planned.push(Planned {
                     spec,

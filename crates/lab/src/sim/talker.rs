@@ -10,27 +10,16 @@ use super::application::{Application, Heard, Next, Socket};
 /// How an application writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Writes {
+    /// Nothing, until the peer has closed its direction.
     Nothing,
     /// So many octets, as fast as they are taken; `None` without end.
     Bulk(Option<u64>),
     /// So many octets each time, and a pause between the times.
-    Bursts {
-        octets: u64,
-        pause: Duration,
-        times: u32,
-    },
+    Bursts { octets: u64, pause: Duration, times: u32 },
     /// A request, and the next one a while after its response is complete.
-    Requests {
-        request: u64,
-        response: u64,
-        think: Duration,
-        times: u32,
-    },
+    Requests { request: u64, response: u64, think: Duration, times: u32 },
     /// A response to each request.
-    Answers {
-        request: u64,
-        response: u64,
-    },
+    Answers { request: u64, response: u64 },
     /// So many octets once the end of the peer's stream was read.
     AfterEnd(u64),
 }
@@ -113,14 +102,18 @@ impl Talker {
                 if socket.now() < self.read_at {
                     return None;
                 }
-                match socket.read(octets) {
-                    Heard::Octets(_) => {
-                        self.read_at = socket.now() + every;
-                        None
+                let mut left = octets;
+                while left > 0 {
+                    match socket.read(left) {
+                        Heard::Octets(read) => {
+                            left -= usize::try_from(read).unwrap_or(left).min(left);
+                            self.read_at = socket.now() + every;
+                        }
+                        Heard::Nothing => break,
+                        end => return Some(end),
                     }
-                    Heard::Nothing => None,
-                    end => Some(end),
                 }
+                None
             }
         }
     }
@@ -183,11 +176,10 @@ impl Talker {
     fn has_written(&self, socket: &Socket<'_>) -> bool {
         self.unwritten == 0
             && match self.writes {
-                Writes::Nothing => true,
                 Writes::Bulk(_) => self.begun > 0,
                 Writes::Bursts { times, .. } => self.begun >= times,
                 Writes::Requests { times, .. } => self.begun >= times && self.request_at.is_none(),
-                Writes::Answers { .. } => socket.heard_end(),
+                Writes::Nothing | Writes::Answers { .. } => socket.heard_end(),
                 Writes::AfterEnd(_) => socket.heard_end() && self.begun > 0,
             }
     }

@@ -1,0 +1,148 @@
+//! `sockeye sim`: a network with its hosts and flows in virtual time, in figures and pictures.
+
+mod flags;
+mod show;
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use sockeye_lab::sim::{Record, Report, Scenario, Simulation, Time};
+
+use crate::failure::{Failure, OrFail, written};
+
+/// Which scenario, and what to show of it.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  sockeye sim --rate 20mbit --rtt 100ms --loss 1% --queue 1bdp --cc cubic,newreno --flows 2 --for 60s
+  sockeye sim --link 'rate 50mbit delay 20ms limit 80 reorder 5%' --for 10s --plot run.svg
+  sockeye sim --rtt 40ms --flows 3 --print > three.toml; sockeye sim three.toml --pcap captures")]
+pub struct SimArgs {
+    /// A scenario in TOML; without, the flags make one
+    scenario: Option<PathBuf>,
+    #[command(flatten)]
+    flags: flags::Flags,
+    /// What all chance is drawn from
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// Virtual time at which flows without an end are stopped
+    #[arg(long = "for", value_name = "TIME")]
+    duration: Option<Time>,
+    /// Print one JSON object
+    #[arg(long, conflicts_with = "csv")]
+    json: bool,
+    /// Print a table as comma-separated values
+    #[arg(long)]
+    csv: bool,
+    /// Print the scenario as TOML, and run nothing
+    #[arg(long)]
+    print: bool,
+    /// Capture what each host sends and gets, into DIR/<host>.pcapng
+    #[arg(long, value_name = "DIR")]
+    pcap: Option<PathBuf>,
+    /// Draw values over time into FILE, and the time-sequence graph of a flow beside it (FILE-sequence.svg)
+    #[arg(long, value_name = "FILE.svg")]
+    plot: Option<PathBuf>,
+    /// The flow, counted from 1, that the time-sequence graph shows
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    plot_flow: usize,
+}
+
+/// Simulates.
+///
+/// # Errors
+/// When the scenario makes no sense, a file can't be written, or a rule was broken.
+pub fn run(args: &SimArgs) -> Result<(), Failure> {
+    let scenario = scenario(args)?;
+    if args.print {
+        let text = scenario.to_toml().or_fail("writing the scenario")?;
+        return written(io::stdout().write_all(text.as_bytes())).map(drop);
+    }
+    let simulation = Simulation::new(&scenario, record(args, &scenario)?);
+    let simulation = simulation.map_err(|why| Failure::usage("the scenario", why))?;
+    let (report, record) = watch(simulation, scenario.duration.0);
+    if let Some(error) = record.capture_failed() {
+        return Err(Failure::new("writing a capture", error));
+    }
+    if let Some(path) = &args.plot {
+        draw(&record, &scenario, path)?;
+    }
+    let text = if args.json {
+        serde_json::to_string_pretty(&report).or_fail("writing JSON")?
+    } else if args.csv {
+        show::csv(&report)
+    } else {
+        show::table(&report)
+    };
+    written(writeln!(io::stdout(), "{}", text.trim_end()))?;
+    report.violation.map_or(Ok(()), |violation| {
+        Err(Failure::new("the simulated TCP", violation)
+            .advice("this is a fault in Sockeye: please report the scenario"))
+    })
+}
+
+fn scenario(args: &SimArgs) -> Result<Scenario, Failure> {
+    let mut scenario = match &args.scenario {
+        Some(path) => {
+            let what = format!("reading {}", path.display());
+            let text = fs::read_to_string(path).or_fail(&what)?;
+            text.parse().map_err(|why| Failure::usage(what, why))?
+        }
+        None => args.flags.scenario()?,
+    };
+    scenario.seed = args.seed.unwrap_or(scenario.seed);
+    scenario.duration = args.duration.unwrap_or(scenario.duration);
+    Ok(scenario)
+}
+
+fn record(args: &SimArgs, scenario: &Scenario) -> Result<Record, Failure> {
+    let mut record = Record::nothing();
+    if let Some(directory) = &args.pcap {
+        let hosts = scenario.all_hosts();
+        let names = hosts.iter().map(|host| host.name.as_str());
+        record = record.capture(directory, names).or_fail(format!("capturing into {}", directory.display()))?;
+    }
+    if args.plot.is_some() {
+        // A sample for each pixel or so, but none closer than the clock of most hosts.
+        let interval = (scenario.duration.0 / 1500).clamp(Duration::from_millis(1), Duration::from_millis(100));
+        record = record.sequence_of(args.plot_flow.saturating_sub(1)).series(interval);
+    }
+    Ok(record)
+}
+
+/// Runs, and shows how far it is.
+fn watch(mut simulation: Simulation<'_>, duration: Duration) -> (Report, Record) {
+    const SLICES: u32 = 200;
+    let bar = ProgressBar::new(u64::from(SLICES));
+    let style = ProgressStyle::with_template("{bar:40} {msg} of virtual time, {elapsed} passed");
+    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    for slice in 1..=SLICES {
+        let until = duration * slice / SLICES;
+        if !simulation.run_until(until) {
+            break;
+        }
+        bar.set_message(Time(until).to_string());
+        bar.set_position(u64::from(slice));
+    }
+    bar.finish_and_clear();
+    simulation.finish_with_record()
+}
+
+fn draw(record: &Record, scenario: &Scenario, path: &Path) -> Result<(), Failure> {
+    let title = format!("{} | back: {}", scenario.forward, scenario.back);
+    let beside = path.with_file_name(format!(
+        "{}-sequence.svg",
+        path.file_stem().map(|stem| stem.to_string_lossy()).unwrap_or_default()
+    ));
+    let pictures = [(path, record.draw_series(&title, scenario)), (beside.as_path(), record.draw_sequence(&title))];
+    for (path, picture) in pictures {
+        if let Some(svg) = picture.or_fail("drawing")? {
+            fs::write(path, svg).or_fail(format!("writing {}", path.display()))?;
+        }
+    }
+    Ok(())
+}

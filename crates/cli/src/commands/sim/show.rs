@@ -1,0 +1,75 @@
+//! A report for people, and for spreadsheets.
+
+use std::fmt::Write;
+
+use comfy_table::{CellAlignment, Table, presets};
+use sockeye_lab::sim::{FlowReport, Percentiles, Report};
+
+const HEADS: [&str; 10] =
+    ["flow", "what", "control", "goodput Mbit/s", "resent", "twice", "RTOs", "RTT ms", "took ms: p50", "p99"];
+
+/// A table, and what is common to all flows below it.
+pub fn table(report: &Report) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_HORIZONTAL_ONLY);
+    table.set_header(HEADS);
+    for row in rows(report) {
+        table.add_row(row);
+    }
+    for column in table.column_iter_mut().skip(3) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    let mut text = format!("{table}\n\n");
+    let mut say = |line: std::fmt::Arguments<'_>| {
+        // A string takes whatever is written to it.
+        let _ = writeln!(text, "{line}");
+    };
+    if let Some(share) = report.link_share {
+        say(format_args!("share of the link   {:.1} %", share * 100.0));
+    }
+    say(format_args!("fairness (Jain)     {:.3}", report.jain));
+    let Percentiles { p50, p99, max } = report.queue_delay_ms;
+    say(format_args!("queue delay         p50 {p50:.1} ms, p99 {p99:.1} ms, longest {max:.1} ms"));
+    say(format_args!("bottleneck          {} packets lost or dropped, {} marked", report.drops, report.marks));
+    let speed = report.virtual_s / report.wall_s.max(1e-9);
+    say(format_args!(
+        "time                {:.1} s, simulated in {:.3} s ({speed:.0} times as fast), {} packets",
+        report.virtual_s, report.wall_s, report.packets
+    ));
+    text
+}
+
+/// A line for each flow.
+pub fn csv(report: &Report) -> String {
+    let mut text = HEADS.join(",");
+    for row in rows(report) {
+        text.push('\n');
+        text.push_str(&row.join(","));
+    }
+    text
+}
+
+fn rows(report: &Report) -> impl Iterator<Item = [String; 10]> + '_ {
+    report.flows.iter().zip(1..).map(|(flow, number)| row(number, flow))
+}
+
+fn row(number: usize, flow: &FlowReport) -> [String; 10] {
+    let what = match flow.connections {
+        1 => flow.application.replace('_', " "),
+        connections => format!("{connections} {}", flow.application.replace('_', " ")),
+    };
+    let took = flow.response_ms.or(flow.completion_ms);
+    let millis = |value: Option<f64>| value.map(|value| format!("{value:.1}")).unwrap_or_default();
+    [
+        number.to_string(),
+        what,
+        flow.congestion.clone(),
+        format!("{:.3}", flow.goodput_bps / 1e6),
+        flow.retransmits.to_string(),
+        flow.spurious.to_string(),
+        flow.rtos.to_string(),
+        millis(flow.srtt_ms),
+        millis(took.map(|took| took.p50)),
+        millis(took.map(|took| took.p99)),
+    ]
+}

@@ -1,0 +1,80 @@
+//! `cargo xtask swarm`: random scenarios by the thousand, and bugs planted to prove that they would be found.
+
+pub mod planted;
+
+use std::fs;
+use std::io::IsTerminal;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use sockeye_lab::swarm::{self, Limits, Outcome as Swarm};
+
+use crate::shell::{Outcome, root};
+
+/// Run random scenarios, each checked by every invariant.
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// Scenarios to run.
+    #[arg(long, conflicts_with = "minutes")]
+    scenarios: Option<u64>,
+    /// Minutes to run for.
+    #[arg(long)]
+    minutes: Option<u64>,
+    /// The seed of the first scenario; the next has the next.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Plant the bugs of tests/planted, one after the other, and see that each is found.
+    #[arg(long, conflicts_with_all = ["minutes", "seed"])]
+    planted: bool,
+    /// Print one JSON object on standard output.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Failures after which looking for more is a waste.
+const ENOUGH: usize = 10;
+
+pub fn run(arguments: &Arguments) -> Outcome {
+    if arguments.planted {
+        return planted::run(arguments.scenarios.unwrap_or(planted::SCENARIOS), arguments.json);
+    }
+    let until = arguments.minutes.map(|minutes| Instant::now() + Duration::from_secs(minutes * 60));
+    let count = arguments.scenarios.unwrap_or(if until.is_some() { u64::MAX - arguments.seed } else { 2_000 });
+    let threads = thread::available_parallelism().map_or(1, usize::from);
+    let limits = Limits { until, failures: ENOUGH, threads, shrinks: true };
+    let shows = std::io::stderr().is_terminal();
+    let outcome = swarm::run(arguments.seed..arguments.seed + count, limits, &|done| {
+        if shows && done.is_multiple_of(100) {
+            eprint!("\r{done} scenarios");
+        }
+    });
+    if shows {
+        eprintln!();
+    }
+    keep_smallest(&outcome)?;
+    if arguments.json {
+        println!("{}", serde_json::to_string_pretty(&outcome)?);
+    } else {
+        show(&outcome, arguments.seed);
+    }
+    if outcome.failed == 0 { Ok(()) } else { Err(format!("{} scenarios broke a rule", outcome.failed).into()) }
+}
+
+/// Leaves the smallest scenarios that fail in target/swarm, for `sockeye sim`.
+fn keep_smallest(outcome: &Swarm) -> Outcome {
+    let directory = root().join("target/swarm");
+    for failure in &outcome.failures {
+        fs::create_dir_all(&directory)?;
+        fs::write(directory.join(format!("{}.toml", failure.seed)), &failure.smallest)?;
+    }
+    Ok(())
+}
+
+fn show(outcome: &Swarm, seed: u64) {
+    for failure in &outcome.failures {
+        println!("seed {}: {}", failure.seed, failure.violation);
+        println!("  again:    {}", failure.replay);
+        println!("  smallest: sockeye sim target/swarm/{}.toml\n", failure.seed);
+    }
+    println!("{} scenarios from seed {seed} on, {} failed", outcome.scenarios, outcome.failed);
+}
