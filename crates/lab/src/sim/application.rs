@@ -125,6 +125,10 @@ impl Socket<'_> {
                     self.ledger.wrote += taken as u64;
                     left -= taken as u64;
                 }
+                Err(CallError::Closed(because)) => {
+                    self.ledger.because = Some(because);
+                    break;
+                }
                 _ => break,
             }
         }

@@ -452,7 +452,8 @@ impl Scenario {
                 };
                 let talkers = flow.application.talkers(short);
                 // Who has keep-alive must notice by itself that the peer is gone.
-                let waits = may_fail && !(vanishes && !tricked && !aborts && configs[0].keep_alive.is_some());
+                let only_vanishes = vanishes && !tricked && !aborts;
+                let waits = may_fail && (configs[0].keep_alive.is_none() || !only_vanishes);
                 let talkers = if waits { talkers.map(|talker| talker.patience(PATIENCE)) } else { talkers };
                 let endless = flow.application.is_endless();
                 planned.push(Planned {

@@ -222,10 +222,11 @@ impl Talker {
 impl Application for Talker {
     fn act(&mut self, socket: &mut Socket<'_>) -> Next {
         let heard = self.read(socket);
-        let gone = matches!(heard, Some(Heard::Gone(_)));
-        if !gone {
+        if !matches!(heard, Some(Heard::Gone(_))) {
             self.write(socket);
         }
+        // Who has read the end of the stream hears of what came after it when it writes.
+        let gone = socket.ledger.because.is_some();
         let impatient = self.patience.is_some_and(|patience| socket.now() >= socket.moved_at() + patience);
         if impatient {
             socket.abort();
