@@ -6,11 +6,11 @@
 //! ```
 //!
 //! The stack runs in virtual time: `usleep` moves the clock, `netdev_receive` jumps from one timer to the next, so that
-//! scripts take no time and nothing is ever late. Settings come through `--so_flags`, see [`flags`]. Scripts with
-//! assertions in `%{ }%` need `LD_PRELOAD` of the same file, see [`preload`].
+//! scripts take no time and nothing is ever late. Settings come through `--so_flags`, see `flags`. Scripts with
+//! assertions in `%{ }%` need `LD_PRELOAD` of the same file, see `preload`.
 //!
-//! All that is unsafe is at the edge to C: [`table`] (the functions packetdrill calls), [`memory`] (pointers to slices),
-//! [`preload`]. Behind it is [`host`], in safe Rust on `sockeye_lab::sockets`.
+//! All that is unsafe is at the edge to C: `table` (the functions packetdrill calls), `memory` (pointers to slices),
+//! `preload`. Behind it is `host`, in safe Rust on `sockeye_lab::sockets`.
 
 #![expect(unsafe_code, reason = "the edge to C is here: pointers, and functions that C calls")]
 
