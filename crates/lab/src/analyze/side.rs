@@ -207,7 +207,7 @@ impl Side {
 
     /// Octets that fill a gap: overtaken on the way, or sent again after a loss before this place.
     fn late(&self, segment: &Segment<'_>, range: &Range<i64>) -> Class {
-        let after = self.outstanding.iter().find(|sent| sent.start >= range.end);
+        let after = self.outstanding.get(self.outstanding.partition_point(|sent| sent.start < range.end));
         // What was sent again comes at least a round trip behind what overtook it.
         let patience = self.min_rtt.unwrap_or(Duration::from_millis(3)).max(Duration::from_millis(3));
         match after {
