@@ -45,8 +45,8 @@ impl Pool {
         Self { current: BytesMut::new(), used: VecDeque::new(), free: Vec::new(), frame, allocated: 0 }
     }
 
-    /// Reads one packet from `source`, to be edited and then frozen; `None` if it ended or gave an empty one. A packet longer than the pool's frame is
-    /// cut, as the operating system does it.
+    /// Reads one packet from `source`, to be edited and then frozen; `None` if it ended or gave an empty one. A packet
+    /// longer than the pool's frame is cut, as the operating system does it.
     ///
     /// # Errors
     /// What `read` says, `WouldBlock` too.
