@@ -134,6 +134,7 @@ impl RecvSide {
             self.keep_for_later(seq, text)?;
             return Ok(false);
         }
+        self.report_overlap(octets);
         self.rcv_nxt += octets;
         self.queue.push(text);
         self.ack.on_text(octets, segment_size);
@@ -150,6 +151,19 @@ impl RecvSide {
             self.report_duplicate(self.seq_at(from), self.seq_at(to));
         }
         Ok(())
+    }
+
+    /// Of the `octets` in order that have come some may have waited here already: they are reported, unless a duplicate
+    /// before them is.
+    //= rfc2883#4.2-1
+    fn report_overlap(&mut self, octets: u32) {
+        let Some(reassembly) = self.reassembly.as_ref().filter(|_| self.duplicate.is_none()) else {
+            return;
+        };
+        let end = self.queue.end() + u64::from(octets);
+        if let Some((from, to)) = reassembly.first().filter(|&(from, _)| from < end) {
+            self.report_duplicate(self.seq_at(from), self.seq_at(to.min(end)));
+        }
     }
 
     /// Moves text that had waited for RCV.NXT into the queue.

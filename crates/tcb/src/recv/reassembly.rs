@@ -106,6 +106,11 @@ impl Reassembly {
         self.recent.insert(0, at);
     }
 
+    /// The first range: where it starts and ends.
+    pub(crate) fn first(&self) -> Option<(u64, u64)> {
+        self.ranges.first_key_value().map(|(&start, range)| (start, start + u64::from(range.len())))
+    }
+
     /// The range that holds the octet at `at`: where it starts and ends.
     pub(crate) fn range_over(&self, at: u64) -> Option<(u64, u64)> {
         let (&start, range) = self.ranges.range(..=at).next_back()?;

@@ -319,6 +319,25 @@ fn of_a_segment_that_overlaps_only_the_new_part_is_taken() {
     assert_eq!((sack.as_slice()[0].left, sack.as_slice()[0].right), (next.seq + 3, next.seq + 6));
 }
 
+//= rfc2883#4.2-1
+#[test]
+fn of_a_segment_that_fills_a_hole_the_part_that_was_here_is_reported() {
+    let mut pair = established();
+    let next = pair.forge(Side::A);
+    let mut later = next.clone();
+    later.seq = next.seq + 3;
+    later.payload = Bytes::from_static(b"def");
+    pair.inject(Side::B, later).unwrap();
+    let mut whole = next.clone();
+    whole.payload = Bytes::from_static(b"abcdefgh");
+    pair.log.clear();
+    pair.inject(Side::B, whole).unwrap();
+    let answer = pair.sent_by(Side::B)[0].clone();
+    assert_eq!(answer.ack, next.seq + 8);
+    let block = answer.options.sack.as_slice()[0];
+    assert_eq!((block.left, block.right), (next.seq + 3, next.seq + 6));
+}
+
 /// FIELD D9: an ACK of half a segment.
 #[test]
 fn an_ack_inside_a_segment_is_taken_as_it_is() {
