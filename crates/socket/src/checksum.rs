@@ -54,11 +54,8 @@ fn is_right(bytes: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::net::IpAddr;
-
     use sockeye_device::Slices;
-    use sockeye_wire::ip::v4::Ipv4Header;
-    use sockeye_wire::ip::v6::Ipv6Header;
+    use sockeye_wire::ip::IpHeader;
     use sockeye_wire::tcp::{Flags, Options, TcpHeader, fill_partial_checksum};
     use sockeye_wire::{Instant, SeqNumber};
 
@@ -80,26 +77,9 @@ mod tests {
         let payload_len = tcp.len() + 17;
         Outgoing::build(payload, |head| {
             let (source, destination) = (source.parse().unwrap(), destination.parse().unwrap());
-            let start = match (source, destination) {
-                (IpAddr::V4(source), IpAddr::V4(destination)) => {
-                    let header = Ipv4Header {
-                        source,
-                        destination,
-                        protocol,
-                        payload_len,
-                        ttl: 9,
-                        traffic_class: 0,
-                        identification: 0,
-                        dont_fragment: true,
-                    };
-                    header.emit(head)
-                }
-                (IpAddr::V6(source), IpAddr::V6(destination)) => {
-                    Ipv6Header { source, destination, protocol, payload_len, hop_limit: 9, traffic_class: 0 }.emit(head)
-                }
-                _ => unreachable!("of one family"),
-            };
-            let start = start.unwrap();
+            let (hop_limit, traffic_class, dont_fragment) = (9, 0, true);
+            let ip = IpHeader { source, destination, protocol, payload_len, hop_limit, traffic_class, dont_fragment };
+            let start = ip.emit(head).unwrap();
             let end = start + tcp.emit(&mut head[start..]).unwrap();
             fill_partial_checksum(source, destination, &mut head[start..end], payload_len);
             end

@@ -1,9 +1,7 @@
 //! A narrow place: packets longer than it takes are dropped, and their sender told or not.
 
 use sockeye_wire::icmp::{self, IcmpError};
-use sockeye_wire::ip::v4::Ipv4Header;
-use sockeye_wire::ip::v6::Ipv6Header;
-use sockeye_wire::ip::{IpView, protocol};
+use sockeye_wire::ip::{IpHeader, IpView, protocol};
 use sockeye_wire::{Instant, icmp::quotable};
 
 use crate::Packet;
@@ -32,30 +30,22 @@ pub(super) fn error_about(packet: &[u8], mtu: u16, now: Instant) -> Option<Packe
     let length = icmp::emit_error(source, destination, error, quotable(packet), &mut message).ok()?;
     let message = message.get(..length)?;
     let mut whole = vec![0; 40];
-    let header_len = match ip {
-        IpView::V4(view) if view.dont_fragment() => Ipv4Header {
-            source: view.destination(),
-            destination: view.source(),
-            protocol: protocol::ICMP,
-            payload_len: length,
-            ttl: HOP_LIMIT,
-            traffic_class: 0,
-            identification: 0,
-            dont_fragment: false,
-        }
-        .emit(&mut whole),
+    let protocol = match ip {
+        IpView::V4(view) if view.dont_fragment() => protocol::ICMP,
         IpView::V4(_) => return None,
-        IpView::V6(view) => Ipv6Header {
-            source: view.destination(),
-            destination: view.source(),
-            protocol: protocol::ICMPV6,
-            payload_len: length,
-            hop_limit: HOP_LIMIT,
-            traffic_class: 0,
-        }
-        .emit(&mut whole),
+        IpView::V6(_) => protocol::ICMPV6,
     };
-    whole.truncate(header_len.ok()?);
+    let header = IpHeader {
+        source,
+        destination,
+        protocol,
+        payload_len: length,
+        hop_limit: HOP_LIMIT,
+        traffic_class: 0,
+        dont_fragment: false,
+    };
+    let header_len = header.emit(&mut whole).ok()?;
+    whole.truncate(header_len);
     whole.extend_from_slice(message);
     Some(Packet::new(whole.into(), now))
 }

@@ -5,9 +5,8 @@ use std::net::{IpAddr, SocketAddr};
 
 use bytes::Bytes;
 use sockeye_wire::checksum::{checksum, with_pseudo_header};
-use sockeye_wire::ip::v4::{Ipv4Header, Ipv4View};
-use sockeye_wire::ip::v6::Ipv6Header;
-use sockeye_wire::ip::{IpView, protocol};
+use sockeye_wire::ip::v4::Ipv4View;
+use sockeye_wire::ip::{IpHeader, IpView, protocol};
 use sockeye_wire::{tcp, udp};
 
 use super::packet::{Ecn, Flags, Icmp, IpInfo, Segment, TcpOption, TcpOptions};
@@ -167,23 +166,16 @@ fn ip_header(from: IpAddr, to: IpAddr, protocol: u8, info: IpInfo, payload_len: 
     let traffic_class = info.tos.unwrap_or(ecn);
     let hop_limit = info.ttl.unwrap_or(HOP_LIMIT);
     let mut header = vec![0; 40];
-    let written = match (from, to) {
-        (IpAddr::V4(source), IpAddr::V4(destination)) => Ipv4Header {
-            source,
-            destination,
-            protocol,
-            payload_len,
-            ttl: hop_limit,
-            traffic_class,
-            identification: 0,
-            dont_fragment: false,
-        }
-        .emit(&mut header),
-        (IpAddr::V6(source), IpAddr::V6(destination)) => {
-            Ipv6Header { source, destination, protocol, payload_len, hop_limit, traffic_class }.emit(&mut header)
-        }
-        _ => Ok(0),
-    };
+    let written = IpHeader {
+        source: from,
+        destination: to,
+        protocol,
+        payload_len,
+        hop_limit,
+        traffic_class,
+        dont_fragment: false,
+    }
+    .emit(&mut header);
     header.truncate(written.unwrap_or(0));
     if let (IpAddr::V6(_), Some(label), Some(first)) = (from, info.flow_label, header.first_chunk_mut::<4>()) {
         *first = (u32::from_be_bytes(*first) | label & 0xf_ffff).to_be_bytes();

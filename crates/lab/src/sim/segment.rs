@@ -3,9 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use bytes::Bytes;
-use sockeye_wire::ip::v4::Ipv4Header;
-use sockeye_wire::ip::v6::Ipv6Header;
-use sockeye_wire::ip::{IpView, protocol};
+use sockeye_wire::ip::{IpHeader, IpView, protocol};
 use sockeye_wire::tcp::{TcpHeader, TcpView, fill_checksum};
 
 /// Room for IPv6 and TCP with all its options.
@@ -67,29 +65,17 @@ impl Parts {
         fill_checksum(self.source, self.destination, tcp, std::iter::once(&self.text[..]));
         let payload_len = tcp_len + self.text.len();
         let mut head = [0; HEADERS];
-        let written = match (self.source, self.destination) {
-            (IpAddr::V4(source), IpAddr::V4(destination)) => Ipv4Header {
-                source,
-                destination,
-                protocol: protocol::TCP,
-                payload_len,
-                ttl: self.hop_limit,
-                traffic_class: self.traffic_class,
-                identification: 0,
-                dont_fragment: true,
-            }
-            .emit(&mut head),
-            (IpAddr::V6(source), IpAddr::V6(destination)) => Ipv6Header {
-                source,
-                destination,
-                protocol: protocol::TCP,
-                payload_len,
-                hop_limit: self.hop_limit,
-                traffic_class: self.traffic_class,
-            }
-            .emit(&mut head),
-            _ => Ok(0), // two families: nobody makes such a packet
-        };
+        // Of two families nobody makes a packet.
+        let written = IpHeader {
+            source: self.source,
+            destination: self.destination,
+            protocol: protocol::TCP,
+            payload_len,
+            hop_limit: self.hop_limit,
+            traffic_class: self.traffic_class,
+            dont_fragment: true,
+        }
+        .emit(&mut head);
         let head = &head[..written.unwrap_or(0)];
         [head, tcp, &self.text].concat().into()
     }

@@ -5,9 +5,7 @@ use std::net::IpAddr;
 use sockeye_device::{Outgoing, Slices};
 use sockeye_tcb::{Header, Transmit};
 use sockeye_wire::Instant;
-use sockeye_wire::ip::protocol;
-use sockeye_wire::ip::v4::{self, Ipv4Header};
-use sockeye_wire::ip::v6::{self, Ipv6Header};
+use sockeye_wire::ip::{IpHeader, protocol, v4, v6};
 use sockeye_wire::tcp::{TcpHeader, fill_checksum, fill_partial_checksum};
 
 use super::Stack;
@@ -140,23 +138,8 @@ fn ip_header(
     head: &mut [u8],
 ) -> usize {
     let Envelope { hop_limit, traffic_class, .. } = envelope;
-    let written = match (source, destination) {
-        (IpAddr::V4(source), IpAddr::V4(destination)) => Ipv4Header {
-            source,
-            destination,
-            protocol,
-            payload_len,
-            ttl: hop_limit,
-            traffic_class,
-            identification: 0,
-            dont_fragment: true,
-        }
-        .emit(head),
-        (IpAddr::V6(source), IpAddr::V6(destination)) => {
-            Ipv6Header { source, destination, protocol, payload_len, hop_limit, traffic_class }.emit(head)
-        }
-        // A pair of sockets is of one family: connections are made so.
-        _ => Ok(0),
-    };
-    written.unwrap_or(0)
+    // A pair of sockets is of one family: connections are made so.
+    IpHeader { source, destination, protocol, payload_len, hop_limit, traffic_class, dont_fragment: true }
+        .emit(head)
+        .unwrap_or(0)
 }

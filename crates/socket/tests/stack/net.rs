@@ -7,9 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use sockeye::{ConnectOptions, ConnectionId, ListenOptions, ListenerId, Stack, StackConfig, StackEvent};
 use sockeye_device::{Outgoing, Packet};
-use sockeye_wire::ip::v4::Ipv4Header;
-use sockeye_wire::ip::v6::Ipv6Header;
-use sockeye_wire::ip::{IpView, protocol};
+use sockeye_wire::ip::{IpHeader, IpView, protocol};
 use sockeye_wire::tcp::{Flags, Options, TcpHeader, TcpView, fill_checksum};
 use sockeye_wire::{Instant, SeqNumber};
 
@@ -189,22 +187,8 @@ pub fn tcp(from: SocketAddr, to: SocketAddr, seq: u32, ack: u32, flags: Flags, o
 pub fn packet(source: IpAddr, destination: IpAddr, protocol: u8, payload: &[u8]) -> Vec<u8> {
     let mut head = [0; Outgoing::HEAD];
     let payload_len = payload.len();
-    let length = match (source, destination) {
-        (IpAddr::V4(source), IpAddr::V4(destination)) => Ipv4Header {
-            source,
-            destination,
-            protocol,
-            payload_len,
-            ttl: 64,
-            traffic_class: 0,
-            identification: 0,
-            dont_fragment: true,
-        }
-        .emit(&mut head),
-        (IpAddr::V6(source), IpAddr::V6(destination)) => {
-            Ipv6Header { source, destination, protocol, payload_len, hop_limit: 64, traffic_class: 0 }.emit(&mut head)
-        }
-        _ => panic!("two families"),
-    };
+    let header =
+        IpHeader { source, destination, protocol, payload_len, hop_limit: 64, traffic_class: 0, dont_fragment: true };
+    let length = header.emit(&mut head);
     [&head[..length.unwrap()], payload].concat()
 }

@@ -2,6 +2,7 @@
 
 mod ecn;
 pub mod extension;
+mod header;
 pub mod v4;
 pub mod v6;
 
@@ -9,6 +10,7 @@ use core::net::IpAddr;
 
 use crate::ParseError;
 pub use ecn::Ecn;
+pub use header::IpHeader;
 use v4::Ipv4View;
 use v6::Ipv6View;
 

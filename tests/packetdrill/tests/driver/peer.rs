@@ -1,12 +1,10 @@
 //! The other end: packets by hand, as packetdrill would inject them.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use sockeye_wire::SeqNumber;
-use sockeye_wire::ip::v4::Ipv4Header;
-use sockeye_wire::ip::v6::Ipv6Header;
-use sockeye_wire::ip::{IpView, protocol};
+use sockeye_wire::ip::{IpHeader, IpView, protocol};
 use sockeye_wire::tcp::{Flags, Options, TcpHeader, TcpView, fill_checksum};
 
 use crate::interface::Tool;
@@ -59,29 +57,16 @@ impl<'a> Peer<'a> {
         fill_checksum(from, to, header, [&*text].into_iter());
         let mut packet = vec![0; 40];
         let payload_len = segment.len();
-        let ip_len = match (from, to) {
-            (IpAddr::V4(source), IpAddr::V4(destination)) => Ipv4Header {
-                source,
-                destination,
-                protocol: protocol::TCP,
-                payload_len,
-                ttl: 255,
-                traffic_class: 0,
-                identification: 0,
-                dont_fragment: false,
-            }
-            .emit(&mut packet),
-            (IpAddr::V6(source), IpAddr::V6(destination)) => Ipv6Header {
-                source,
-                destination,
-                protocol: protocol::TCP,
-                payload_len,
-                hop_limit: 255,
-                traffic_class: 0,
-            }
-            .emit(&mut packet),
-            _ => panic!("one family"),
-        };
+        let ip_len = IpHeader {
+            source: from,
+            destination: to,
+            protocol: protocol::TCP,
+            payload_len,
+            hop_limit: 255,
+            traffic_class: 0,
+            dont_fragment: false,
+        }
+        .emit(&mut packet);
         packet.truncate(ip_len.unwrap());
         packet.extend(segment);
         self.tool.netdev_send(&packet);
