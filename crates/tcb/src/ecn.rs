@@ -14,7 +14,7 @@ use crate::congestion::EcnUse;
 use crate::tcb::Tcb;
 use crate::{Config, EcnPolicy, Segment, Transmit};
 
-/// How many changes from marked to unmarked text and back wait to be acknowledged; of more, the oldest are told together.
+/// How many changes from marked to unmarked text and back wait to be acknowledged; of more, the latest are told together.
 const MAX_CHANGES: usize = 64;
 
 /// Marks received and echoed.
