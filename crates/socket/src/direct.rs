@@ -13,8 +13,6 @@ use crate::checksum;
 use crate::gather::Gather;
 use crate::stack::{Stack, StackConfig, StackEvent};
 
-/// Packets to read before the stack hears of them.
-const MOST_PACKETS: usize = 128;
 /// Packets to gather before the device gets them.
 const MOST_OUTGOING: usize = 64;
 
@@ -153,8 +151,7 @@ impl<D: Device> Direct<D> {
 
     fn take_in(&mut self) -> io::Result<usize> {
         self.now = self.clock.now();
-        let received = self.device.receive(self.now, &mut self.packets, MOST_PACKETS)?;
-        self.gather.gather(&mut self.packets);
+        let received = self.gather.receive(&self.device, self.now, &mut self.packets)?;
         for packet in self.packets.drain(..) {
             self.stack.on_packet(self.now, packet);
         }

@@ -1,13 +1,19 @@
 //! What arrives, on its way from the device to the stack: segments that follow each other become one, checksums are
 //! verified. Outside a shard's lock, because both cost by the octet.
 
-use std::mem;
 use std::sync::{Mutex, PoisonError};
+use std::{io, mem};
 
+use bytes::Bytes;
 use sockeye_device::segment::Merge;
-use sockeye_device::{Capabilities, Packet};
+use sockeye_device::{Capabilities, Device, Packet};
+use sockeye_wire::Instant;
 
 use crate::checksum;
+
+/// Packets to read before the stack hears of them: ACKs answer a whole batch, so a large one saves writes; but a shard's
+/// lock is held while the stack takes it in.
+pub(crate) const MOST_PACKETS: usize = 128;
 
 /// Makes batches ready for the stack. The lock is free always: one thread reads the device at a time.
 #[derive(Debug)]
@@ -28,8 +34,23 @@ impl Gather {
         Self { merging: (device.segmentation == 0).then(Mutex::default) }
     }
 
+    /// Reads a batch of at most [`MOST_PACKETS`]; merges what the device doesn't, and sums what it doesn't vouch for. Says how
+    /// many packets were read.
+    ///
+    /// # Errors
+    /// Those of [`Device::receive`].
+    pub(crate) fn receive(&self, device: &dyn Device, now: Instant, packets: &mut Vec<Packet>) -> io::Result<usize> {
+        let received = device.receive(now, packets, MOST_PACKETS);
+        self.gather(packets);
+        if device.is_low_on_buffers() {
+            // What nobody reads must not keep the device from receiving: its buffers go back, a copy stays.
+            packets.iter_mut().for_each(|packet| packet.bytes = Bytes::copy_from_slice(&packet.bytes));
+        }
+        received
+    }
+
     /// Merges and verifies a batch in place.
-    pub(crate) fn gather(&self, packets: &mut Vec<Packet>) {
+    fn gather(&self, packets: &mut Vec<Packet>) {
         if let Some(merging) = &self.merging
             && packets.len() > 1
         {

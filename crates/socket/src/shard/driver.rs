@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use sockeye_device::Packet;
 
+use super::Shard;
 use super::locked::Chores;
 use super::transmit_token::Batch;
-use super::{MOST_PACKETS, Shard};
+use crate::gather::MOST_PACKETS;
 
 /// How soon to try again to write to a device whose queue is full.
 const RETRY: Duration = Duration::from_millis(1);

@@ -18,7 +18,6 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use bytes::Bytes;
 use sockeye_device::{Capabilities, Clock, Device, Packet};
 use sockeye_wire::Instant;
 
@@ -32,10 +31,6 @@ use sitter::Sitter;
 use transmit_token::Batch;
 use waiters::WakeUp;
 pub(crate) use waiters::{Until, Waiter};
-
-/// Packets to read before the stack hears of them: ACKs answer a whole batch, so a large one saves writes; but the lock
-/// is held while the stack takes it in.
-const MOST_PACKETS: usize = 128;
 
 /// A stack, its device and what threads share of them.
 pub(crate) struct Shard {
@@ -194,15 +189,9 @@ impl Shard {
         self.receive(packets)
     }
 
-    /// Reads a batch; merges what the device doesn't, and sums what it doesn't vouch for.
+    /// Reads a batch: see [`Gather::receive`].
     fn receive(&self, packets: &mut Vec<Packet>) -> io::Result<usize> {
-        let received = self.device.receive(self.clock.now(), packets, MOST_PACKETS);
-        self.gather.gather(packets);
-        if self.device.is_low_on_buffers() {
-            // What nobody reads must not keep the device from receiving: its buffers go back, a copy stays.
-            packets.iter_mut().for_each(|packet| packet.bytes = Bytes::copy_from_slice(&packet.bytes));
-        }
-        received
+        self.gather.receive(&*self.device, self.clock.now(), packets)
     }
 
     /// Tells the stack what has arrived, and the time.

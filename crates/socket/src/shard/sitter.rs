@@ -7,8 +7,9 @@ use std::time::Duration;
 use sockeye_device::Packet;
 use sockeye_wire::Instant;
 
+use super::Shard;
 use super::locked::{Chores, Locked};
-use super::{MOST_PACKETS, Shard};
+use crate::gather::MOST_PACKETS;
 use crate::stack::ConnectionId;
 
 /// A thread that may sit. Gets up when dropped, which must not happen under the shard's lock.
