@@ -12,10 +12,13 @@ use serde_json::Value;
 use sockeye_tests::{Package, cargo, packages};
 
 /// What each example prints, among other things: package, example, text.
-const EXAMPLES: [(&str, &str, &str); 5] = [
+const EXAMPLES: [(&str, &str, &str); 8] = [
     ("sockeye", "echo", "Is there anybody?"),
     ("sockeye", "memory", "1000000 octets came"),
+    ("sockeye", "own_congestion_control", "67108864 octets under vegas"),
     ("sockeye-device", "dump", "UDP 1001 > 9, 33 octets"),
+    ("sockeye-lab", "simulate", "newreno"),
+    ("sockeye-lab", "swarm", "200 scenarios, and no rule is broken"),
     ("sockeye-wire", "dissect", "10.9.0.1:54321 > 10.9.0.2:22"),
     ("sockeye-tcb", "two_endpoints", "client CLOSED, server CLOSED"),
 ];

@@ -189,7 +189,7 @@ impl Curve {
     fn window(&self, epoch: &Epoch, t: u64, mss: u32) -> u32 {
         let k = u64::from(epoch.k);
         let away = u128::from(t.abs_diff(k).min(FAR));
-        let octets = clamp(away * away * away / MICROS_CUBED.div_ceil(u128::from(mss)) * C.0 / C.1);
+        let octets = clamp(away * away * away / MICROS_CUBED.div_ceil(u128::from(mss.max(1))) * C.0 / C.1);
         if t < k { self.max.saturating_sub(octets) } else { self.max.saturating_add(octets).min(MAX_WINDOW) }
     }
 }
