@@ -1,12 +1,61 @@
-//! Reading captures: pcap and pcapng files, whoever wrote them.
+//! Capture files, packet by packet: pcap and pcapng, of any byte order and resolution, in memory that doesn't grow.
 
-use std::io::{self, Read};
-use std::time::Duration;
+use std::fmt;
+use std::io::Read;
+use std::ops::ControlFlow;
 
-use pcap_file::pcap::PcapReader;
-use pcap_file::pcapng::blocks::interface_description::{InterfaceDescriptionBlock, InterfaceDescriptionOption};
-use pcap_file::pcapng::{Block, PcapNgReader};
-use pcap_file::{DataLink, PcapError};
+use pcap_parser::pcapng::Block;
+use pcap_parser::{PcapBlockOwned, PcapError, create_reader};
+use sockeye_wire::Instant;
+
+/// Octets that are read at once; no packet may be larger.
+const BUFFER: usize = 4 << 20;
+const NANOS_PER_SECOND: u128 = 1_000_000_000;
+
+/// Why a file can't be read at all.
+#[derive(Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Error {
+    /// There is nothing in it.
+    Empty,
+    /// It begins neither like pcap nor like pcapng.
+    NotACapture,
+    /// The operating system refused.
+    Unreadable,
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Empty => "the file is empty",
+            Self::NotACapture => "this is neither a pcap nor a pcapng file",
+            Self::Unreadable => "reading stopped with an error",
+        })
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// Why reading ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum End {
+    /// At the end of the file, or because no more was wanted.
+    Complete,
+    /// The file ends within a packet, which begins at this octet.
+    Truncated(u64),
+    /// What stands at this octet can't be a packet; all before it was read.
+    Garbled(u64),
+}
+
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Complete => f.write_str("it is whole"),
+            Self::Truncated(at) => write!(f, "it breaks off within the packet at octet {at}"),
+            Self::Garbled(at) => write!(f, "it is garbled from octet {at} on"),
+        }
+    }
+}
 
 /// What stands before the IP packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,168 +73,194 @@ pub enum LinkType {
 }
 
 impl LinkType {
-    /// The numbers of the pcap registry; `None` for links that carry no IP, or in a way that isn't known here.
-    fn of(link: DataLink) -> Option<Self> {
-        Some(match link {
-            DataLink::RAW | DataLink::IPV4 | DataLink::IPV6 => Self::Ip,
-            DataLink::ETHERNET => Self::Ethernet,
-            DataLink::NULL | DataLink::LOOP => Self::Loopback,
-            DataLink::LINUX_SLL => Self::Cooked,
-            DataLink::LINUX_SLL2 => Self::Cooked2,
+    /// By its number (<https://www.tcpdump.org/linktypes.html>).
+    const fn of(number: i32) -> Option<Self> {
+        Some(match number {
+            1 => Self::Ethernet,
+            0 | 108 => Self::Loopback,
+            12 | 14 | 101 | 228 | 229 => Self::Ip,
+            113 => Self::Cooked,
+            276 => Self::Cooked2,
             _ => return None,
         })
     }
 }
 
-/// A packet out of a capture.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Captured {
-    /// When, since the first of January 1970 UTC.
-    pub at: Duration,
-    /// What its octets start with.
-    pub link: LinkType,
-    /// Its octets, as many as were captured.
-    pub octets: Vec<u8>,
+/// A packet as it stands in the file.
+#[derive(Clone, Copy, Debug)]
+pub struct Packet<'a> {
+    /// When it was captured, since 1970.
+    pub at: Instant,
+    /// What it begins with; `None` for a link that carries no IP, or in a way that isn't known here.
+    pub link: Option<LinkType>,
+    /// As much of it as was captured, from the link layer on.
+    pub data: &'a [u8],
+    /// Octets that it had on the wire.
+    pub original_len: usize,
 }
 
-/// A capture that is being read: an iterator over its packets. Those of links that carry no IP are left out.
+/// What an interface of a pcapng file says about its packets.
+#[derive(Clone, Copy)]
+struct Interface {
+    link: Option<LinkType>,
+    /// Ticks in a second.
+    resolution: u128,
+    /// Seconds to add.
+    offset: i64,
+    snap_len: usize,
+}
+
+impl Interface {
+    fn at(self, ticks: u64) -> Instant {
+        let nanos = u128::from(ticks) * NANOS_PER_SECOND / self.resolution;
+        let offset = i128::from(self.offset) * NANOS_PER_SECOND.cast_signed();
+        let nanos = nanos.cast_signed().saturating_add(offset).max(0);
+        Instant::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+    }
+}
+
+/// Ticks in a second by the `if_tsresol` option: a power of ten, or of two with the highest bit. What would overflow
+/// counts as nanoseconds.
+fn resolution(option: u8) -> u128 {
+    let base: u128 = if option & 0x80 == 0 { 10 } else { 2 };
+    base.checked_pow(u32::from(option & 0x7f)).unwrap_or(NANOS_PER_SECOND)
+}
+
+/// Gives every packet of `file` to `packet`, in the order of the file, until it says [`ControlFlow::Break`].
 ///
-/// An error ends it: what follows a damaged place can't be told apart.
-pub struct Capture<R: Read> {
-    format: Option<Format<R>>,
-}
-
-enum Format<R: Read> {
-    Pcap(PcapReader<Whole<R>>),
-    PcapNg(PcapNgReader<Whole<R>>),
-}
-
-/// The four octets that tell the format, and the rest.
-type Whole<R> = io::Chain<io::Cursor<[u8; 4]>, R>;
-
-/// What each block of a pcapng starts with that starts a section.
-const PCAPNG: [u8; 4] = [0x0a, 0x0d, 0x0d, 0x0a];
-
-impl<R: Read> Capture<R> {
-    /// Begins to read; the format is told by the first octets.
-    ///
-    /// # Errors
-    /// What reading returns; [`io::ErrorKind::InvalidData`] if it is no capture.
-    pub fn new(mut source: R) -> io::Result<Self> {
-        let mut magic = [0; 4];
-        source.read_exact(&mut magic).map_err(|error| match error.kind() {
-            io::ErrorKind::UnexpectedEof => invalid("it is no pcap or pcapng file: it is too short"),
-            _ => error,
-        })?;
-        let whole = io::Cursor::new(magic).chain(source);
-        let format = if magic == PCAPNG {
-            PcapNgReader::new(whole).map(Format::PcapNg)
-        } else {
-            PcapReader::new(whole).map(Format::Pcap)
-        };
-        let format = format.map_err(|error| match error {
-            PcapError::IoError(error) => error,
-            other => invalid(format!("it is no pcap or pcapng file: {other}")),
-        })?;
-        Ok(Self { format: Some(format) })
-    }
-}
-
-impl<R: Read> Iterator for Capture<R> {
-    type Item = io::Result<Captured>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let next = match self.format.as_mut()? {
-            Format::Pcap(reader) => next_of_pcap(reader),
-            Format::PcapNg(reader) => next_of_pcapng(reader),
-        };
-        if !matches!(next, Some(Ok(_))) {
-            self.format = None;
-        }
-        next
-    }
-}
-
-fn next_of_pcap<R: Read>(reader: &mut PcapReader<R>) -> Option<io::Result<Captured>> {
-    let link = reader.header().datalink;
-    let Some(link) = LinkType::of(link) else {
-        return Some(Err(invalid(format!("its link type is {}, which isn't known here", u32::from(link)))));
-    };
-    let packet = reader.next_packet()?;
-    Some(packet.map_err(to_io).map(|packet| Captured { at: packet.timestamp, link, octets: packet.data.into_owned() }))
-}
-
-fn next_of_pcapng<R: Read>(reader: &mut PcapNgReader<R>) -> Option<io::Result<Captured>> {
+/// # Errors
+/// [`Error`] if nothing can be read. A file that breaks off or turns to garbage later is no error: see [`End`].
+pub fn read(file: impl Read + Send, mut packet: impl FnMut(Packet<'_>) -> ControlFlow<()>) -> Result<End, Error> {
+    let mut reader = create_reader(BUFFER, file).map_err(|error| match error {
+        PcapError::Eof => Error::Empty,
+        PcapError::ReadError => Error::Unreadable,
+        _ => Error::NotACapture,
+    })?;
+    let mut blocks = Blocks::default();
+    let mut position = 0;
     loop {
-        let (interface, units, octets) = match reader.next_block()? {
-            Err(error) => return Some(Err(to_io(error))),
-            // The library hands out units as if they were nanoseconds.
-            Ok(Block::EnhancedPacket(packet)) => {
-                (packet.interface_id, packet.timestamp.as_nanos(), packet.data.into_owned())
+        let length = match reader.next() {
+            Ok((length, block)) => {
+                if blocks.packet(&block).is_some_and(|found| packet(found).is_break()) {
+                    return Ok(End::Complete);
+                }
+                length
             }
-            Ok(Block::SimplePacket(packet)) => (0, 0, packet.data.into_owned()),
-            Ok(_) => continue,
+            Err(PcapError::Eof) => return Ok(End::Complete),
+            Err(PcapError::Incomplete(_)) => {
+                let before = reader.data().len();
+                reader.refill().map_err(|_| Error::Unreadable)?;
+                if reader.reader_exhausted() && reader.data().len() == before && before > 0 {
+                    return Ok(End::Truncated(position));
+                }
+                continue;
+            }
+            Err(PcapError::UnexpectedEof) => return Ok(End::Truncated(position)),
+            Err(PcapError::ReadError) => return Err(Error::Unreadable),
+            Err(_) => return Ok(End::Garbled(position)),
         };
-        let interface = usize::try_from(interface).ok().and_then(|number| reader.interfaces().get(number));
-        let Some(link) = interface.and_then(|interface| LinkType::of(interface.linktype)) else {
-            continue;
-        };
-        let at = interface.map(|interface| time(interface, units)).unwrap_or_default();
-        return Some(Ok(Captured { at, link, octets }));
+        reader.consume(length);
+        position += length as u64;
     }
 }
 
-/// Units of the interface's clock as time: microseconds, unless it says otherwise.
-fn time(interface: &InterfaceDescriptionBlock<'_>, units: u128) -> Duration {
-    let resolution = interface.options.iter().find_map(|option| match option {
-        InterfaceDescriptionOption::IfTsResol(resolution) => Some(*resolution),
-        _ => None,
-    });
-    // The highest bit tells powers of two from powers of ten.
-    let resolution = resolution.unwrap_or(6);
-    let base: u128 = if resolution & 0x80 == 0 { 10 } else { 2 };
-    let per_second = base.checked_pow(u32::from(resolution & 0x7f)).unwrap_or(u128::MAX);
-    let nanos = (units % per_second).saturating_mul(1_000_000_000) / per_second;
-    let seconds = u64::try_from(units / per_second).unwrap_or(u64::MAX);
-    Duration::new(seconds, u32::try_from(nanos).unwrap_or_default())
+/// What earlier blocks said about later ones.
+#[derive(Default)]
+struct Blocks {
+    link: Option<LinkType>,
+    nanos_per_tick: u64,
+    interfaces: Vec<Interface>,
 }
 
-fn invalid(why: impl Into<String>) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, why.into())
-}
+impl Blocks {
+    /// The packet in `block`, if there is one.
+    fn packet<'a>(&mut self, block: &PcapBlockOwned<'a>) -> Option<Packet<'a>> {
+        match block {
+            PcapBlockOwned::LegacyHeader(header) => {
+                self.link = LinkType::of(header.network.0 & 0xffff); // above: is there a frame check sequence?
+                self.nanos_per_tick = if header.is_nanosecond_precision() { 1 } else { 1_000 };
+                None
+            }
+            PcapBlockOwned::Legacy(record) => {
+                let nanos = u64::from(record.ts_sec) * 1_000_000_000 + u64::from(record.ts_usec) * self.nanos_per_tick;
+                Some(Packet {
+                    at: Instant::from_nanos(nanos),
+                    link: self.link,
+                    data: record.data,
+                    original_len: record.origlen as usize,
+                })
+            }
+            PcapBlockOwned::NG(block) => self.packet_of_block(block),
+        }
+    }
 
-fn to_io(error: PcapError) -> io::Error {
-    match error {
-        PcapError::IoError(error) => error,
-        PcapError::IncompleteBuffer => invalid("it ends within a packet"),
-        other => invalid(other.to_string()),
+    fn packet_of_block<'a>(&mut self, block: &Block<'a>) -> Option<Packet<'a>> {
+        match block {
+            Block::SectionHeader(_) => self.interfaces.clear(),
+            Block::InterfaceDescription(about) => self.interfaces.push(Interface {
+                link: LinkType::of(about.linktype.0),
+                resolution: resolution(about.if_tsresol),
+                offset: about.if_tsoffset,
+                snap_len: if about.snaplen == 0 { usize::MAX } else { about.snaplen as usize },
+            }),
+            Block::EnhancedPacket(found) => {
+                let interface = self.interfaces.get(found.if_id as usize)?;
+                let at = interface.at(u64::from(found.ts_high) << 32 | u64::from(found.ts_low));
+                let data = found.data.get(..found.caplen as usize).unwrap_or(found.data);
+                return Some(Packet { at, link: interface.link, data, original_len: found.origlen as usize });
+            }
+            // It has no time: it can't be told when it came.
+            Block::SimplePacket(found) => {
+                let interface = self.interfaces.first()?;
+                let original_len = found.origlen as usize;
+                let data = found.data.get(..interface.snap_len.min(original_len)).unwrap_or(found.data);
+                return Some(Packet { at: Instant::ZERO, link: interface.link, data, original_len });
+            }
+            _ => {}
+        }
+        None
     }
 }
 
 #[cfg(test)]
 mod tests {
     use std::borrow::Cow;
+    use std::time::Duration;
 
+    use pcap_file::DataLink;
     use pcap_file::pcap::{PcapHeader, PcapPacket, PcapWriter};
     use pcap_file::pcapng::PcapNgWriter;
     use pcap_file::pcapng::blocks::enhanced_packet::EnhancedPacketBlock;
+    use pcap_file::pcapng::blocks::interface_description::{InterfaceDescriptionBlock, InterfaceDescriptionOption};
 
     use super::*;
 
-    fn pcapng(resolution: Option<u8>, units: u64) -> Vec<u8> {
+    fn pcapng(link: DataLink, resolution: Option<u8>, units: u64, packets: usize) -> Vec<u8> {
         let mut writer = PcapNgWriter::new(Vec::new()).expect("a vector takes it");
-        let mut interface = InterfaceDescriptionBlock::new(DataLink::RAW, 0);
+        let mut interface = InterfaceDescriptionBlock::new(link, 0);
         interface.options.extend(resolution.map(InterfaceDescriptionOption::IfTsResol));
         writer.write_pcapng_block(interface).expect("a vector takes it");
-        let packet = EnhancedPacketBlock {
-            interface_id: 0,
-            timestamp: Duration::from_nanos(units),
-            original_len: 3,
-            data: Cow::Borrowed(&[7; 3]),
-            options: Vec::new(),
-        };
-        writer.write_pcapng_block(packet).expect("a vector takes it");
+        for _ in 0..packets {
+            let packet = EnhancedPacketBlock {
+                interface_id: 0,
+                timestamp: Duration::from_nanos(units),
+                original_len: 5,
+                data: Cow::Borrowed(&[7; 3]),
+                options: Vec::new(),
+            };
+            writer.write_pcapng_block(packet).expect("a vector takes it");
+        }
         writer.into_inner()
+    }
+
+    /// All packets of a file, and its end.
+    fn all(file: &[u8]) -> Result<(Vec<(u64, Option<LinkType>, Vec<u8>, usize)>, End), Error> {
+        let mut packets = Vec::new();
+        let end = read(file, |packet| {
+            packets.push((packet.at.as_nanos(), packet.link, packet.data.to_vec(), packet.original_len));
+            ControlFlow::Continue(())
+        })?;
+        Ok((packets, end))
     }
 
     #[test]
@@ -193,38 +268,43 @@ mod tests {
         let header = PcapHeader { datalink: DataLink::ETHERNET, ..PcapHeader::default() };
         let mut writer = PcapWriter::with_header(Vec::new(), header).expect("a vector takes it");
         let at = Duration::from_micros(5_000_007);
-        writer.write_packet(&PcapPacket::new(at, 3, &[7; 3])).expect("a vector takes it");
-        let read = |file: &[u8]| Capture::new(file).and_then(Iterator::collect::<io::Result<Vec<_>>>);
-        let captured = |link| [Captured { at, link, octets: vec![7; 3] }];
-        assert_eq!(read(&writer.into_writer()).expect("it is whole"), captured(LinkType::Ethernet));
-        assert_eq!(read(&pcapng(None, 5_000_007)).expect("it is whole"), captured(LinkType::Ip));
+        writer.write_packet(&PcapPacket::new(at, 5, &[7; 3])).expect("a vector takes it");
+        let expected = |link| Ok((vec![(5_000_007_000, link, vec![7; 3], 5)], End::Complete));
+        assert_eq!(all(&writer.into_writer()), expected(Some(LinkType::Ethernet)));
+        assert_eq!(all(&pcapng(DataLink::RAW, None, 5_000_007, 1)), expected(Some(LinkType::Ip)));
+        assert_eq!(all(&pcapng(DataLink::USB_LINUX, None, 5_000_007, 1)), expected(None));
     }
 
     #[test]
     fn a_clock_of_any_resolution_is_understood() {
-        for (resolution, units, at) in [
-            (Some(9), 1_500_000_000, Duration::from_millis(1500)),
-            (Some(0), 3, Duration::from_secs(3)),
-            (Some(0x8a), 1536, Duration::from_millis(1500)),
-            (Some(127), 1, Duration::ZERO),
-        ] {
-            let file = pcapng(resolution, units);
-            let first = Capture::new(&file[..]).expect("it is one").next().expect("it has a packet");
-            assert_eq!(first.expect("it is whole").at, at, "{resolution:?}");
+        for (resolution, units, nanos) in
+            [(Some(9), 1_500_000_000, 1_500_000_000), (Some(0), 3, 3_000_000_000), (Some(0x8a), 1536, 1_500_000_000)]
+        {
+            let (packets, _) = all(&pcapng(DataLink::RAW, resolution, units, 1)).expect("it is one");
+            assert_eq!(packets[0].0, nanos, "{resolution:?}");
         }
     }
 
     #[test]
-    fn what_is_no_capture_or_ends_early_is_an_error_and_the_end() {
-        for file in [&b""[..], b"abc", b"GIF89a, and so on, and so on", &PCAPNG] {
-            assert!(Capture::new(file).is_err(), "{file:?}");
+    fn reading_stops_when_no_more_is_wanted() {
+        let mut packets = 0;
+        let end = read(&pcapng(DataLink::RAW, None, 1, 9)[..], |_| {
+            packets += 1;
+            if packets == 2 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        });
+        assert_eq!((packets, end), (2, Ok(End::Complete)));
+    }
+
+    #[test]
+    fn what_is_no_capture_or_ends_early_is_told() {
+        for file in [&b""[..], b"abc", b"GIF89a, and so on, and so on"] {
+            assert!(all(file).is_err(), "{file:?}");
         }
-        let whole = pcapng(None, 1);
+        let whole = pcapng(DataLink::RAW, None, 1, 1);
+        let one_less = all(&whole[..whole.len() - 1]).expect("it begins well");
+        assert!(one_less.0.is_empty() && matches!(one_less.1, End::Truncated(at) if at > 0), "{one_less:?}");
         for length in 0..whole.len() {
-            if let Ok(mut capture) = Capture::new(&whole[..length]) {
-                assert!(capture.by_ref().take(10).all(|packet| packet.is_err()), "{length} octets");
-                assert!(capture.next().is_none());
-            }
+            assert!(all(&whole[..length]).map_or(true, |(packets, _)| packets.is_empty()), "{length} octets");
         }
     }
 }

@@ -2,16 +2,18 @@
 
 use std::fmt::Write as _;
 use std::fs::File;
-use std::io::{self, BufReader, BufWriter, IsTerminal, Read, Write};
+use std::io::{self, BufWriter, IsTerminal, Read, Write};
 use std::net::IpAddr;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anstyle::{AnsiColor, Style};
 use clap::{Args, ColorChoice, ValueEnum};
 use sockeye_device::Sniffer;
-use sockeye_lab::capture::{Capture, LinkType};
+use sockeye_lab::capture::{self, End, LinkType};
 use sockeye_lab::describe::{Describer, Detail, Line, Role};
+use sockeye_wire::Instant;
 
 use crate::failure::{Failure, OrFail, written};
 use crate::interrupt::Interrupt;
@@ -88,32 +90,36 @@ pub fn run(args: &DumpArgs) -> Result<(), Failure> {
     };
     let mut printer = Printer::new(args, is_coloured);
     match (&args.source.read, &args.source.dev) {
-        (Some(path), _) if path == Path::new("-") => capture(io::stdin(), "standard input", &mut printer),
+        (Some(path), _) if path == Path::new("-") => read(io::stdin(), "standard input", &mut printer),
         (Some(path), _) => {
             let name = path.display().to_string();
-            capture(File::open(path).or_fail(format!("opening {name}"))?, &name, &mut printer)
+            read(File::open(path).or_fail(format!("opening {name}"))?, &name, &mut printer)
         }
         (None, device) => listen(device.as_deref().unwrap_or_default(), &mut printer),
     }
 }
 
-fn capture(file: impl Read, name: &str, printer: &mut Printer<'_>) -> Result<(), Failure> {
+fn read(file: impl Read + Send, name: &str, printer: &mut Printer<'_>) -> Result<(), Failure> {
     let reading = || format!("reading {name}");
     let mut out = BufWriter::new(io::stdout().lock());
-    for packet in Capture::new(BufReader::new(file)).or_fail(reading())? {
-        // What was good before a damaged place is shown.
-        let packet = match packet {
-            Ok(packet) => packet,
-            Err(why) => {
-                written(out.flush())?;
-                return Err(Failure::new(reading(), why));
-            }
+    let mut unknown = 0_u64;
+    let mut outcome = Ok(true);
+    let end = capture::read(file, |packet| {
+        let Some(link) = packet.link else {
+            unknown += 1;
+            return ControlFlow::Continue(());
         };
-        if !printer.print(packet.at, packet.link, &packet.octets, &mut out)? {
-            break;
-        }
+        outcome = printer.print(packet.at.since(Instant::ZERO), link, packet.data, &mut out);
+        if matches!(outcome, Ok(true)) { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    });
+    let end = end.map_err(|why| Failure::new(reading(), why).advice("give a file that tcpdump or Wireshark wrote"))?;
+    outcome?;
+    // What was good before a damaged place is shown.
+    written(out.flush())?;
+    if unknown > 0 {
+        eprintln!("sockeye: left out {unknown} packets of links that carry no IP, or in a way that isn't known here");
     }
-    written(out.flush()).map(drop)
+    if end == End::Complete { Ok(()) } else { Err(Failure::new(reading(), end)) }
 }
 
 fn listen(device: &str, printer: &mut Printer<'_>) -> Result<(), Failure> {

@@ -8,7 +8,6 @@
 //= rfc2398#2.7-1
 //= rfc2398#2.8-1
 
-mod capture;
 mod connection;
 mod distribution;
 mod figures;
@@ -21,8 +20,8 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::io::Read;
 use std::net::{IpAddr, SocketAddr};
+use std::ops::ControlFlow;
 
-pub use capture::{End, Error};
 pub use connection::{Ending, Vantage};
 pub use distribution::Distribution;
 pub use figures::Figures;
@@ -30,6 +29,8 @@ pub use packet::Skipped;
 pub use problems::{Finding, Problem};
 pub use report::{ConnectionReport, Direction, Offer, Report, Tally};
 
+use crate::capture;
+pub use crate::capture::{End, Error};
 use connection::Connection;
 use packet::Segment;
 
@@ -70,6 +71,7 @@ pub fn analyze(file: impl Read + Send, filter: &Filter) -> Result<Report, Error>
             Ok(segment) => table.take(&segment),
             Err(why) => *table.tally.skipped.entry(why).or_default() += 1,
         }
+        ControlFlow::Continue(())
     })?;
     table.connections.iter_mut().for_each(Connection::finish);
     Ok(Report::new(table.connections, table.tally, end))

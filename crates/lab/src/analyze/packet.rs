@@ -7,7 +7,7 @@ use sockeye_wire::checksum::Sum;
 use sockeye_wire::tcp::{Flags, Options, TcpView};
 use sockeye_wire::{Instant, SeqNumber};
 
-use super::capture::Packet;
+use crate::capture::{LinkType, Packet};
 
 const IPV4: u16 = 0x0800;
 const IPV6: u16 = 0x86dd;
@@ -113,13 +113,12 @@ struct Network<'a> {
 /// Takes the link layer off.
 fn behind_link<'a>(packet: &Packet<'a>) -> Result<Network<'a>, Skipped> {
     // Where the EtherType stands, if there is one, and where the packet begins.
-    let (ethertype, mut start) = match packet.link {
-        1 => (Some(12), 14),
-        0 | 108 => (None, 4), // BSD loopback: the address family, of either byte order
-        12 | 14 | 101 | 228 | 229 => (None, 0),
-        113 => (Some(14), 16), // Linux cooked
-        276 => (Some(0), 20),  // Linux cooked, version 2
-        _ => return Err(Skipped::LinkType),
+    let (ethertype, mut start) = match packet.link.ok_or(Skipped::LinkType)? {
+        LinkType::Ip => (None, 0),
+        LinkType::Ethernet => (Some(12), 14),
+        LinkType::Loopback => (None, 4), // the address family, of either byte order
+        LinkType::Cooked => (Some(14), 16),
+        LinkType::Cooked2 => (Some(0), 20),
     };
     if let Some(mut place) = ethertype {
         let mut kind = word(packet.data, place).ok_or(Skipped::Malformed)?;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use sockeye_wire::Instant;
 use sockeye_wire::tcp::Options;
 
-use super::capture::End;
+use super::End;
 use super::connection::{Connection, Ending, Vantage};
 use super::figures::Figures;
 use super::packet::Skipped;
