@@ -35,6 +35,9 @@ impl Tcb {
         }
         //= rfc9293#MUST-29
         if self.unanswered_probes >= count.max(2) {
+            // Should the peer live after all, and only have been out of reach, it learns that nobody waits for it any more.
+            // (The RFCs leave it open; Linux and BSD do the same.)
+            self.pending.reset = true;
             self.delete(ClosedBecause::KeepAliveTimedOut);
             return;
         }
