@@ -10,7 +10,7 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 use sockeye::Host;
 use sockeye_device::netlink::{Link, LinkSettings, create_veth};
-use sockeye_device::netns::{Namespace, Settings, enter_user_namespace};
+use sockeye_device::netns::{Namespace, Settings, describe, enter_user_namespace};
 use sockeye_device::pcapng::Recorder;
 use sockeye_device::{Clock, Device, Tap, TapConfig, Tun, TunConfig, Xdp, XdpConfig, XdpMode};
 
@@ -43,8 +43,16 @@ impl Bench {
             enter_user_namespace()?;
         }
         Settings::default().apply()?;
-        eprintln!("kernel: {}; device: MTU 1500, txqueuelen 10000, offload if not said otherwise", Settings::read()?);
         Ok(Self { capture })
+    }
+
+    /// What a case says of its namespace, in a line of its own on standard error, begins with this.
+    pub const SETTINGS: &str = "namespace: ";
+
+    /// Says what the namespace and its devices are like in fact.
+    pub fn say_settings() -> Outcome {
+        eprintln!("{}{}", Self::SETTINGS, describe()?);
+        Ok(())
     }
 
     /// A host of ours on an offloading TUN device, captured.
@@ -102,6 +110,7 @@ impl Bench {
     }
 
     fn host_on(&self, device: impl Device + 'static) -> Outcome<Host> {
+        Self::say_settings()?;
         let clock = Clock::start();
         let builder = Host::builder().clock(clock).address("10.9.0.2/24".parse()?).address("fd09::2/64".parse()?);
         let host = match &self.capture {

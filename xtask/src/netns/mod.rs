@@ -15,7 +15,7 @@ use std::fs;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process_group};
@@ -46,14 +46,23 @@ pub struct Arguments {
 /// How long a case may take.
 const LIMIT: Duration = Duration::from_secs(120);
 
-/// The process group of the case that runs, for Ctrl-C; 0 if none does.
-static RUNNING: AtomicI32 = AtomicI32::new(0);
+/// A case that runs in a process group of its own, and the directory for all that it writes. Whoever takes it out of
+/// [`RUNNING`] ends the one and deletes the other.
+struct Running {
+    group: i32,
+    scratch: PathBuf,
+}
+
+/// For Ctrl-C.
+static RUNNING: Mutex<Option<Running>> = Mutex::new(None);
 
 /// What came of all cases.
 #[derive(Debug, Default, Serialize)]
 pub struct Summary {
     pub passed: usize,
     pub failed: usize,
+    /// What the namespaces and their devices were like in fact: each kind once.
+    pub settings: Vec<String>,
     pub cases: Vec<CaseResult>,
 }
 
@@ -81,6 +90,8 @@ pub fn run(arguments: &Arguments) -> Outcome {
     if arguments.json {
         println!("{}", serde_json::to_string_pretty(&summary)?);
     } else {
+        println!("in namespaces with");
+        summary.settings.iter().for_each(|settings| println!("  {settings}"));
         println!("{} passed, {} failed", summary.passed, summary.failed);
     }
     if summary.failed == 0 { Ok(()) } else { Err("some cases failed: see above".into()) }
@@ -99,47 +110,54 @@ pub fn run_cases(filter: Option<&str>) -> Outcome<Summary> {
     fs::create_dir_all(&captures)?;
     let mut summary = Summary::default();
     for case in chosen {
-        let result = run_child(case.name, &captures)?;
+        let (result, settings) = run_child(case.name, &captures)?;
         let seconds = result.seconds;
         match &result.error {
             None => eprintln!("test {} ... ok ({seconds:.1} s)", case.name),
-            Some(error) => eprintln!("test {} ... FAILED ({seconds:.1} s)\n{error}", case.name),
+            Some(error) => {
+                eprintln!("test {} ... FAILED ({seconds:.1} s)\n{error}", case.name);
+                result.capture.iter().for_each(|capture| eprintln!("its packets: {}", capture.display()));
+            }
         }
         summary.passed += usize::from(result.ok);
         summary.failed += usize::from(!result.ok);
         summary.cases.push(result);
+        summary.settings.extend(settings);
     }
+    summary.settings.sort_unstable();
+    summary.settings.dedup();
     Ok(summary)
 }
 
-/// Runs one case in a child process of its own process group, ended when it takes too long.
-fn run_child(name: &'static str, captures: &Path) -> Outcome<CaseResult> {
-    let capture = captures.join(format!("{name}.pcapng"));
-    let log = captures.join(format!("{name}.log"));
+/// Runs one case in a child process of its own process group, ended when it takes too long. Gives also what it said of
+/// its namespace.
+fn run_child(name: &'static str, captures: &Path) -> Outcome<(CaseResult, Vec<String>)> {
+    let scratch = captures.join(format!("{name}.running"));
+    fs::create_dir_all(&scratch)?;
+    let (captured, log) = (scratch.join("capture"), scratch.join("log"));
     let start = Instant::now();
     let mut child = Command::new(std::env::current_exe()?)
         .args(["netns-test", "--case", name, "--capture"])
-        .arg(&capture)
+        .arg(&captured)
+        .env("TMPDIR", &scratch)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(fs::File::create(&log)?)
         .process_group(0)
         .spawn()?;
     let group = i32::try_from(child.id())?;
-    RUNNING.store(group, Ordering::Relaxed);
+    set_running(Some(Running { group, scratch: scratch.clone() }));
     let outcome = wait(&mut child);
-    RUNNING.store(0, Ordering::Relaxed);
-    // Whatever the case has started and not ended itself.
-    end_group(group);
     let seconds = start.elapsed().as_secs_f32();
-    let error = outcome.err().map(|error| format!("{error}\n{}", fs::read_to_string(&log).unwrap_or_default()));
-    fs::remove_file(&log)?;
-    let kept = error.is_some() && capture.exists();
-    if !kept {
-        // A case that never opened its device has no capture.
-        let _ = fs::remove_file(&capture);
-    }
-    Ok(CaseResult { name, ok: error.is_none(), seconds, error, capture: kept.then_some(capture) })
+    let said = fs::read_to_string(&log).unwrap_or_default();
+    let error = outcome.err().map(|error| format!("{error}\n{said}"));
+    // A case that never opened its device has no capture.
+    let kept = captures.join(format!("{name}.pcapng"));
+    let capture = (error.is_some() && fs::rename(&captured, &kept).is_ok()).then_some(kept);
+    end_running();
+    let settings =
+        said.lines().filter_map(|line| line.strip_prefix(bench::Bench::SETTINGS)).map(str::to_owned).collect();
+    Ok((CaseResult { name, ok: error.is_none(), seconds, error, capture }, settings))
 }
 
 fn wait(child: &mut Child) -> Outcome {
@@ -154,11 +172,18 @@ fn wait(child: &mut Child) -> Outcome {
     }
 }
 
-fn end_group(group: i32) {
+fn set_running(running: Option<Running>) -> Option<Running> {
+    std::mem::replace(&mut *RUNNING.lock().unwrap_or_else(PoisonError::into_inner), running)
+}
+
+/// Ends whatever the case has started and not ended itself, and deletes what it has written and nobody wants.
+fn end_running() {
+    let Some(Running { group, scratch }) = set_running(None) else { return };
+    // Both have gone by themselves, as a rule.
     if let Some(pid) = Pid::from_raw(group) {
-        // It has ended by itself, as a rule.
         let _ = kill_process_group(pid, Signal::KILL);
     }
+    let _ = fs::remove_dir_all(scratch);
 }
 
 fn end_case_on_interrupt() -> Outcome {
@@ -166,10 +191,7 @@ fn end_case_on_interrupt() -> Outcome {
     let mut outcome = Ok(());
     SET.call_once(|| {
         outcome = ctrlc::set_handler(|| {
-            let group = RUNNING.load(Ordering::Relaxed);
-            if group != 0 {
-                end_group(group);
-            }
+            end_running();
             std::process::exit(130);
         });
     });

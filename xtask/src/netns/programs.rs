@@ -95,6 +95,7 @@ fn curl(directory: &std::path::Path) -> Outcome {
     };
     let one = filter(curl().arg(format!("{base}/1.bin")), Vec::new())?;
     expect("one file", one == all[1000..1997], true)?;
+    Bench::say_settings()?;
     let output = fetched.join("#1.bin");
     filter(curl().args(["--parallel", "-o"]).arg(&output).arg(format!("{base}/[0-99].bin")), Vec::new())?;
     for number in 0..100_usize {

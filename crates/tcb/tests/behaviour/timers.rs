@@ -61,7 +61,11 @@ fn an_idle_peer_is_probed_and_given_up_only_after_several() {
     let sent = pair.sent_by(Side::A);
     assert_eq!(sent.len(), 5, "four probes and a reset");
     assert!(sent[..4].iter().all(|probe| !probe.flags.rst));
-    assert!(sent[4].flags.rst && sent[4].seq == crate::pair::ISS_A + 1, "a peer that comes back is told: {:?}", sent[4]);
+    assert!(
+        sent[4].flags.rst && sent[4].seq == crate::pair::ISS_A + 1,
+        "a peer that comes back is told: {:?}",
+        sent[4]
+    );
     assert_eq!(pair.a.events.last(), Some(&Event::Closed(ClosedBecause::KeepAliveTimedOut)));
 }
 
