@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::path::Path;
 use std::process::ExitCode;
 
 /// What `--help` says of exit codes.
@@ -97,6 +98,17 @@ impl<T, E: fmt::Display> OrFail<T> for Result<T, E> {
     }
 }
 
+/// `path`, which the user has named, can't be opened.
+#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
+pub fn unopened(path: &Path, why: io::Error) -> Failure {
+    let advice = match why.kind() {
+        io::ErrorKind::NotFound => "check the path",
+        io::ErrorKind::PermissionDenied => "let this user read it",
+        _ => "give another",
+    };
+    Failure::new(format!("opening {}", path.display()), why).advice(advice)
+}
+
 /// What came of writing to standard output. Nobody reading it any more (`sockeye dump | head`) is a reason to stop, not
 /// to complain: `Ok(false)` then.
 pub fn written(outcome: io::Result<()>) -> Result<bool, Failure> {
@@ -118,6 +130,9 @@ mod tests {
         assert_eq!(failure.to_string(), "reading x.pcap failed: No such file or directory; check the path");
         assert_eq!(failure.exit_code(), ExitCode::from(1));
         assert_eq!(Failure::usage("x", "y").exit_code(), ExitCode::from(2));
+        let why = io::Error::from_raw_os_error(13);
+        let said = unopened(Path::new("x"), why).to_string();
+        assert_eq!(said, "opening x failed: Permission denied; let this user read it");
     }
 
     #[test]

@@ -52,8 +52,13 @@ pub fn run(args: &ConnectArgs) -> Result<(), Failure> {
     let started = Instant::now();
     let stream = connect(&link.host, candidates, Duration::from_secs(args.timeout));
     let stream = interrupt.unless(stream.map_err(|why| {
-        Failure::new(format!("connecting to {server}"), why)
-            .advice(format!("check that a server listens there; {link}"))
+        let advice = match why.kind() {
+            // The machine's own loopback is not ours.
+            io::ErrorKind::InvalidInput => "give the address of another host, such as the kernel's",
+            io::ErrorKind::NetworkUnreachable => "give us an address of that family (--addr)",
+            _ => "check that a server listens there",
+        };
+        Failure::new(format!("connecting to {server}"), why).advice(format!("{advice}; {link}"))
     }))?;
     if args.verbose {
         eprintln!("sockeye: connected to {server} in {:.3} ms; {link}", started.elapsed().as_secs_f64() * 1e3);

@@ -15,7 +15,7 @@ use sockeye_lab::capture::{self, End, LinkType};
 use sockeye_lab::describe::{Describer, Detail, Line, Role};
 use sockeye_wire::Instant;
 
-use crate::failure::{Failure, OrFail, written};
+use crate::failure::{Failure, OrFail, unopened, written};
 use crate::interrupt::Interrupt;
 
 /// What to show, and how.
@@ -93,7 +93,7 @@ pub fn run(args: &DumpArgs) -> Result<(), Failure> {
         (Some(path), _) if path == Path::new("-") => read(io::stdin(), "standard input", &mut printer),
         (Some(path), _) => {
             let name = path.display().to_string();
-            read(File::open(path).or_fail(format!("opening {name}"))?, &name, &mut printer)
+            read(File::open(path).map_err(|why| unopened(path, why))?, &name, &mut printer)
         }
         (None, device) => listen(device.as_deref().unwrap_or_default(), &mut printer),
     }

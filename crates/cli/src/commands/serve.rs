@@ -9,7 +9,7 @@ use std::thread;
 use clap::{Args, ValueEnum};
 use sockeye::{TcpListener, TcpStream};
 
-use crate::failure::{Failure, OrFail};
+use crate::failure::{Failure, OrFail, unopened};
 use crate::http::Files;
 use crate::interrupt::Interrupt;
 use crate::link::{DeviceArgs, Link};
@@ -103,11 +103,9 @@ enum Server {
 impl Server {
     fn new(service: Service, path: Option<&Path>) -> Result<Self, Failure> {
         Ok(match (service, path) {
-            (Service::Http, Some(root)) => {
-                Self::Http(Files::new(root).or_fail(format!("opening the directory {}", root.display()))?)
-            }
+            (Service::Http, Some(root)) => Self::Http(Files::new(root).map_err(|why| unopened(root, why))?),
             (Service::File, Some(path)) => {
-                File::open(path).or_fail(format!("opening {}", path.display()))?;
+                File::open(path).map_err(|why| unopened(path, why))?;
                 Self::File(path.to_owned())
             }
             (Service::Echo, None) => Self::Echo,

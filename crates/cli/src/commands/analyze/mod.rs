@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use sockeye_lab::analyze::{self, ConnectionReport, End, Filter, Report};
 
-use crate::failure::{Failure, OrFail, written};
+use crate::failure::{Failure, OrFail, unopened, written};
 
 /// What to read, and what to make of it.
 #[derive(Args, Debug)]
@@ -55,7 +55,7 @@ pub fn run(args: &AnalyzeArgs) -> Result<(), Failure> {
     let file: Box<dyn Read + Send> = if args.capture == Path::new("-") {
         Box::new(io::stdin())
     } else {
-        Box::new(File::open(&args.capture).or_fail(format!("opening {name}"))?)
+        Box::new(File::open(&args.capture).map_err(|why| unopened(&args.capture, why))?)
     };
     let filter = Filter {
         host: args.host,

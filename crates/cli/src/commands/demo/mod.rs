@@ -8,11 +8,12 @@ mod report;
 mod transfers;
 mod world;
 
+use std::io::{self, Write};
 use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::failure::Failure;
+use crate::failure::{Failure, written};
 use report::Report;
 use world::World;
 
@@ -47,10 +48,7 @@ pub fn run(args: &DemoArgs) -> Result<(), Failure> {
     eprintln!("{}", world.about());
     let transfers = transfers::run_all(&world, args.mib << 20, !args.json)?;
     let report = Report::new(world.device(), transfers, world.ladder());
-    if args.json {
-        println!("{}", report.json()?);
-    } else {
-        println!("{report}");
-    }
+    let text = if args.json { report.json()? } else { report.to_string() };
+    written(writeln!(io::stdout(), "{text}"))?;
     if report.ok() { Ok(()) } else { Err(Failure::new("the demo", "what arrived isn't what was sent")) }
 }

@@ -1,5 +1,6 @@
 //! Where the demo runs: the kernel and a host of ours on a TUN device, or two hosts of ours in memory.
 
+use std::fs::File;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
@@ -38,6 +39,12 @@ pub enum Other {
 impl World {
     /// The kernel on a TUN device if that can be had, else two hosts in memory, and says why.
     pub fn make(memory: bool, capture: Option<&Path>) -> Result<Self, Failure> {
+        if let Some(path) = capture {
+            // Now, or its fault would be taken for the device's.
+            let writing = format!("writing the capture {}", path.display());
+            File::create(path)
+                .map_err(|why| Failure::new(writing, why).advice("choose a place that this user may write"))?;
+        }
         if memory {
             return Self::in_memory("as asked", capture);
         }
