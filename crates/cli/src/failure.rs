@@ -99,7 +99,6 @@ impl<T, E: fmt::Display> OrFail<T> for Result<T, E> {
 }
 
 /// `path`, which the user has named, can't be opened.
-#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
 pub fn unopened(path: &Path, why: io::Error) -> Failure {
     let advice = match why.kind() {
         io::ErrorKind::NotFound => "check the path",

@@ -254,7 +254,10 @@ mod tests {
     }
 
     /// All packets of a file, and its end.
-    fn all(file: &[u8]) -> Result<(Vec<(u64, Option<LinkType>, Vec<u8>, usize)>, End), Error> {
+    /// Time, kind of link, octets kept, octets on the wire.
+    type Kept = (u64, Option<LinkType>, Vec<u8>, usize);
+
+    fn all(file: &[u8]) -> Result<(Vec<Kept>, End), Error> {
         let mut packets = Vec::new();
         let end = read(file, |packet| {
             packets.push((packet.at.as_nanos(), packet.link, packet.data.to_vec(), packet.original_len));
