@@ -131,8 +131,12 @@ fn an_interface_deleted_under_our_feet_is_an_error_and_no_panic() {
         let other = joined();
         let Some(xdp) = open(&other, &config(XdpMode::Best)) else { return };
         Link::by_name("left").and_then(Link::delete).expect("it can be deleted");
-        assert!(wait(&xdp, Duration::from_secs(5)), "whoever waits for it must wake up");
-        assert!(xdp.receive(Instant::ZERO, &mut Vec::new(), 10).is_err());
+        // What the kernel itself had sent before (it looks for neighbours) is read first.
+        let ends = (0..1000).any(|_| {
+            assert!(wait(&xdp, Duration::from_secs(5)), "whoever waits for it must wake up");
+            xdp.receive(Instant::ZERO, &mut Vec::new(), 10).is_err()
+        });
+        assert!(ends, "the device goes on as if its interface were there");
     });
 }
 
