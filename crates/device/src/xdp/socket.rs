@@ -6,6 +6,8 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
 
 use rustix::io::Errno;
 use rustix::net::netlink::SocketAddrNetlink;
@@ -38,6 +40,10 @@ const MOST_WAKEUPS: u32 = RING / 32;
 
 /// The largest MTU whose frames fit.
 pub(super) const MAX_MTU: usize = CHUNKS[1] - HEADROOM - HEADER_LEN;
+
+/// How often, and after what pause each time, to look whether a busy queue is free.
+const RELEASE_LOOKS: u32 = 50;
+const RELEASE_PAUSE: Duration = Duration::from_millis(10);
 
 /// A bound socket, to which a program takes the frames of its queue.
 #[derive(Debug)]
@@ -78,7 +84,8 @@ impl Socket {
         let umem = register(&fd, chunk)?;
         let (incoming, outgoing) = rings(&fd, chunk, usize::from(mtu) + HEADER_LEN)?;
         // Without a copy where the driver can do that: the kernel tries it first.
-        bind(&fd, &SocketAddrXdp::new(SocketAddrXdpFlags::XDP_USE_NEED_WAKEUP, interface, queue))?;
+        let address = SocketAddrXdp::new(SocketAddrXdpFlags::XDP_USE_NEED_WAKEUP, interface, queue);
+        until_free(|| bind(&fd, &address))?;
         program.give(queue, fd.as_fd())?;
         let (incoming, outgoing) = (Mutex::new(incoming), Mutex::new(outgoing));
         let (chunk, tally, news) = (chunk as u64, Tally::default(), link_news()?);
@@ -211,6 +218,17 @@ impl Carrier for Socket {
     fn is_low_on_buffers(&self) -> bool {
         self.incoming.lock().unwrap_or_else(PoisonError::into_inner).pool.is_low()
     }
+}
+
+/// Binds, and waits for a queue that is busy: the kernel gives it back some time after the last socket on it was closed.
+fn until_free(bind: impl Fn() -> rustix::io::Result<()>) -> rustix::io::Result<()> {
+    for _ in 0..RELEASE_LOOKS {
+        match bind() {
+            Err(Errno::BUSY) => thread::sleep(RELEASE_PAUSE),
+            done => return done,
+        }
+    }
+    bind()
 }
 
 /// A netlink socket that hears of interfaces.
