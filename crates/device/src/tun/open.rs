@@ -1,12 +1,13 @@
-//! Opening the queues of a TUN or TAP device: the calls of Linux's `linux/if_tun.h`, and doing without those that an old
-//! kernel lacks.
+//! Opening the queues of a TUN or TAP device: a plain one by tun-tap, one that offloads or has several queues by the calls of
+//! Linux's `linux/if_tun.h`, doing without those that an old kernel lacks.
 
 use std::ffi::c_int;
-use std::os::fd::OwnedFd;
+use std::os::fd::{FromRawFd, IntoRawFd, OwnedFd};
 
 use rustix::fs::{Mode as Permissions, OFlags, open};
-use rustix::io::Errno;
+use rustix::io::{Errno, FdFlags, fcntl_setfd};
 use rustix::ioctl::{Getter, IntegerSetter, Opcode, Setter, Updater, ioctl, opcode};
+use tun_tap::{Iface, Mode};
 
 use super::vnet_hdr;
 
@@ -66,6 +67,10 @@ pub(super) fn open_queues(name: &str, layer: Layer, offload: bool, count: usize)
     let known = features(&first)?;
     let offloads = offload && wanted(known, IFF_VNET_HDR, "offload: packets go one by one, summed here");
     let many = count > 1 && wanted(known, IFF_MULTI_QUEUE, "several queues: there is one");
+    if !offloads && !many {
+        drop(first);
+        return open_plain(name, layer);
+    }
     let mut flags = IFF_NO_PI | if layer == Layer::Ip { IFF_TUN } else { IFF_TAP };
     flags |= if offloads { IFF_VNET_HDR } else { 0 } | if many { IFF_MULTI_QUEUE } else { 0 };
 
@@ -80,6 +85,20 @@ pub(super) fn open_queues(name: &str, layer: Layer, offload: bool, count: usize)
     };
     let more = (1..if many { count } else { 1 }).map(another).collect::<Result<_, _>>()?;
     Ok(Opened { first, more, name, offloads })
+}
+
+/// A device with one queue and nothing before a packet.
+fn open_plain(name: &str, layer: Layer) -> Result<Opened, Errno> {
+    let errno = |error: std::io::Error| Errno::from_io_error(&error).unwrap_or(Errno::IO);
+    let mode = if layer == Layer::Ip { Mode::Tun } else { Mode::Tap };
+    let iface = Iface::without_packet_info(name, mode).map_err(errno)?;
+    iface.set_non_blocking().map_err(errno)?;
+    let name = iface.name().to_owned();
+    #[expect(unsafe_code, reason = "tun-tap gives its descriptor away as a number only")]
+    // SAFETY: `into_raw_fd` gives up the descriptor, which is open and nobody else's.
+    let first = unsafe { OwnedFd::from_raw_fd(iface.into_raw_fd()) };
+    fcntl_setfd(&first, FdFlags::CLOEXEC)?;
+    Ok(Opened { first, more: Vec::new(), name, offloads: false })
 }
 
 fn open_device() -> Result<OwnedFd, Errno> {
