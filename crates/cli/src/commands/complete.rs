@@ -2,10 +2,9 @@
 
 use std::io;
 
-use clap::{Args, CommandFactory};
+use clap::{Args, Command};
 use clap_complete::Shell;
 
-use crate::args::Arguments;
 use crate::failure::{Failure, written};
 
 /// For which shell.
@@ -20,12 +19,12 @@ pub struct CompletionsArgs {
     shell: Shell,
 }
 
-/// Prints the script.
+/// Prints the script for `command`, our command line.
 ///
 /// # Errors
 /// When standard output can't be written.
-pub fn run(args: &CompletionsArgs) -> Result<(), Failure> {
+pub fn run(args: &CompletionsArgs, mut command: Command) -> Result<(), Failure> {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Arguments::command(), "sockeye", &mut script);
+    clap_complete::generate(args.shell, &mut command, "sockeye", &mut script);
     written(io::Write::write_all(&mut io::stdout(), &script)).map(drop)
 }

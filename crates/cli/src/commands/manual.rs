@@ -3,9 +3,8 @@
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-use clap::{Args, CommandFactory};
+use clap::{Args, Command};
 
-use crate::args::Arguments;
 use crate::failure::{Failure, OrFail, written};
 
 /// Where to.
@@ -20,12 +19,11 @@ pub struct ManArgs {
     out: Option<PathBuf>,
 }
 
-/// Prints the page, or writes all of them.
+/// Prints the page of `command`, our command line, or writes it and those of all commands.
 ///
 /// # Errors
 /// When they can't be written.
-pub fn run(args: &ManArgs) -> Result<(), Failure> {
-    let command = Arguments::command();
+pub fn run(args: &ManArgs, command: Command) -> Result<(), Failure> {
     if let Some(directory) = &args.out {
         clap_mangen::generate_to(command, directory)
             .or_fail(format!("writing manual pages into {}", directory.display()))

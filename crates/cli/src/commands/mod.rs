@@ -14,7 +14,9 @@ pub mod sim;
 
 mod relay;
 
-use crate::args::Command;
+use clap::CommandFactory;
+
+use crate::args::{Arguments, Command};
 use crate::failure::Failure;
 
 /// Runs one.
@@ -32,7 +34,7 @@ pub fn run(command: Command) -> Result<(), Failure> {
         Command::Connect(args) => connect::run(&args),
         Command::Listen(args) => listen::run(&args),
         Command::Analyze(args) => analyze::run(&args),
-        Command::Completions(args) => complete::run(&args),
-        Command::Man(args) => manual::run(&args),
+        Command::Completions(args) => complete::run(&args, Arguments::command()),
+        Command::Man(args) => manual::run(&args, Arguments::command()),
     }
 }

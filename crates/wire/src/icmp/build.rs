@@ -5,7 +5,7 @@ use core::net::IpAddr;
 use super::{Echo, HEADER_LEN, IcmpError, v4, v6};
 use crate::checksum::{checksum, with_pseudo_header};
 use crate::error::{BufferTooSmall, room};
-use crate::ip::{extension, protocol};
+use crate::ip::{self, protocol};
 
 /// Octets of an IPv4 packet with an error (RFC 1812 section 4.3.2.3), less its two headers.
 const QUOTED_V4: usize = 576 - 20 - HEADER_LEN;
@@ -72,7 +72,7 @@ pub fn emit_error(
     buffer: &mut [u8],
 ) -> Result<usize, BufferTooSmall> {
     let (kind, code, word) =
-        if source.is_ipv4() { v4::header(error) } else { v6::header(error, extension::upper_named_at(quoted)) };
+        if source.is_ipv4() { v4::header(error) } else { v6::header(error, ip::v6::upper_named_at(quoted)) };
     let [a, b, c, d] = word.to_be_bytes();
     emit(source, destination, [kind, code, 0, 0, a, b, c, d], quoted, buffer)
 }

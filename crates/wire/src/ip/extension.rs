@@ -4,7 +4,7 @@
 //! looked at only for whether they may be skipped. An upper protocol ends the chain, known to us or not, and so does a
 //! fragment header in front of a real fragment: what follows may be cut anywhere. No more than eight headers are walked.
 
-use super::{Fragment, v6};
+use super::Fragment;
 use crate::ParseError;
 
 const HOP_BY_HOP: u8 = 0;
@@ -53,15 +53,6 @@ pub fn skip(protocol: u8, payload: &[u8]) -> Result<(u8, &[u8]), ParseError> {
         Some(_) => Err(ParseError::Ipv6ExtensionHeader { kind: FRAGMENT, offset: 0 }),
         None => Ok((chain.protocol, payload.get(chain.header_len..).unwrap_or_default())),
     }
-}
-
-/// Where an IPv6 packet, or what of it is there, names its upper protocol; if the chain can't be walked, where the fixed
-/// header names what follows.
-pub(crate) fn upper_named_at(packet: &[u8]) -> u32 {
-    let first = packet.get(v6::NEXT_HEADER).copied().unwrap_or(super::protocol::NONE);
-    let chain = Chain::walk(packet, first, v6::NEXT_HEADER, v6::HEADER_LEN);
-    let named_at = chain.map_or(v6::NEXT_HEADER, |chain| chain.named_at);
-    u32::try_from(named_at).unwrap_or(u32::MAX)
 }
 
 impl Chain {

@@ -128,6 +128,15 @@ impl<'a> Ipv6View<'a> {
     }
 }
 
+/// Where an IPv6 packet, or what of it is there, names its upper protocol; if the chain can't be walked, where the fixed
+/// header names what follows.
+pub(crate) fn upper_named_at(packet: &[u8]) -> u32 {
+    let first = packet.get(NEXT_HEADER).copied().unwrap_or(super::protocol::NONE);
+    let chain = Chain::walk(packet, first, NEXT_HEADER, HEADER_LEN);
+    let named_at = chain.map_or(NEXT_HEADER, |chain| chain.named_at);
+    u32::try_from(named_at).unwrap_or(u32::MAX)
+}
+
 /// A header to write, without extension headers; its flow label is 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ipv6Header {

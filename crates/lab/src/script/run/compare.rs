@@ -1,9 +1,18 @@
 //! What is expected against what was sent.
 
+use std::time::Duration;
+
 use super::super::packet::{Flags, IpInfo, Packet, Segment, TcpOption, TcpOptions};
 use super::super::wire::{Content, Live};
 use super::Strictness;
-use super::packets::Seen;
+
+/// A packet of the connection under test that the stack sent.
+#[derive(Debug)]
+pub(super) struct Seen {
+    /// Since the script began.
+    pub(super) at: Duration,
+    pub(super) live: Live,
+}
 
 /// What a packet is to the one that is expected.
 #[derive(Debug, PartialEq, Eq)]

@@ -8,21 +8,13 @@ use sockeye_wire::ip::protocol;
 
 use super::super::packet::{Flags, Icmp, Packet, Quote, Segment};
 use super::super::wire::{self, Content, Live};
-use super::compare::{Verdict, merge, verdict};
+use super::compare::{Seen, Verdict, merge, verdict};
 use super::flow::Flow;
 use super::{Run, Step, differs, mismatch};
 use crate::sockets::Sockets;
 
 /// How long past its time a packet is waited for.
 const PATIENCE: Duration = Duration::from_secs(2);
-
-/// A packet of the connection under test that the stack sent.
-#[derive(Debug)]
-pub(super) struct Seen {
-    /// Since the script began.
-    pub(super) at: Duration,
-    pub(super) live: Live,
-}
 
 impl Run<'_> {
     /// A packet arrives at the stack.
