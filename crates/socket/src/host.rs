@@ -75,8 +75,8 @@ impl Host {
 
     /// All connections, those included that nobody has accepted yet and those that finish by themselves.
     pub fn connections(&self) -> Vec<ConnectionSummary> {
-        self.running.shard.call(|locked, _now| {
-            let all = locked.stack.connections();
+        self.running.shard.call(|locked, now| {
+            let all = locked.stack.connections(now);
             all.map(|(_id, local, peer, info)| ConnectionSummary { local, peer, info }).collect()
         })
     }

@@ -100,7 +100,7 @@ fn tiny_segments_in_large_buffers_cost_what_they_hold() {
         drain(now, &mut a, &mut b);
     }
     let grown = held() - before;
-    let queued = b.info(server).unwrap().recv_queued;
+    let queued = b.info(now, server).unwrap().recv_queued;
     assert_eq!(queued as usize, SEGMENTS, "the window shrinks by what is held, not by the buffers");
     assert!(grown < SEGMENTS * 2, "{grown} octets for {SEGMENTS} segments of one octet");
 }

@@ -73,7 +73,7 @@ impl Sender {
         let mut sender = Self { tcb, now, una: ISS + 1 };
         sender.receive(SackBlocks::NONE); // the SYN's window wasn't scaled yet
         sender.send(segments);
-        assert_eq!(sender.tcb.info().in_flight, segments * u32::from(MSS));
+        assert_eq!(sender.tcb.info(now).in_flight, segments * u32::from(MSS));
         sender
     }
 

@@ -42,6 +42,8 @@ pub struct TcpInfo {
     pub rcv_wnd: u32,
     /// Octets sent and not acknowledged, less those held lost.
     pub in_flight: u32,
+    /// Since when text, FIN or a retransmission last left; since the connection was opened if none did.
+    pub last_data_sent: Duration,
     /// Octets of text that wait: sent and unacknowledged, or not sent yet.
     pub send_queued: u32,
     /// Octets of text in order that wait to be read.

@@ -238,8 +238,8 @@ impl Tcb {
         &self.config
     }
 
-    /// STATUS: all there is to tell (RFC 9293 section 3.10.6).
-    pub fn info(&self) -> TcpInfo {
+    /// STATUS: all there is to tell (RFC 9293 section 3.10.6). Times are counted up to `now`.
+    pub fn info(&self, now: Instant) -> TcpInfo {
         let counts = self.recovery.counts();
         let (reordering_seen, reordering_window) = self.recovery.reordering(self.rtt.srtt());
         let (delivered, delivery_rate) = self.recovery.delivered();
@@ -261,6 +261,7 @@ impl Tcb {
             snd_wnd: self.send.snd_wnd(),
             rcv_wnd: self.recv.rcv_wnd(),
             in_flight: self.recovery.in_flight(u32::from(self.send.mss())),
+            last_data_sent: now.since(self.times.sent_at),
             send_queued: self.send.queued(),
             recv_queued: self.recv.queued(),
             bytes_sent: self.counts.bytes_sent,

@@ -110,7 +110,7 @@ impl Socket<'_> {
 
     /// All there is to tell of the connection; `None` once it is closed.
     pub fn info(&self) -> Option<TcpInfo> {
-        self.machine.info(self.handle)
+        self.machine.info(self.now, self.handle)
     }
 
     /// Hands over at most `max` octets, and says how many were taken.

@@ -181,7 +181,7 @@ impl World {
         };
         let node = &mut self.nodes[end.host];
         let clock = node.clock(self.now);
-        end.info = node.machine.info(handle).or(end.info);
+        end.info = node.machine.info(clock, handle).or(end.info);
         let streams = [2 * flow as u64, 2 * flow as u64 + 1];
         let mut socket = Socket {
             now: clock,
@@ -242,7 +242,10 @@ impl World {
         };
         let end = &mut self.flows[flow].ends[role as usize];
         let info = match end.handle {
-            Some(handle) if !view.payload().is_empty() => self.nodes[host].machine.info(handle),
+            Some(handle) if !view.payload().is_empty() => {
+                let node = &self.nodes[host];
+                node.machine.info(node.clock(self.now), handle)
+            }
             _ => None,
         };
         self.record.says(self.now, flow, role, &view, info.as_ref());
@@ -285,8 +288,8 @@ impl World {
                 continue;
             }
             let Some(handle) = end.handle else { continue };
-            let machine = &self.nodes[host].machine;
-            let Some(info) = machine.info(handle) else { continue };
+            let (machine, clock) = (&self.nodes[host].machine, self.nodes[host].clock(self.now));
+            let Some(info) = machine.info(clock, handle) else { continue };
             end.info = Some(info);
             let deadline = machine.deadline(handle);
             let result = end.judge.after_event(self.now, &info, deadline, &end.ear, &end.limits);

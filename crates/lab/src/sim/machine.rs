@@ -179,10 +179,10 @@ impl Machine {
     }
 
     /// All there is to tell of a connection that an application holds.
-    pub(crate) fn info(&self, handle: Handle) -> Option<TcpInfo> {
+    pub(crate) fn info(&self, now: Instant, handle: Handle) -> Option<TcpInfo> {
         match (self, handle) {
-            (Self::Stack(stack), Handle::Stack(id)) => stack.info(id),
-            (Self::Bare(bare), Handle::Only) => bare.tcb().map(sockeye_tcb::Tcb::info),
+            (Self::Stack(stack), Handle::Stack(id)) => stack.info(now, id),
+            (Self::Bare(bare), Handle::Only) => bare.tcb().map(|tcb| tcb.info(now)),
             _ => None,
         }
     }

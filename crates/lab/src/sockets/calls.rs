@@ -310,7 +310,7 @@ impl Sockets {
     /// As above.
     pub fn unacked(&self, fd: Fd) -> Result<usize, Errno> {
         let id = self.connection(fd)?.ok_or(Errno(libc::EINVAL))?;
-        Ok(self.stack.info(id).map_or(0, |info| info.send_queued as usize))
+        Ok(self.stack.info(self.now, id).map_or(0, |info| info.send_queued as usize))
     }
 
     /// True if all urgent text was read but its last octet, which comes next (`SIOCATMARK`).

@@ -220,7 +220,7 @@ impl Sockets {
 
     fn tcp_option(&self, fd: Fd, name: c_int) -> Result<c_int, Errno> {
         let socket = self.get(fd)?;
-        let info = self.connection(fd)?.and_then(|id| self.stack.info(id));
+        let info = self.connection(fd)?.and_then(|id| self.stack.info(self.now, id));
         let config = &socket.config;
         Ok(match name {
             libc::TCP_NODELAY => c_int::from(config.nodelay),

@@ -77,7 +77,7 @@ impl Sockets {
             bits |= PRI;
         }
         // Linux: writable if at least a third is free (sk_stream_is_writeable).
-        let queued = self.stack.info(id).map_or(0, |info| info.send_queued as usize);
+        let queued = self.stack.info(self.now, id).map_or(0, |info| info.send_queued as usize);
         if closed || writes_shut || (is_established && self.stack.send_room(id) >= queued.div_ceil(2).max(1)) {
             bits |= OUT;
         }

@@ -198,7 +198,9 @@ impl Sockets {
         Ok(match self.get(fd)?.role {
             Role::Fresh => lone(7),
             Role::Listening(_) => lone(10),
-            Role::Connection(id) => self.stack.info(id).map_or_else(|| lone(7), |info| LinuxTcpInfo::new(&info)),
+            Role::Connection(id) => {
+                self.stack.info(self.now, id).map_or_else(|| lone(7), |info| LinuxTcpInfo::new(&info))
+            }
         })
     }
 }

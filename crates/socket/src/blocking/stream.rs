@@ -116,7 +116,7 @@ impl TcpStream {
         self.connection
             .running
             .shard
-            .call(|locked, _now| locked.stack.info(id))
+            .call(|locked, now| locked.stack.info(now, id))
             .ok_or_else(|| ErrorKind::NotConnected.into())
     }
 }

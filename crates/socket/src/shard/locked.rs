@@ -132,7 +132,7 @@ impl Locked {
         for (listener, _door) in self.doors.drain() {
             self.stack.close_listener(now, listener);
         }
-        let all: Vec<ConnectionId> = self.stack.connections().map(|(id, ..)| id).collect();
+        let all: Vec<ConnectionId> = self.stack.connections(now).map(|(id, ..)| id).collect();
         all.into_iter().for_each(|id| self.stack.close(now, id));
         self.waiters.wake_all().collect()
     }

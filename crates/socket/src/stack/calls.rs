@@ -268,8 +268,8 @@ impl Stack {
     }
 
     /// All there is to tell; `None` if the connection is gone.
-    pub fn info(&self, id: ConnectionId) -> Option<TcpInfo> {
-        self.get(id).map(|connection| connection.tcb.info())
+    pub fn info(&self, now: Instant, id: ConnectionId) -> Option<TcpInfo> {
+        self.get(id).map(|connection| connection.tcb.info(now))
     }
 
     /// When something is due for the connection; `None` if nothing is, ever, or if it is gone.

@@ -207,9 +207,12 @@ impl Stack {
 
     /// All connections that an application holds or may accept: local and remote socket, and what is known of each. O(all),
     /// for lists that people look at.
-    pub fn connections(&self) -> impl Iterator<Item = (ConnectionId, SocketAddr, SocketAddr, sockeye_tcb::TcpInfo)> {
-        self.connections.iter().map(|(key, connection)| {
-            (ConnectionId(key), connection.pair.local, connection.pair.remote, connection.tcb.info())
+    pub fn connections(
+        &self,
+        now: Instant,
+    ) -> impl Iterator<Item = (ConnectionId, SocketAddr, SocketAddr, sockeye_tcb::TcpInfo)> {
+        self.connections.iter().map(move |(key, connection)| {
+            (ConnectionId(key), connection.pair.local, connection.pair.remote, connection.tcb.info(now))
         })
     }
 

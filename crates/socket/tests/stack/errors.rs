@@ -100,7 +100,7 @@ fn a_packet_too_big_lowers_the_segments_and_never_below_the_floor() {
         net.settle();
         let first = net.a.sent[0].to_vec();
         arrives(&mut net, error(IcmpError::PacketTooBig(mtu), &first));
-        let mss = net.a.stack.info(client).unwrap().snd_mss;
+        let mss = net.a.stack.info(net.now, client).unwrap().snd_mss;
         assert_eq!(mss, expected - 12, "mtu {mtu}, less the timestamps");
         net.run_for(std::time::Duration::from_secs(5));
         assert_eq!(net.b.stack.recv_queued(server), 20_000);

@@ -35,7 +35,7 @@ fn a_half_closed_connection_still_carries_the_other_direction() {
     pair.run_for(Duration::from_secs(5));
     assert_eq!(states(&pair), (State::TimeWait, State::Closed));
     assert!(pair.a.ended);
-    let info = pair.b.tcb.info();
+    let info = pair.b.tcb.info(pair.now);
     assert_eq!((info.retransmissions, info.timeouts), (0, 0), "the last FIN was acknowledged at once");
     assert_eq!(pair.a.events.last(), Some(&Event::Closed(ClosedBecause::Finished)));
     assert_eq!(pair.b.events.last(), Some(&Event::Closed(ClosedBecause::Finished)));
@@ -226,7 +226,7 @@ fn abort_resets_the_peer_and_drops_what_was_queued() {
     pair.settle();
     let reset = pair.sent_by(Side::A).pop().unwrap();
     assert_eq!((reset.flags.rst, reset.seq), (true, snd_nxt));
-    assert_eq!(pair.a.tcb.info().send_queued, 0);
+    assert_eq!(pair.a.tcb.info(pair.now).send_queued, 0);
     assert_eq!(pair.a.events, [Event::Closed(ClosedBecause::Aborted)]);
     assert_eq!(pair.a.tcb.next_timeout(), None);
     // The peer has not seen the text, so the RST isn't at its left edge: it asks, and CLOSED answers exactly.
@@ -294,7 +294,7 @@ fn a_new_connection_starts_afresh() {
     let mut pair = Pair::established();
     pair.send(Side::A, text(500_000));
     pair.run_for(Duration::from_secs(5));
-    let fresh = Tcb::connect(Arc::new(config()), crate::pair::ISS_A, 0, pair.now).info();
+    let fresh = Tcb::connect(Arc::new(config()), crate::pair::ISS_A, 0, pair.now).info(pair.now);
     assert_eq!((fresh.bytes_sent, fresh.srtt, fresh.cwnd), (0, None, 0));
 }
 

@@ -52,13 +52,13 @@ impl CongestionControl for Steady {
 fn paced() -> Pair {
     let mut pair = Pair::opening(Config { congestion: PACED, ..config() }, config());
     pair.run_for(Duration::from_millis(100));
-    assert_eq!(pair.a.tcb.info().pacing_rate, None);
+    assert_eq!(pair.a.tcb.info(pair.now).pacing_rate, None);
     let before = pair.now;
     pair.send(Side::A, text(10 * 988));
     pair.settle();
     assert_eq!(octets_of_a(&pair, before, before + Duration::from_nanos(1)), 9880, "a short answer leaves at once");
     pair.run_for(Duration::from_millis(100));
-    assert_eq!(pair.a.tcb.info().pacing_rate, Some(RATE));
+    assert_eq!(pair.a.tcb.info(pair.now).pacing_rate, Some(RATE));
     pair
 }
 
@@ -74,7 +74,7 @@ fn most_in_flight(pair: &mut Pair) -> u32 {
     let expected = pair.b.received.len() + 200_000;
     let mut most = 0;
     assert!(pair.run_until(Duration::from_secs(20), |pair| {
-        most = most.max(pair.a.tcb.info().in_flight);
+        most = most.max(pair.a.tcb.info(pair.now).in_flight);
         pair.b.received.len() == expected
     }));
     most
@@ -84,7 +84,7 @@ fn most_in_flight(pair: &mut Pair) -> u32 {
 fn an_algorithm_of_ones_own_governs_the_connection() {
     let mut pair = Pair::opening(Config { congestion: STEADY, ..config() }, config());
     pair.run_for(Duration::from_millis(100));
-    assert_eq!(pair.a.tcb.info().congestion_control, "steady");
+    assert_eq!(pair.a.tcb.info(pair.now).congestion_control, "steady");
     let most = most_in_flight(&mut pair);
     assert!(most > 3000 && most <= WINDOW, "{most}");
 }
@@ -95,7 +95,7 @@ fn it_can_be_changed_while_the_connection_lives_and_goes_on_from_the_window_that
     pair.run_for(Duration::from_millis(100));
     let now = pair.now;
     pair.a.tcb.set_congestion_control(now, Algorithm::NEWRENO);
-    let info = pair.a.tcb.info();
+    let info = pair.a.tcb.info(pair.now);
     assert_eq!((info.congestion_control, info.cwnd), ("newreno", WINDOW));
     assert!(most_in_flight(&mut pair) > 4 * WINDOW);
 }
@@ -160,7 +160,7 @@ fn cubic_is_paced_at_twice_its_window_a_round_trip_in_slow_start() {
     let mut pair = Pair::established();
     pair.send(Side::A, text(9880));
     pair.run_for(Duration::from_millis(100));
-    let info = pair.a.tcb.info();
+    let info = pair.a.tcb.info(pair.now);
     let rate = u64::from(info.cwnd) * 2 * 1_000_000_000 / u64::try_from(info.srtt.unwrap().as_nanos()).unwrap();
     assert_eq!(info.pacing_rate, Some(rate));
 }

@@ -24,7 +24,7 @@ fn marking_pair(limit: u32) -> Pair {
     let mut pair = Pair::opening(with(EcnPolicy::Request), config());
     pair.limit = limit;
     pair.run_for(Duration::from_millis(100));
-    assert!(pair.a.tcb.info().ecn && pair.b.tcb.info().ecn);
+    assert!(pair.a.tcb.info(pair.now).ecn && pair.b.tcb.info(pair.now).ecn);
     pair
 }
 
@@ -64,7 +64,7 @@ fn it_is_used_if_one_side_asks_and_the_other_is_not_against_it() {
         pair.run_for(Duration::from_millis(100));
         let seen: Vec<_> = pair.log.iter().take(2).map(|sent| (sent.segment.flags, sent.segment.ecn)).collect();
         assert_eq!(seen, [(syn, Ecn::NotEct), (syn_ack, Ecn::NotEct)], "{a:?} {b:?}");
-        assert_eq!((pair.a.tcb.info().ecn, pair.b.tcb.info().ecn), (agreed, agreed), "{a:?} {b:?}");
+        assert_eq!((pair.a.tcb.info(pair.now).ecn, pair.b.tcb.info(pair.now).ecn), (agreed, agreed), "{a:?} {b:?}");
     }
 }
 
@@ -80,7 +80,7 @@ fn a_syn_ack_that_only_reflects_our_flags_agrees_to_nothing() {
         let mut tcb = Tcb::connect(Arc::new(with(EcnPolicy::Request)), ISS_A, 0, now);
         assert_eq!(tcb.poll_transmit(now, 0).unwrap().header.flags, SETUP_SYN);
         tcb.on_segment(now, segment(SeqNumber::new(7), ISS_A + 1, flags)).unwrap();
-        assert_eq!(tcb.info().ecn, agreed, "{flags:?}");
+        assert_eq!(tcb.info(now).ecn, agreed, "{flags:?}");
     }
 }
 
@@ -128,7 +128,7 @@ fn a_syn_that_goes_unanswered_is_sent_again_without_it_and_marks_are_echoed_neve
     assert_eq!(tcb.poll_transmit(later, 0).unwrap().header.flags, Flags::SYN);
     // The answer to the first SYN.
     tcb.on_segment(later, segment(SeqNumber::new(7), ISS_A + 1, SETUP_SYN_ACK)).unwrap();
-    assert!(!tcb.info().ecn);
+    assert!(!tcb.info(later).ecn);
     tcb.send(later, &mut text(100).into()).unwrap();
     assert_eq!(tcb.poll_transmit(later, 0).unwrap().ecn, Ecn::NotEct);
     let marked = segment(SeqNumber::new(8), ISS_A + 1, Flags::ACK);
@@ -152,7 +152,7 @@ fn new_text_may_be_marked_and_nothing_else() {
     pair.send(Side::A, text(30_000));
     pair.run_for(Duration::from_secs(2));
     assert_eq!(pair.b.received.len(), 30_000);
-    assert!(pair.a.tcb.info().retransmissions > 0);
+    assert!(pair.a.tcb.info(pair.now).retransmissions > 0);
     let mut highest = ISS_A;
     for sent in &pair.log {
         let is_new = is_text(sent) && sent.segment.end().after(highest);
@@ -196,9 +196,9 @@ fn a_mark_is_echoed_until_the_sender_says_that_it_has_slowed_down_once_a_window(
         pair.send(Side::A, text(60_000));
         pair.run_for(Duration::from_secs(2));
         assert_eq!(pair.b.received.len(), 60_000);
-        let info = pair.a.tcb.info();
+        let info = pair.a.tcb.info(pair.now);
         assert_eq!((info.retransmissions, info.ssthresh < 20_000), (0, true), "{info:?}");
-        assert_eq!(pair.b.tcb.info().marked_in, 3);
+        assert_eq!(pair.b.tcb.info(pair.now).marked_in, 3);
         let reduced: Vec<_> = pair.log.iter().filter(|sent| sent.segment.flags.cwr).collect();
         assert_eq!(reduced.len(), 1, "three marks in a window are answered once");
         let told_at = reduced[0].at + pair.delay;
@@ -236,7 +236,7 @@ fn a_mark_outside_the_window_or_without_text_is_ignored() {
     let _ = pair.b.tcb.on_segment(now, Segment { ecn: Ecn::Ce, ..ack.clone() });
     let far = ack.seq + 100_000_000;
     let _ = pair.b.tcb.on_segment(now, Segment { ecn: Ecn::Ce, seq: far, payload: text(10).into(), ..ack });
-    assert_eq!(pair.b.tcb.info().marked_in, 0);
+    assert_eq!(pair.b.tcb.info(pair.now).marked_in, 0);
 }
 
 #[test]
@@ -244,12 +244,12 @@ fn an_echo_where_nothing_could_be_marked_is_ignored() {
     let mut pair = Pair::established();
     pair.send(Side::A, text(20_000));
     pair.run_for(Duration::from_millis(15));
-    let before = pair.a.tcb.info().ssthresh;
+    let before = pair.a.tcb.info(pair.now).ssthresh;
     let mut ack = pair.forge(Side::B);
     ack.flags.ece = true;
     let _ = pair.inject(Side::A, ack);
     pair.run_for(Duration::from_secs(1));
-    assert_eq!((pair.a.tcb.info().ssthresh, pair.a.tcb.info().echoes), (before, 0));
+    assert_eq!((pair.a.tcb.info(pair.now).ssthresh, pair.a.tcb.info(pair.now).echoes), (before, 0));
 }
 
 //= rfc3168#6.1.2-4
@@ -261,12 +261,12 @@ fn where_everything_is_marked_one_segment_leaves_an_rto() {
     mark(&mut pair, 0..usize::MAX);
     pair.send(Side::A, text(1_000_000));
     pair.run_for(Duration::from_secs(20));
-    assert_eq!(pair.a.tcb.info().cwnd, 988);
+    assert_eq!(pair.a.tcb.info(pair.now).cwnd, 988);
     pair.log.clear();
     pair.run_for(Duration::from_secs(10));
     let segments = pair.log.iter().filter(|sent| is_text(sent)).count();
     assert!((20..=50).contains(&segments), "{segments} in 10 s, at an RTO of 220 ms");
-    assert_eq!(pair.a.tcb.info().retransmissions, 0);
+    assert_eq!(pair.a.tcb.info(pair.now).retransmissions, 0);
 }
 
 /// A stretch of marked text among unmarked: the sender learns of exactly those octets.
@@ -278,7 +278,7 @@ fn a_receiver_that_counts_acknowledges_marked_and_unmarked_text_apart() {
     let dctcp = || Config { congestion: Algorithm::DCTCP, ..config() };
     let mut pair = Pair::opening(dctcp(), dctcp());
     pair.run_for(Duration::from_millis(100));
-    assert!(pair.a.tcb.info().ecn, "DCTCP asks for ECN");
+    assert!(pair.a.tcb.info(pair.now).ecn, "DCTCP asks for ECN");
     pair.send(Side::A, text(50 * 988)); // the first ACKs aren't delayed
     pair.run_for(Duration::from_secs(1));
     pair.log.clear();

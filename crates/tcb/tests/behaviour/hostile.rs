@@ -197,7 +197,7 @@ fn a_segment_without_ack_is_dropped() {
 fn an_unacceptable_segment_changes_nothing_and_gets_an_empty_ack() {
     let mut pair = established();
     let good = pair.forge(Side::B);
-    let info = pair.a.tcb.info();
+    let info = pair.a.tcb.info(pair.now);
     pair.log.clear();
     let mut wild = good.clone();
     wild.seq = good.seq + (1 << 30);
@@ -207,7 +207,7 @@ fn an_unacceptable_segment_changes_nothing_and_gets_an_empty_ack() {
     assert_eq!(pair.inject(Side::A, wild), Err(Stop::OutsideWindow));
     let answers = pair.sent_by(Side::A);
     assert_eq!((answers.len(), answers[0].ack, answers[0].len()), (1, good.seq, 0));
-    let after = pair.a.tcb.info();
+    let after = pair.a.tcb.info(pair.now);
     assert_eq!((after.snd_mss, after.snd_wnd, after.recv_queued), (info.snd_mss, info.snd_wnd, 0));
 }
 
@@ -221,7 +221,7 @@ fn a_tiny_mss_is_floored() {
         let mut syn_ack = crate::open::segment(crate::pair::ISS_B, ISS_A + 1, Flags::SYN_ACK);
         syn_ack.options = Options { mss: Some(mss), timestamps: Some(Timestamps::default()), ..Options::NONE };
         pair.inject(Side::A, syn_ack).unwrap();
-        assert_eq!(pair.a.tcb.info().snd_mss, 36, "48, less 12 for the timestamps");
+        assert_eq!(pair.a.tcb.info(pair.now).snd_mss, 36, "48, less 12 for the timestamps");
     }
 }
 
@@ -349,7 +349,7 @@ fn an_ack_inside_a_segment_is_taken_as_it_is() {
     pair.inject(Side::A, half).unwrap();
     pair.filter = Box::new(|_| Fate::Arrives);
     pair.b.tcb.abort(pair.now); // the true peer has seen none of it: only the sender's books are looked at
-    assert_eq!(pair.a.tcb.info().send_queued, 1500);
+    assert_eq!(pair.a.tcb.info(pair.now).send_queued, 1500);
 }
 
 /// FIELD D7: both windows closed, both with text, both probing; and FINs that cross: no endless exchange.

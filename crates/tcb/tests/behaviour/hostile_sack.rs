@@ -162,7 +162,7 @@ fn a_window_that_shrinks_to_nothing_in_a_recovery_does_not_end_it() {
 fn forged_echoes_do_not_move_the_timeout() {
     let (mut pair, start) = silent(config());
     let before = pair.info().rto;
-    assert!(pair.run_until(Duration::from_secs(5), |pair| pair.a.tcb.info().timeouts == 1));
+    assert!(pair.run_until(Duration::from_secs(5), |pair| pair.a.tcb.info(pair.now).timeouts == 1));
     let ours = pair.sent_by(Side::A)[0].options.timestamps.unwrap();
     for (i, echo) in (1..).zip([ours.value.wrapping_add(1 << 30), ours.value.wrapping_sub(1 << 30)]) {
         let mut segment = ack(&pair, start + i * 988, &[]);

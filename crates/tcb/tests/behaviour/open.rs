@@ -50,7 +50,7 @@ fn three_segments_open_a_connection() {
     );
     assert_eq!(pair.a.events, [Event::Established]);
     assert_eq!(pair.b.events, [Event::Established]);
-    assert_eq!(pair.a.tcb.info().handshake, Duration::from_millis(20));
+    assert_eq!(pair.a.tcb.info(pair.now).handshake, Duration::from_millis(20));
 }
 
 /// FIELD D5.
@@ -200,7 +200,7 @@ fn a_lost_syn_is_sent_again_and_twice_lost_it_shrinks_the_first_window() {
             if left >= 0 { Fate::Lost } else { Fate::Arrives }
         });
         pair.run_for(Duration::from_secs(8));
-        let info = pair.a.tcb.info();
+        let info = pair.a.tcb.info(pair.now);
         assert_eq!(info.state, State::Established);
         assert_eq!(info.cwnd, cwnd * u32::from(info.snd_mss), "{losses} lost");
     }

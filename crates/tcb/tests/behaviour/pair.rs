@@ -309,7 +309,7 @@ impl Pair {
 
     /// What `a` tells about itself.
     pub fn info(&self) -> TcpInfo {
-        self.a.tcb.info()
+        self.a.tcb.info(self.now)
     }
 
     /// How often `side` has sent the segment that begins at `seq`, since the log was cleared.

@@ -178,7 +178,7 @@ fn heavy_reordering_without_loss_delivers_all() {
     pair.filter = Box::new(move |_| Fate::Late(Duration::from_micros(random.below(20_000))));
     for _ in 0..10 {
         pair.send(Side::A, text(500_000));
-        assert!(pair.run_until(Duration::from_secs(60), |pair| pair.a.tcb.info().send_queued == 0));
+        assert!(pair.run_until(Duration::from_secs(60), |pair| pair.a.tcb.info(pair.now).send_queued == 0));
     }
     let info = pair.info();
     assert!(info.retransmissions * 200 < info.segments_out, "{info:?}");

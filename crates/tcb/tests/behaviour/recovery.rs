@@ -21,7 +21,7 @@ fn one_lost_segment_is_sent_again_after_three_duplicate_acks() {
     pair.lose(&[2]);
     pair.send(Side::A, text(50_000));
     assert!(pair.run_until(Duration::from_millis(250), |pair| pair.b.received.len() == 50_000));
-    let info = pair.a.tcb.info();
+    let info = pair.a.tcb.info(pair.now);
     assert_eq!((info.retransmissions, info.timeouts, info.fast_recoveries), (1, 0, 1));
     assert!(info.cwnd < 20 * 988 && info.ssthresh < 20 * 988, "the window was halved: {}", info.cwnd);
 }
@@ -40,7 +40,7 @@ fn three_losses_in_one_window_take_one_recovery_and_no_timeout() {
     pair.send(Side::A, text(130_000));
     pair.run_for(Duration::from_secs(2));
     assert_eq!(pair.b.received.len(), 130_000);
-    let info = pair.a.tcb.info();
+    let info = pair.a.tcb.info(pair.now);
     assert_eq!((info.retransmissions, info.timeouts, info.fast_recoveries), (3, 0, 1));
     assert!(info.ssthresh >= 8 * 988, "halved once: {}", info.ssthresh);
 }
@@ -63,18 +63,18 @@ fn the_first_two_duplicate_acks_let_one_new_segment_out_each() {
     // Nine full segments are in flight after the one that is lost: the window is full.
     pair.lose(&[0]);
     pair.send(Side::A, text(100_000));
-    let cwnd = pair.a.tcb.info().cwnd;
+    let cwnd = pair.a.tcb.info(pair.now).cwnd;
     let before = pair.sent_by(Side::A).len();
     let duplicate = {
         let sent = pair.sent_by(Side::A)[0].clone();
         crate::open::segment(sent.ack, sent.seq, Flags::ACK)
     };
     let mut duplicate = duplicate;
-    duplicate.window = u16::try_from(pair.a.tcb.info().snd_wnd >> 3).unwrap();
+    duplicate.window = u16::try_from(pair.a.tcb.info(pair.now).snd_wnd >> 3).unwrap();
     for expected in [1, 2] {
         pair.inject(Side::A, duplicate.clone()).unwrap();
         assert_eq!(pair.sent_by(Side::A).len() - before, expected);
-        assert_eq!(pair.a.tcb.info().cwnd, cwnd);
+        assert_eq!(pair.a.tcb.info(pair.now).cwnd, cwnd);
     }
     pair.inject(Side::A, duplicate.clone()).unwrap();
     let third = pair.sent_by(Side::A).last().unwrap().clone();
@@ -131,7 +131,7 @@ fn silence_makes_the_timer_send_the_oldest_segment_again_at_doubled_intervals() 
     let times: Vec<u64> = pair.log.iter().map(|sent| sent.at.as_millis()).collect();
     let gaps: Vec<u64> = times.windows(2).map(|two| two[1] - two[0]).collect();
     assert!(gaps.windows(2).all(|two| two[1] == 2 * two[0]), "{gaps:?}");
-    assert_eq!(pair.a.tcb.info().cwnd, 988);
+    assert_eq!(pair.a.tcb.info(pair.now).cwnd, 988);
 }
 
 //= rfc6298#5.2-1
@@ -157,7 +157,7 @@ fn after_a_timeout_everything_is_sent_again_in_slow_start() {
     pair.send(Side::A, text(9_880));
     pair.run_for(Duration::from_secs(3));
     assert_eq!(pair.b.received.len(), 9_880);
-    let info = pair.a.tcb.info();
+    let info = pair.a.tcb.info(pair.now);
     assert_eq!((info.timeouts, info.retransmissions), (1, 10));
     assert_eq!(info.ssthresh, 5 * 988);
 }
@@ -191,7 +191,7 @@ fn a_delayed_repair_is_not_taken_for_a_long_path() {
         pair.lose(&[0, 1]);
         pair.send(Side::A, text(1000));
         pair.run_for(Duration::from_secs(5));
-        assert!(pair.a.tcb.info().srtt.unwrap() < Duration::from_millis(30), "{:?}", pair.a.tcb.info());
+        assert!(pair.a.tcb.info(pair.now).srtt.unwrap() < Duration::from_millis(30), "{:?}", pair.a.tcb.info(pair.now));
     }
 }
 
@@ -206,7 +206,7 @@ fn delayed_acks_on_a_long_path_cause_no_timeout() {
         pair.send(Side::A, text(100));
         pair.run_for(Duration::from_secs(1));
     }
-    assert_eq!(pair.a.tcb.info().timeouts, 0);
+    assert_eq!(pair.a.tcb.info(pair.now).timeouts, 0);
 }
 
 //= rfc9293#MUST-20
@@ -231,7 +231,7 @@ fn a_peer_that_vanishes_is_reported_and_then_given_up() {
         let soft = Event::SoftError(SoftError::ExcessiveRetransmission);
         assert_eq!(pair.a.events.contains(&soft), reports);
         assert_eq!(pair.a.events.last(), Some(&Event::Closed(ClosedBecause::UserTimeout)));
-        assert_eq!(pair.a.tcb.info().send_queued, 0);
+        assert_eq!(pair.a.tcb.info(pair.now).send_queued, 0);
     }
 }
 
@@ -254,7 +254,7 @@ fn after_idleness_the_window_is_the_initial_one() {
     let mut pair = Pair::established();
     pair.send(Side::A, text(250_000));
     pair.run_for(Duration::from_secs(5));
-    assert!(pair.a.tcb.info().cwnd > 20_000);
+    assert!(pair.a.tcb.info(pair.now).cwnd > 20_000);
     pair.log.clear();
     pair.run_for(Duration::from_secs(10));
     pair.send(Side::A, text(50_000));
@@ -338,14 +338,14 @@ fn a_segment_refused_by_the_path_is_sent_again_smaller_and_nobody_is_blamed() {
     let mut pair = Pair::established();
     pair.filter = Box::new(|sent| if sent.segment.payload.len() > 500 { Fate::Lost } else { Fate::Arrives });
     pair.send(Side::A, text(9_000));
-    let cwnd = pair.a.tcb.info().cwnd;
+    let cwnd = pair.a.tcb.info(pair.now).cwnd;
     let seq = pair.sent_by(Side::A)[0].seq;
     let now = pair.now;
     pair.a.tcb.on_packet_too_big(now, seq, 512).unwrap();
-    assert!(pair.a.tcb.info().cwnd >= cwnd);
+    assert!(pair.a.tcb.info(pair.now).cwnd >= cwnd);
     pair.run_for(Duration::from_secs(2));
     assert_eq!(pair.b.received.len(), 9_000);
-    assert_eq!(pair.a.tcb.info().timeouts, 0);
+    assert_eq!(pair.a.tcb.info(pair.now).timeouts, 0);
 }
 
 /// A loss in each of the four combinations of options, in the middle and at the end of a window.

@@ -138,7 +138,7 @@ fn with_a_closed_window_resets_acks_and_urgent_pointers_still_count() {
     ack.urgent = 1;
     ack.payload = Bytes::from_static(b"x");
     assert_eq!(pair.inject(Side::B, ack), Err(Stop::OutsideWindow));
-    assert_eq!(pair.b.tcb.info().send_queued, 0, "the ACK counted");
+    assert_eq!(pair.b.tcb.info(pair.now).send_queued, 0, "the ACK counted");
     assert_eq!(pair.b.events.last(), Some(&Event::Urgent));
     assert_eq!(pair.b.tcb.recv_queued(), 3_000, "the text did not");
     assert_eq!(pair.inject(Side::B, crate::open::segment(sent.ack, sent.end(), Flags::RST)), Err(Stop::Reset));

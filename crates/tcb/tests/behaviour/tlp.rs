@@ -88,7 +88,7 @@ fn one_probe_and_then_the_retransmission_timer() {
     pair.filter = Box::new(|_| Fate::Lost);
     let start = pair.now;
     pair.send(Side::A, text(5 * 988));
-    assert!(pair.run_until(Duration::from_secs(5), |pair| pair.a.tcb.info().timeouts == 1));
+    assert!(pair.run_until(Duration::from_secs(5), |pair| pair.a.tcb.info(pair.now).timeouts == 1));
     assert_eq!(pair.info().tail_probes, 1);
     // The probe after two round trips (40 ms and two ticks); the RTO counts from it.
     let took = pair.now.since(start);

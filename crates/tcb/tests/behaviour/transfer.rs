@@ -16,7 +16,7 @@ fn a_megabyte_each_way_arrives_whole() {
     pair.run_for(Duration::from_secs(120));
     assert!(pair.b.received == forth && pair.a.received == back);
     assert!(pair.a.ended && pair.b.ended);
-    assert_eq!(pair.a.tcb.info().retransmissions, 0);
+    assert_eq!(pair.a.tcb.info(pair.now).retransmissions, 0);
     assert_eq!((pair.a.tcb.state(), pair.b.tcb.state()), (State::Closed, State::Closed));
 }
 
@@ -76,7 +76,7 @@ fn every_byte_once_and_in_order_on_a_bad_path() {
         pair.close(Side::A);
         pair.close(Side::B);
         let done = pair.run_until(Duration::from_secs(36_000), |pair| pair.a.ended && pair.b.ended);
-        assert!(done, "stuck: {:?} / {:?}", pair.a.tcb.info(), pair.b.tcb.info());
+        assert!(done, "stuck: {:?} / {:?}", pair.a.tcb.info(pair.now), pair.b.tcb.info(pair.now));
         assert!(pair.b.received == forth && pair.a.received == back, "seed {seed}");
         pair.run_for(Duration::from_secs(4_000));
         assert_eq!((pair.a.tcb.state(), pair.b.tcb.state()), (State::Closed, State::Closed), "seed {seed}");

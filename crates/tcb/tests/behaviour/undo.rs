@@ -75,7 +75,7 @@ fn late_by(timeouts: u32) {
     assert!(info.rto < 3 * info.srtt.unwrap() + 4 * before.rto, "the back-off is taken back: {info:?}");
     // No go-back-N: the probe and the front went again, nothing else.
     assert!(info.retransmissions <= 1 + info.timeouts, "{info:?}");
-    assert!(pair.run_until(Duration::from_secs(2), |pair| pair.a.tcb.info().send_queued == 0));
+    assert!(pair.run_until(Duration::from_secs(2), |pair| pair.a.tcb.info(pair.now).send_queued == 0));
     assert!(pair.now.since(start) < by + Duration::from_millis(400), "{:?}", pair.now.since(start));
 }
 
@@ -120,7 +120,7 @@ fn detection_by_timestamps_works_across_their_wrap() {
         pair.send(Side::A, text(200 * 988));
         pair.run_for(by + Duration::from_millis(60));
         assert_eq!((pair.info().undone, pair.info().spurious_timeouts), (1, 1), "{before_wrap}: {:?}", pair.info());
-        assert!(pair.run_until(Duration::from_secs(2), |pair| pair.a.tcb.info().send_queued == 0));
+        assert!(pair.run_until(Duration::from_secs(2), |pair| pair.a.tcb.info(pair.now).send_queued == 0));
     }
 }
 
@@ -141,7 +141,7 @@ fn a_fast_retransmit_whose_segment_came_twice_is_undone() {
         if late { Fate::Late(Duration::from_millis(30)) } else { Fate::Arrives }
     });
     pair.send(Side::A, text(30 * 988));
-    assert!(pair.run_until(Duration::from_secs(1), |pair| pair.a.tcb.info().fast_recoveries == 1));
+    assert!(pair.run_until(Duration::from_secs(1), |pair| pair.a.tcb.info(pair.now).fast_recoveries == 1));
     assert!(pair.info().ssthresh < before.cwnd);
     pair.run_for(Duration::from_secs(1));
     let info = pair.info();
@@ -177,7 +177,7 @@ fn a_timeout_for_the_loss_of_all_acks_is_not_undone() {
         let mut pair = warm(Config { timestamps, ..config() });
         pair.filter = Box::new(|sent| if sent.from == Side::B { Fate::Lost } else { Fate::Arrives });
         pair.send(Side::A, text(20 * 988));
-        assert!(pair.run_until(Duration::from_secs(5), |pair| pair.a.tcb.info().timeouts == 1));
+        assert!(pair.run_until(Duration::from_secs(5), |pair| pair.a.tcb.info(pair.now).timeouts == 1));
         pair.filter = Box::new(|_| Fate::Arrives);
         pair.run_for(Duration::from_secs(2));
         assert_eq!((pair.info().undone, pair.info().send_queued), (0, 0), "{:?}", pair.info());
@@ -213,7 +213,7 @@ fn nothing_is_given_back_on_the_word_of_an_ack_that_tells_of_congestion() {
         let mut pair = warm(Config { ecn: EcnPolicy::Request, ..config() });
         pair.filter = Box::new(|_| Fate::Lost);
         pair.send(Side::A, text(10 * 988));
-        assert!(pair.run_until(Duration::from_secs(5), |pair| pair.a.tcb.info().timeouts == 1));
+        assert!(pair.run_until(Duration::from_secs(5), |pair| pair.a.tcb.info(pair.now).timeouts == 1));
         // The late ACK of two originals.
         let ours = pair.sent_by(Side::A)[0].clone();
         let mut late = Segment { seq: ours.ack, ack: ours.seq + 2 * 988, ..pair.forge(Side::A) };

@@ -13,7 +13,7 @@ fn filled() -> Pair {
     pair.b.reads = false;
     pair.send(Side::A, text(400_000));
     pair.run_for(Duration::from_secs(5));
-    assert_eq!(pair.a.tcb.info().snd_wnd, 0);
+    assert_eq!(pair.a.tcb.info(pair.now).snd_wnd, 0);
     pair.log.clear();
     pair
 }
@@ -62,7 +62,7 @@ fn a_window_that_was_read_empty_at_once_reopens_by_all_of_it() {
     pair.run_for(Duration::from_millis(15));
     let update = pair.sent_by(Side::B)[0].clone();
     assert!(u32::from(update.window) << 3 >= 250_000, "{}", update.window);
-    assert!(pair.a.tcb.info().snd_wnd >= 250_000);
+    assert!(pair.a.tcb.info(pair.now).snd_wnd >= 250_000);
 }
 
 //= rfc9293#MUST-39
@@ -126,7 +126,7 @@ fn what_is_in_flight_never_exceeds_the_congestion_window() {
     let mut pair = Pair::established();
     for i in 0..300_u64 {
         pair.send(Side::A, text(1000));
-        let info = pair.a.tcb.info();
+        let info = pair.a.tcb.info(pair.now);
         assert!(info.in_flight <= info.cwnd, "{} of {}", info.in_flight, info.cwnd);
         if i % 3 == 0 {
             pair.run_for(Duration::from_millis(1));
@@ -179,7 +179,7 @@ fn a_part_of_a_segment_waits_for_what_was_said_to_follow_at_once() {
     pair.settle();
     let sizes: Vec<usize> =
         pair.log.iter().filter(|sent| sent.from == Side::A).map(|sent| sent.segment.payload.len()).collect();
-    let mss = usize::from(pair.a.tcb.info().snd_mss);
+    let mss = usize::from(pair.a.tcb.info(pair.now).snd_mss);
     assert_eq!(sizes, [mss, mss, 2_000 - 2 * mss]);
 }
 
@@ -221,7 +221,7 @@ fn windows_are_scaled_only_if_both_ends_offer_it() {
         pair.send(Side::A, text(2000));
         pair.send(Side::B, text(2000));
         pair.run_for(Duration::from_secs(1));
-        let (to_b, to_a) = (pair.a.tcb.info().snd_wnd, pair.b.tcb.info().snd_wnd);
+        let (to_b, to_a) = (pair.a.tcb.info(pair.now).snd_wnd, pair.b.tcb.info(pair.now).snd_wnd);
         for offered in [to_a, to_b] {
             assert!(offered <= expected && offered > expected - 20_000, "{offered} of {expected}");
         }
@@ -244,7 +244,7 @@ fn no_shift_is_above_fourteen() {
     let mut ack = crate::open::segment(crate::pair::ISS_B + 1, crate::pair::ISS_A + 1, sockeye_wire::tcp::Flags::ACK);
     ack.window = 1;
     pair.inject(Side::A, ack).unwrap();
-    assert_eq!(pair.a.tcb.info().snd_wnd, 1 << 14);
+    assert_eq!(pair.a.tcb.info(pair.now).snd_wnd, 1 << 14);
 }
 
 /// FIELD D23: few large segments and a small buffer don't wait for delayed ACKs.
@@ -280,8 +280,8 @@ fn nothing_that_was_advertised_is_thrown_away() {
     pair.send(Side::A, text(60_000));
     pair.run_for(Duration::from_secs(5));
     assert_eq!(pair.b.received.len(), 120_000);
-    assert_eq!(pair.a.tcb.info().retransmissions, 1);
-    assert_eq!(pair.a.tcb.info().timeouts, 0);
+    assert_eq!(pair.a.tcb.info(pair.now).retransmissions, 1);
+    assert_eq!(pair.a.tcb.info(pair.now).timeouts, 0);
 }
 
 /// FIELD D46: memory follows the octets held, not the buffers that brought them.
