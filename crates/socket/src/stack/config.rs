@@ -27,7 +27,9 @@ pub struct StackConfig {
     pub max_time_wait: usize,
     /// Octets of fragments that wait for others, in all, with what it costs to keep them. Default 4 MiB, as Linux.
     pub max_fragment_octets: usize,
-    /// How long a fragment waits for the others. Default 30 s for IPv4, twice that for IPv6.
+    /// How long the first fragment that comes waits for the others. Default 60 s: what RFC 8200 section 4.5 says, and the
+    /// least that RFC 1122 section 3.3.2 asks for.
+    //= rfc1122#3.3.2-4
     pub fragment_timeout: Duration,
 }
 
@@ -43,7 +45,7 @@ impl StackConfig {
             max_half_open: 65_536,
             max_time_wait: 262_144,
             max_fragment_octets: 4 << 20,
-            fragment_timeout: Duration::from_secs(30),
+            fragment_timeout: Duration::from_secs(60),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! ICMP: echoes, errors about our packets, errors about those of others.
 
+use std::net::IpAddr;
+
 use sockeye_tcb::{Stop, Unreachable};
 use sockeye_wire::Instant;
 use sockeye_wire::icmp::{self, Echo, IcmpError, IcmpMessage, QuotedTransport};
@@ -7,6 +9,7 @@ use sockeye_wire::ip::protocol;
 
 use super::counters::{Drop, Reason};
 use super::demux::Pair;
+use super::ip::fragment::GivenUp;
 use super::packet_arrives::Datagram;
 use super::{Stack, Target};
 
@@ -17,7 +20,7 @@ const PLATEAUS: [u32; 10] = [65_535, 32_000, 17_914, 8_166, 4_352, 2_002, 1_492,
 const LEAST_MTU_V4: u32 = 296;
 const LEAST_MTU_V6: u32 = 1280;
 /// Octets that an error quotes at most, headers of the error itself apart (RFC 1812 section 4.3.2.3).
-const QUOTED: usize = 548;
+pub(super) const QUOTED: usize = 548;
 
 impl Stack {
     pub(super) fn on_icmp(&mut self, now: Instant, datagram: &Datagram) -> Result<(), Reason> {
@@ -89,14 +92,28 @@ impl Stack {
         Err(Drop::UnknownProtocol.into())
     }
 
+    //= rfc1122#3.3.2-5
+    /// Tells the sender that not all fragments of its datagram came in time, if the first has: without it nobody would know
+    /// whose datagram it was. ICMP itself is not complained of: it might be an error.
+    pub(super) fn tell_of_missing_fragments(&mut self, datagram: &GivenUp) {
+        let GivenUp { key, start: Some(start) } = datagram else { return };
+        if key.protocol != protocol::ICMP && key.protocol != protocol::ICMPV6 {
+            self.complain(key.destination, key.source, IcmpError::ReassemblyTimeExceeded, start);
+        }
+    }
+
     //= rfc1122#3.2.2-5
     //= rfc1122#3.3.8-1
     //= rfc1122#3.4-3
     /// Tells the sender that its packet can't be delivered. The datagram was for us alone and whole, or it wouldn't have
     /// come so far; errors are never answered, since they are ICMP.
     fn refuse(&mut self, datagram: &Datagram, error: IcmpError) {
-        let (source, destination) = (datagram.destination, datagram.source);
-        let quoted = datagram.packet.get(..QUOTED).unwrap_or(&datagram.packet);
+        self.complain(datagram.destination, datagram.source, error, &datagram.packet);
+    }
+
+    /// An error from `source` to `destination` about `packet`.
+    fn complain(&mut self, source: IpAddr, destination: IpAddr, error: IcmpError, packet: &[u8]) {
+        let quoted = packet.get(..QUOTED).unwrap_or(packet);
         let mut message = vec![0; icmp::HEADER_LEN + quoted.len()];
         if icmp::emit_error(source, destination, error, quoted, &mut message).is_ok() {
             let protocol = if source.is_ipv4() { protocol::ICMP } else { protocol::ICMPV6 };

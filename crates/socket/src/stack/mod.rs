@@ -234,10 +234,9 @@ impl Stack {
                 self.demux.remove(&entry.pair(local));
             }
         }
-        while let Some(incomplete) = self.reassembler.expire(now) {
-            if incomplete {
-                self.counters.count(Drop::FragmentTimeout);
-            }
+        while let Some(datagram) = self.reassembler.expire(now) {
+            self.counters.count(Drop::FragmentTimeout);
+            self.tell_of_missing_fragments(&datagram);
         }
     }
 

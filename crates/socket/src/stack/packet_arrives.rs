@@ -11,7 +11,7 @@ use sockeye_wire::{Instant, SeqNumber};
 
 use super::counters::{Drop, Reason};
 use super::demux::Pair;
-use super::ip::fragment::DatagramKey;
+use super::ip::fragment::{DatagramKey, Piece};
 use super::slab::Key;
 use super::syn_queue::Entry;
 use super::{HeldBy, Owner, Stack, Target};
@@ -25,11 +25,11 @@ pub(super) struct Datagram {
     pub(super) source: IpAddr,
     pub(super) destination: IpAddr,
     pub(super) protocol: u8,
-    /// The packet from its IP header on, what a link padded cut off.
+    /// The packet from its IP header on, what a link padded cut off; of one in fragments the start of the first.
     pub(super) packet: Bytes,
     /// Where what it carries begins.
     header_len: usize,
-    /// What it was the last fragment of, whole.
+    /// What the fragments carry together, if it came in such.
     joined: Option<Bytes>,
     pub(super) arrived_at: Instant,
     pub(super) checksum_verified: bool,
@@ -87,19 +87,20 @@ impl Stack {
         self.check_addresses(source, destination)?;
         let mut protocol = view.protocol();
         let (header_len, total_len, mut ecn) = (view.header_len(), view.total_len(), view.ecn());
-        let (mut joined, mut whole) = (None, (checksum_verified, segment_size));
+        let (mut joined, mut start, mut whole) = (None, None, (checksum_verified, segment_size));
         if let Some(fragment) = view.fragment() {
             let key = DatagramKey { source, destination, protocol, identification: fragment.identification };
-            let payload = bytes.slice_ref(view.payload());
-            let Some((mut octets, joined_ecn)) = self.reassembler.insert(now, key, fragment, ecn, &payload)? else {
+            let piece = Piece { fragment, ecn, payload: view.payload(), packet: view.packet() };
+            let Some(datagram) = self.reassembler.insert(now, key, piece)? else {
                 return Ok(None);
             };
+            let mut octets = datagram.payload;
             if source.is_ipv6() {
                 // Further headers may stand behind the fragment header, and are whole only now.
                 let (upper, message) = extension::skip(protocol, &octets)?;
                 (protocol, octets) = (upper, octets.slice_ref(message));
             }
-            (joined, ecn) = (Some(octets), joined_ecn);
+            (joined, start, ecn) = (Some(octets), Some(datagram.start), datagram.ecn);
             whole = (false, 0);
         }
         let (checksum_verified, segment_size) = whole;
@@ -108,7 +109,7 @@ impl Stack {
             source,
             destination,
             protocol,
-            packet: bytes,
+            packet: start.unwrap_or(bytes),
             header_len,
             joined,
             arrived_at: arrived_at.min(now),

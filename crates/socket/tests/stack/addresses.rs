@@ -1,5 +1,7 @@
 //! Which packets are for us at all (RFC 9293 section 3.9.2.3, RFC 1122 section 3.2).
 
+use std::time::Duration;
+
 use sockeye::ListenOptions;
 use sockeye_wire::icmp::{self, IcmpError, IcmpMessage};
 use sockeye_wire::ip::{IpView, protocol};
@@ -115,23 +117,25 @@ fn ip_options_that_nobody_understands_are_ignored() {
     assert_eq!(describe(&answers[0]).2, Flags::SYN_ACK);
 }
 
+/// A fragment of an IPv4 packet from A to B.
+fn piece(number: u8, offset: u16, more: bool, payload: &[u8]) -> Vec<u8> {
+    let mut piece = packet(ip(A4), ip(B4), number, payload);
+    let field = (offset / 8) | if more { 0x2000 } else { 0 };
+    piece[6..8].copy_from_slice(&field.to_be_bytes());
+    piece[10..12].fill(0);
+    let sum = sockeye_wire::checksum::checksum(&piece[..20]);
+    piece[10..12].copy_from_slice(&sum.to_be_bytes());
+    piece
+}
+
 //= rfc1122#3.3.2-1
 #[test]
 fn a_segment_in_fragments_is_put_together() {
     let mut net = Net::new();
     net.listen(80);
     let syn = tcp(socket(A4, 5), socket(B4, 80), 1, 0, Flags::SYN, Options { mss: Some(1000), ..Options::NONE });
-    let piece = |offset: u16, more: bool, payload: &[u8]| {
-        let mut piece = packet(ip(A4), ip(B4), protocol::TCP, payload);
-        let field = (offset / 8) | if more { 0x2000 } else { 0 };
-        piece[6..8].copy_from_slice(&field.to_be_bytes());
-        piece[10..12].fill(0);
-        let sum = sockeye_wire::checksum::checksum(&piece[..20]);
-        piece[10..12].copy_from_slice(&sum.to_be_bytes());
-        piece
-    };
-    assert!(net.inject(piece(16, false, &syn[36..])).is_empty());
-    let answers = net.inject(piece(0, true, &syn[20..36]));
+    assert!(net.inject(piece(protocol::TCP, 16, false, &syn[36..])).is_empty());
+    let answers = net.inject(piece(protocol::TCP, 0, true, &syn[20..36]));
     assert_eq!(describe(&answers[0]).2, Flags::SYN_ACK);
     assert_eq!(net.b.stack.usage().fragment_octets, 0);
 }
@@ -152,6 +156,52 @@ fn headers_behind_an_ipv6_fragment_header_are_walked_once_all_is_there() {
     assert!(net.inject(piece(0, 1, &whole[..16])).is_empty());
     let answers = net.inject(piece(16, 0, &whole[16..]));
     assert_eq!(describe(&answers[0]).2, Flags::SYN_ACK);
+}
+
+/// The error in a packet, and what it quotes.
+fn error(packet: &[u8]) -> (IcmpError, Vec<u8>) {
+    let view = IpView::parse(packet).unwrap();
+    match icmp::parse(view.payload(), view.source(), view.destination()).unwrap() {
+        IcmpMessage::Error(error, quoted) => (error, quoted.to_vec()),
+        other => panic!("{other:?}"),
+    }
+}
+
+//= rfc1122#3.3.2-4
+//= rfc1122#3.3.2-5
+#[test]
+fn fragments_wait_for_a_minute_and_the_sender_of_the_first_is_told() {
+    let mut net = Net::new();
+    let first = piece(protocol::UDP, 0, true, &[7; 16]);
+    let mut waits = |pieces: &[Vec<u8>], time: Duration| {
+        pieces.iter().for_each(|piece| assert!(net.inject(piece.clone()).is_empty()));
+        net.b.sent.clear();
+        net.run_for(time);
+        (net.b.stack.usage().fragment_octets > 0, net.b.sent.clone())
+    };
+    let almost = Duration::from_millis(59_900);
+    assert_eq!(waits(std::slice::from_ref(&first), almost), (true, vec![]));
+    let (waits_on, sent) = waits(&[], Duration::from_millis(200));
+    assert!(!waits_on);
+    assert_eq!(sent.len(), 1);
+    assert_eq!(error(&sent[0]), (IcmpError::ReassemblyTimeExceeded, first));
+    let silent = Duration::from_secs(61);
+    assert_eq!(waits(&[piece(protocol::UDP, 16, false, &[7; 16])], silent), (false, vec![]), "the first never came");
+    assert_eq!(waits(&[piece(protocol::ICMP, 0, true, &[7; 16])], silent), (false, vec![]), "it may be an error");
+    assert_eq!(net.b.stack.counters().ended("fragment_timeout"), 3);
+}
+
+/// An error about a datagram that came in pieces quotes the first, where the ports are, whichever came last.
+#[test]
+fn a_refused_datagram_in_fragments_is_quoted_from_its_start() {
+    let mut net = Net::new();
+    let first = piece(protocol::UDP, 0, true, &[0, 5, 0, 9, 0, 24, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8]);
+    assert!(net.inject(piece(protocol::UDP, 16, false, &[9; 8])).is_empty());
+    let answers = net.inject(first.clone());
+    assert_eq!(error(&answers[0]), (IcmpError::PortUnreachable, first.clone()));
+    assert!(net.inject(first.clone()).is_empty());
+    let answers = net.inject(piece(protocol::UDP, 16, false, &[9; 8]));
+    assert_eq!(error(&answers[0]), (IcmpError::PortUnreachable, first));
 }
 
 //= rfc1122#3.2.2.6-1

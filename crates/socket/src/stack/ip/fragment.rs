@@ -1,6 +1,6 @@
 //! Fragments put together again, in bounded memory and time (RFC 815, RFC 8200 section 4.5, RFC 5722).
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -9,6 +9,7 @@ use sockeye_wire::Instant;
 use sockeye_wire::ip::{Ecn, Fragment};
 
 use crate::stack::counters::Drop;
+use crate::stack::icmp::QUOTED;
 
 /// Pieces of one datagram at most: an honest 64 KiB in packets of 576 octets is 120.
 const MAX_PIECES: usize = 128;
@@ -16,7 +17,7 @@ const MAX_PIECES: usize = 128;
 const MAX_PAYLOAD: usize = 65_535;
 /// What a datagram costs besides its pieces, and each piece besides its octets: counted like octets, or else many that
 /// hold next to nothing would cost memory without limit.
-const DATAGRAM_COST: usize = size_of::<(DatagramKey, Datagram)>() + size_of::<(Instant, DatagramKey)>();
+const DATAGRAM_COST: usize = size_of::<(DatagramKey, Datagram)>() + size_of::<(Turn, DatagramKey)>();
 const PIECE_COST: usize = size_of::<(u32, Bytes)>();
 
 /// Which datagram a fragment belongs to.
@@ -28,28 +29,63 @@ pub(crate) struct DatagramKey {
     pub(crate) identification: u32,
 }
 
+/// A fragment as it arrived.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Piece<'a> {
+    pub(crate) fragment: Fragment,
+    /// What its header says of congestion.
+    pub(crate) ecn: Ecn,
+    /// What it carries.
+    pub(crate) payload: &'a [u8],
+    /// All of it, from the IP header on.
+    pub(crate) packet: &'a [u8],
+}
+
+/// A datagram of which all fragments have come.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Whole {
+    pub(crate) payload: Bytes,
+    /// What the fragments say of congestion together.
+    pub(crate) ecn: Ecn,
+    /// The start of the first fragment, from its IP header on.
+    pub(crate) start: Bytes,
+}
+
+/// A datagram that was waited for in vain.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct GivenUp {
+    pub(crate) key: DatagramKey,
+    /// The start of the first fragment, from its IP header on, if that one has come.
+    pub(crate) start: Option<Bytes>,
+}
+
+/// When a datagram is given up, and its place among those of the same instant.
+type Turn = (Instant, u64);
+
 #[derive(Debug)]
 struct Datagram {
+    turn: Turn,
     /// By offset, without overlap.
     pieces: Vec<(u32, Bytes)>,
+    /// Octets in `pieces`.
+    octets: usize,
     /// Octets of the whole, once the last fragment was seen.
     total: Option<u32>,
-    /// Octets of all pieces.
-    held: usize,
-    /// When it is given up.
-    until: Instant,
+    /// The start of the first fragment's packet.
+    start: Option<Bytes>,
     /// What the fragments say of congestion together; `None` before the first.
     ecn: Option<Ecn>,
     /// Overlapping fragments were seen: whatever else comes of it is dropped.
     spoiled: bool,
 }
 
-/// Datagrams that wait for fragments. Holds: `held` is what they cost together, at most `limit`.
+/// Datagrams that wait for fragments. Holds: each is in `datagrams` and in `turns`; `held` is what they cost together, at
+/// most `limit`.
 #[derive(Debug)]
 pub(crate) struct Reassembler {
     datagrams: HashMap<DatagramKey, Datagram>,
-    /// When each is given up, those included that have become whole since.
-    order: VecDeque<(Instant, DatagramKey)>,
+    turns: BTreeMap<Turn, DatagramKey>,
+    begun: u64,
     held: usize,
     limit: usize,
     timeout: Duration,
@@ -57,7 +93,7 @@ pub(crate) struct Reassembler {
 
 impl Reassembler {
     pub(crate) fn new(limit: usize, timeout: Duration) -> Self {
-        Self { datagrams: HashMap::new(), order: VecDeque::new(), held: 0, limit, timeout }
+        Self { datagrams: HashMap::new(), turns: BTreeMap::new(), begun: 0, held: 0, limit, timeout }
     }
 
     /// Octets that wait for others, and what it costs to keep them.
@@ -65,86 +101,68 @@ impl Reassembler {
         self.held
     }
 
-    /// Takes a fragment with its `payload` and what its header says of congestion; gives the whole payload, and what is
-    /// said of that, if it was the last to come.
-    pub(crate) fn insert(
-        &mut self,
-        now: Instant,
-        key: DatagramKey,
-        fragment: Fragment,
-        ecn: Ecn,
-        payload: &[u8],
-    ) -> Result<Option<(Bytes, Ecn)>, Drop> {
-        let end = fragment.offset as usize + payload.len();
-        if end > MAX_PAYLOAD || payload.is_empty() || (fragment.more && !payload.len().is_multiple_of(8)) {
+    /// Takes a fragment; gives the whole datagram if it was the last to come.
+    pub(crate) fn insert(&mut self, now: Instant, key: DatagramKey, piece: Piece<'_>) -> Result<Option<Whole>, Drop> {
+        let length = piece.payload.len();
+        let end = piece.fragment.offset as usize + length;
+        if end > MAX_PAYLOAD || length == 0 || (piece.fragment.more && !length.is_multiple_of(8)) {
             return Err(Drop::FragmentLimit);
         }
-        let is_new = !self.datagrams.contains_key(&key);
-        let cost = payload.len() + PIECE_COST + if is_new { DATAGRAM_COST } else { 0 };
-        if self.held + cost > self.limit {
+        if self.held + DATAGRAM_COST + PIECE_COST + QUOTED + length > self.limit {
             return Err(Drop::FragmentLimit);
         }
-        let wait = if key.source.is_ipv6() { 2 * self.timeout } else { self.timeout };
-        let datagram = self.datagrams.entry(key).or_insert_with(|| Datagram::new(now + wait));
-        let before = if is_new { 0 } else { datagram.cost() };
-        let outcome = datagram.insert(fragment, ecn, payload);
-        let (until, after) = (datagram.until, datagram.cost());
-        let whole = datagram.whole().map(|whole| (whole, datagram.ecn.unwrap_or_default()));
-        self.held = self.held - before + after;
-        if is_new {
-            self.wait_until(until, key);
-        }
+        let turn = (now + self.timeout, self.begun);
+        let datagram = self.datagrams.entry(key).or_insert_with(|| {
+            self.begun += 1;
+            self.turns.insert(turn, key);
+            self.held += DATAGRAM_COST;
+            Datagram::new(turn)
+        });
+        let before = datagram.cost();
+        let outcome = datagram.insert(piece);
+        self.held = self.held - before + datagram.cost();
+        outcome?;
+        let whole = datagram.whole();
         if whole.is_some() {
-            self.held -= after;
-            self.datagrams.remove(&key);
+            self.remove(&key);
         }
-        outcome.map(|()| whole)
+        Ok(whole)
     }
 
-    /// Puts a new datagram in line. Those that became whole leave it when their time comes, or all at once where they are
-    /// many.
-    fn wait_until(&mut self, until: Instant, key: DatagramKey) {
-        self.order.push_back((until, key));
-        if self.order.len() > 2 * self.datagrams.len() + 64 {
-            let datagrams = &self.datagrams;
-            self.order.retain(|(until, key)| datagrams.get(key).is_some_and(|waiting| waiting.until == *until));
-        }
+    fn remove(&mut self, key: &DatagramKey) -> Option<Datagram> {
+        let datagram = self.datagrams.remove(key)?;
+        self.turns.remove(&datagram.turn);
+        self.held -= datagram.cost();
+        Some(datagram)
     }
 
     /// When the next datagram is given up.
     pub(crate) fn next_timeout(&self) -> Option<Instant> {
-        self.order.front().map(|&(at, _)| at)
+        self.turns.keys().next().map(|&(at, _)| at)
     }
 
     //= rfc1122#3.3.2-4
-    /// Gives up a datagram whose time is over; true if it was still waited for.
-    pub(crate) fn expire(&mut self, now: Instant) -> Option<bool> {
-        let &(at, key) = self.order.front()?;
-        if at > now {
-            return None;
-        }
-        self.order.pop_front();
-        // It may have become whole, and another have come under the same key.
-        if self.datagrams.get(&key).is_none_or(|waiting| waiting.until != at) {
-            return Some(false);
-        }
-        let gone = self.datagrams.remove(&key);
-        self.held -= gone.as_ref().map_or(0, Datagram::cost);
-        Some(gone.is_some())
+    /// Gives up a datagram whose time is over.
+    pub(crate) fn expire(&mut self, now: Instant) -> Option<GivenUp> {
+        let (&(at, _), &key) = self.turns.first_key_value()?;
+        let datagram = if at > now { None } else { self.remove(&key) };
+        datagram.map(|datagram| GivenUp { key, start: datagram.start })
     }
 }
 
 impl Datagram {
-    const fn new(until: Instant) -> Self {
-        Self { pieces: Vec::new(), total: None, held: 0, until, ecn: None, spoiled: false }
+    const fn new(turn: Turn) -> Self {
+        Self { turn, pieces: Vec::new(), octets: 0, total: None, start: None, ecn: None, spoiled: false }
     }
 
-    /// What it costs to keep it, in octets.
-    const fn cost(&self) -> usize {
-        DATAGRAM_COST + self.held + self.pieces.len() * PIECE_COST
+    /// Octets of memory that it takes.
+    fn cost(&self) -> usize {
+        let start = self.start.as_ref().map_or(0, Bytes::len);
+        DATAGRAM_COST + self.pieces.len() * PIECE_COST + self.octets + start
     }
 
-    fn insert(&mut self, fragment: Fragment, ecn: Ecn, payload: &[u8]) -> Result<(), Drop> {
+    fn insert(&mut self, piece: Piece<'_>) -> Result<(), Drop> {
+        let Piece { fragment, ecn, payload, packet } = piece;
         let length = u32::try_from(payload.len()).unwrap_or(u32::MAX);
         let (start, end) = (fragment.offset, fragment.offset + length);
         if self.spoiled || self.pieces.len() >= MAX_PIECES {
@@ -169,24 +187,27 @@ impl Datagram {
         if !fragment.more {
             self.total = Some(end);
         }
-        self.held += payload.len();
+        if start == 0 {
+            self.start = Some(Bytes::copy_from_slice(packet.get(..QUOTED).unwrap_or(packet)));
+        }
+        self.octets += payload.len();
         let place = self.pieces.partition_point(|(at, _)| *at < start);
         self.pieces.insert(place, (start, Bytes::copy_from_slice(payload)));
         Ok(())
     }
 
     fn spoil(&mut self) {
-        *self = Self { spoiled: true, ..Self::new(self.until) };
+        *self = Self { spoiled: true, ..Self::new(self.turn) };
     }
 
-    fn whole(&self) -> Option<Bytes> {
+    fn whole(&self) -> Option<Whole> {
         let total = self.total? as usize;
-        if self.held != total {
+        if self.octets != total {
             return None;
         }
-        let mut whole = BytesMut::with_capacity(total);
-        self.pieces.iter().for_each(|(_, piece)| whole.extend_from_slice(piece));
-        Some(whole.freeze())
+        let mut payload = BytesMut::with_capacity(total);
+        self.pieces.iter().for_each(|(_, piece)| payload.extend_from_slice(piece));
+        Some(Whole { payload: payload.freeze(), ecn: self.ecn?, start: self.start.clone()? })
     }
 }
 
@@ -220,52 +241,54 @@ mod tests {
         protocol: 6,
         identification: 7,
     };
+    const PATIENCE: Duration = Duration::from_secs(60);
 
-    fn piece(offset: u32, more: bool) -> Fragment {
-        Fragment { identification: 7, offset, more }
+    fn piece(offset: u32, more: bool, payload: &[u8]) -> Piece<'_> {
+        let fragment = Fragment { identification: 7, offset, more };
+        Piece { fragment, ecn: Ecn::NotEct, payload, packet: payload }
     }
 
     fn reassembler() -> Reassembler {
-        Reassembler::new(10_000, Duration::from_secs(30))
+        Reassembler::new(10_000, PATIENCE)
     }
 
     #[test]
     fn pieces_in_any_order_make_the_whole() {
         let mut reassembler = reassembler();
         let now = Instant::ZERO;
-        assert_eq!(reassembler.insert(now, KEY, piece(16, false), Ecn::NotEct, b"end"), Ok(None));
-        assert_eq!(reassembler.insert(now, KEY, piece(0, true), Ecn::NotEct, b"01234567"), Ok(None));
-        assert_eq!(
-            reassembler.insert(now, KEY, piece(0, true), Ecn::NotEct, b"01234567"),
-            Ok(None),
-            "a duplicate is harmless"
-        );
-        let whole = reassembler.insert(now, KEY, piece(8, true), Ecn::NotEct, b"89abcdef");
-        assert_eq!(whole, Ok(Some((Bytes::from_static(b"0123456789abcdefend"), Ecn::NotEct))));
-        assert_eq!(reassembler.held(), 0);
+        let first = piece(0, true, b"01234567");
+        assert_eq!(reassembler.insert(now, KEY, piece(16, false, b"end")), Ok(None));
+        assert_eq!(reassembler.insert(now, KEY, first), Ok(None));
+        assert_eq!(reassembler.insert(now, KEY, first), Ok(None), "a duplicate is harmless");
+        let whole = reassembler.insert(now, KEY, piece(8, true, b"89abcdef")).unwrap().unwrap();
+        assert_eq!((&whole.payload[..], whole.ecn), (&b"0123456789abcdefend"[..], Ecn::NotEct));
+        assert_eq!(&whole.start[..], b"01234567", "what an error would quote");
+        assert_eq!((reassembler.held(), reassembler.next_timeout()), (0, None));
     }
 
     #[test]
     fn overlapping_pieces_spoil_the_datagram() {
         let mut reassembler = reassembler();
         let now = Instant::ZERO;
-        assert_eq!(reassembler.insert(now, KEY, piece(0, true), Ecn::NotEct, &[0; 16]), Ok(None));
-        assert_eq!(reassembler.insert(now, KEY, piece(8, true), Ecn::NotEct, &[1; 16]), Err(Drop::FragmentOverlap));
-        assert_eq!(reassembler.insert(now, KEY, piece(16, false), Ecn::NotEct, &[1; 4]), Err(Drop::FragmentLimit));
-        assert_eq!(reassembler.held(), DATAGRAM_COST, "that it is spoiled is remembered");
+        assert_eq!(reassembler.insert(now, KEY, piece(0, true, &[0; 16])), Ok(None));
+        assert_eq!(reassembler.insert(now, KEY, piece(8, true, &[1; 16])), Err(Drop::FragmentOverlap));
+        assert_eq!(reassembler.insert(now, KEY, piece(16, false, &[1; 4])), Err(Drop::FragmentLimit));
+        assert_eq!(reassembler.held(), DATAGRAM_COST, "its octets are gone");
+        assert_eq!(reassembler.expire(now + PATIENCE), Some(GivenUp { key: KEY, start: None }));
+        assert_eq!(reassembler.held(), 0);
     }
 
     //= rfc1122#3.3.2-4
     #[test]
     fn memory_and_time_are_bounded() {
         let mut reassembler = reassembler();
-        for id in 0..1000 {
+        for (id, length) in (0..1000).zip([800, 8].into_iter().cycle()) {
             let key = DatagramKey { identification: id, ..KEY };
-            let _ = reassembler.insert(Instant::ZERO, key, piece(0, true), Ecn::NotEct, &[0; 800]);
+            let _ = reassembler.insert(Instant::ZERO, key, piece(0, true, &[0; 800][..length]));
         }
-        assert!(reassembler.held() <= 10_000);
-        let late = Instant::ZERO + Duration::from_secs(30);
-        while reassembler.expire(late).is_some() {}
+        assert!(reassembler.held() <= 10_000 && reassembler.datagrams.len() < 50, "{}", reassembler.datagrams.len());
+        assert_eq!(reassembler.expire(Instant::ZERO + PATIENCE - Duration::from_nanos(1)), None);
+        while reassembler.expire(Instant::ZERO + PATIENCE).is_some() {}
         assert_eq!((reassembler.held(), reassembler.next_timeout()), (0, None));
     }
 
@@ -277,13 +300,13 @@ mod tests {
         for id in 0..10_000 {
             let spoiled = DatagramKey { identification: id, ..KEY };
             for offset in [0, 8] {
-                let _ = reassembler.insert(now, spoiled, piece(offset, true), Ecn::NotEct, &[0; 16]);
+                let _ = reassembler.insert(now, spoiled, piece(offset, true, &[0; 16]));
             }
             let whole = DatagramKey { identification: id, protocol: 17, ..KEY };
-            let _ = reassembler.insert(now, whole, piece(0, false), Ecn::NotEct, &[0; 16]);
+            let _ = reassembler.insert(now, whole, piece(0, false, &[0; 16]));
         }
         assert!(reassembler.datagrams.len() <= 10_000 / DATAGRAM_COST, "{} datagrams", reassembler.datagrams.len());
-        assert!(reassembler.order.len() <= 2 * reassembler.datagrams.len() + 64, "{} in line", reassembler.order.len());
+        assert_eq!(reassembler.turns.len(), reassembler.datagrams.len());
     }
 
     /// Identifications of IPv4 come again soon (RFC 6864 section 4.3): the time of an earlier datagram isn't that of a
@@ -291,13 +314,12 @@ mod tests {
     #[test]
     fn a_datagram_has_its_whole_time_though_another_had_its_key_before() {
         let mut reassembler = reassembler();
-        let whole = reassembler.insert(Instant::ZERO, KEY, piece(0, false), Ecn::NotEct, &[0; 16]);
+        let whole = reassembler.insert(Instant::ZERO, KEY, piece(0, false, &[0; 16]));
         assert!(matches!(whole, Ok(Some(_))));
-        let later = Instant::ZERO + Duration::from_secs(20);
-        assert_eq!(reassembler.insert(later, KEY, piece(0, true), Ecn::NotEct, b"01234567"), Ok(None));
-        while reassembler.expire(Instant::ZERO + Duration::from_secs(30)).is_some() {}
-        let whole = reassembler.insert(later, KEY, piece(8, false), Ecn::NotEct, b"end");
-        assert_eq!(whole, Ok(Some((Bytes::from_static(b"01234567end"), Ecn::NotEct))));
+        let later = Instant::ZERO + PATIENCE / 2;
+        assert_eq!(reassembler.insert(later, KEY, piece(0, true, b"01234567")), Ok(None));
+        assert_eq!(reassembler.expire(Instant::ZERO + PATIENCE), None);
+        assert_eq!(reassembler.next_timeout(), Some(later + PATIENCE));
     }
 
     //= rfc3168#5.3-2
@@ -309,9 +331,9 @@ mod tests {
         let now = Instant::ZERO;
         let join = |first, last| {
             let mut reassembler = reassembler();
-            reassembler.insert(now, KEY, piece(0, true), first, &[0; 8])?;
-            let whole = reassembler.insert(now, KEY, piece(8, false), last, &[0; 8])?;
-            Ok(whole.map(|(_, ecn)| ecn))
+            reassembler.insert(now, KEY, Piece { ecn: first, ..piece(0, true, &[0; 8]) })?;
+            let whole = reassembler.insert(now, KEY, Piece { ecn: last, ..piece(8, false, &[0; 8]) })?;
+            Ok(whole.map(|whole| whole.ecn))
         };
         for ecn in [Ecn::NotEct, Ecn::Ect0, Ecn::Ect1, Ecn::Ce] {
             assert_eq!(join(ecn, ecn), Ok(Some(ecn)));
