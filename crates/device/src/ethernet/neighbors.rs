@@ -4,7 +4,7 @@
 //! serves ARP (RFC 826, RFC 1122 section 2.3.2) and IPv6 neighbour discovery (RFC 4861), of whose states there are three
 //! here: nobody has answered yet, known, known but to be confirmed.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -27,7 +27,8 @@ pub(super) const MOST: usize = 1024;
 /// The neighbours of a link, and the packets `P` that wait for one of them.
 #[derive(Debug)]
 pub(super) struct NeighborCache<P> {
-    neighbors: HashMap<IpAddr, Neighbor<P>>,
+    /// In order: the same questions leave in the same order in every run.
+    neighbors: BTreeMap<IpAddr, Neighbor<P>>,
     /// No question is due earlier.
     next_due: Instant,
     lost: usize,
@@ -87,7 +88,7 @@ impl Asking {
 impl<P> NeighborCache<P> {
     /// Nobody is known.
     pub(super) fn new() -> Self {
-        Self { neighbors: HashMap::new(), next_due: Instant::FAR_FUTURE, lost: 0 }
+        Self { neighbors: BTreeMap::new(), next_due: Instant::FAR_FUTURE, lost: 0 }
     }
 
     /// The hardware address of a neighbour that something is to be sent to now; `None` if it has to be
