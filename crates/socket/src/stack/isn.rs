@@ -1,30 +1,40 @@
 //! Numbers that a stranger must not guess: initial sequence numbers, timestamp offsets, ports.
 
+use std::hash::Hasher;
 use std::net::IpAddr;
 
+use siphasher::sip128::{Hasher128, SipHasher24};
 use sockeye_wire::{Instant, SeqNumber};
 
 use super::demux::{KeyedHash, Pair};
 
-/// Keyed functions of who talks to whom. The keys come from the stack's seed.
+/// Keyed functions of who talks to whom, each under a key of its own.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Secrets {
+    /// That of the look-up of connections.
+    pub(super) pairs: KeyedHash,
     sequence: KeyedHash,
     timestamps: KeyedHash,
     ports: KeyedHash,
 }
 
 impl Secrets {
-    /// Three keys out of one seed.
+    /// The keys out of one seed, by a function whose results look random and tell nothing of each other: SipHash-2-4 with
+    /// 128 bits, keyed with one half of the seed, of the other half and the key's purpose.
     pub(super) fn new(seed: &[u8; 32]) -> Self {
-        let key = |purpose: u8| {
-            let mut key = [0; 16];
-            for (i, octet) in key.iter_mut().enumerate() {
-                *octet = seed[i] ^ seed[i + 16].rotate_left(u32::from(purpose)) ^ purpose.wrapping_mul(0x55);
-            }
-            KeyedHash::new(key)
+        let (key, rest) = seed.split_at(16);
+        let derive = |purpose: &str| {
+            let mut hasher = SipHasher24::new_with_key(key.first_chunk().unwrap_or(&[0; 16]));
+            hasher.write(rest);
+            hasher.write(purpose.as_bytes());
+            KeyedHash::new(hasher.finish128().as_bytes())
         };
-        Self { sequence: key(1), timestamps: key(2), ports: key(3) }
+        Self {
+            pairs: derive("pairs"),
+            sequence: derive("sequence"),
+            timestamps: derive("timestamps"),
+            ports: derive("ports"),
+        }
     }
 
     //= rfc9293#MUST-8
@@ -70,6 +80,17 @@ mod tests {
         let start = secrets.isn(Instant::ZERO, &pair(1));
         assert_eq!(secrets.isn(Instant::from_nanos(4_000), &pair(1)), start + 1);
         assert_eq!(secrets.isn(Instant::from_millis(1_000), &pair(1)), start + 250_000);
+    }
+
+    /// A seed of equal halves, or of all zeros, makes keys as good as another.
+    #[test]
+    fn each_purpose_has_a_key_of_its_own() {
+        for seed in [[0; 32], [7; 32]] {
+            let Secrets { pairs, sequence, timestamps, ports } = Secrets::new(&seed);
+            let hashes: std::collections::HashSet<u64> =
+                [pairs, sequence, timestamps, ports].iter().map(|hash| hash.of(&pair(1))).collect();
+            assert_eq!(hashes.len(), 4);
+        }
     }
 
     //= rfc9293#MUST-9

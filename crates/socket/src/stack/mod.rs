@@ -35,7 +35,7 @@ use sockeye_wire::Instant;
 use config::Configs;
 pub use config::{ConnectOptions, ListenOptions, StackConfig};
 pub use counters::{Counters, Drop};
-use demux::{Demux, KeyedHash, Pair};
+use demux::{Demux, Pair};
 pub use error::StackError;
 use ip::address::Addresses;
 use ip::fragment::Reassembler;
@@ -160,13 +160,12 @@ enum HeldBy {
 impl Stack {
     /// A stack without addresses.
     pub fn new(config: StackConfig, now: Instant) -> Self {
-        let mut demux_key = [0; 16];
-        demux_key.copy_from_slice(&config.seed[..16]);
+        let secrets = Secrets::new(&config.seed);
         Self {
             defaults: Configs::new(&config.tcp, config.mtu),
             addresses: Addresses::default(),
-            secrets: Secrets::new(&config.seed),
-            demux: Demux::new(KeyedHash::new(demux_key)),
+            demux: Demux::new(secrets.pairs),
+            secrets,
             connections: Slab::default(),
             listeners: Listeners::default(),
             syn_queue: SynQueue::default(),
