@@ -96,9 +96,9 @@ impl Stack {
     /// Tells the sender that not all fragments of its datagram came in time, if the first has: without it nobody would know
     /// whose datagram it was. ICMP itself is not complained of: it might be an error.
     pub(super) fn tell_of_missing_fragments(&mut self, datagram: &GivenUp) {
-        let GivenUp { key, start: Some(start) } = datagram else { return };
-        if key.protocol != protocol::ICMP && key.protocol != protocol::ICMPV6 {
-            self.complain(key.destination, key.source, IcmpError::ReassemblyTimeExceeded, start);
+        let GivenUp { key, first: Some(first) } = datagram else { return };
+        if first.protocol != protocol::ICMP && first.protocol != protocol::ICMPV6 {
+            self.complain(key.destination, key.source, IcmpError::ReassemblyTimeExceeded, &first.packet);
         }
     }
 

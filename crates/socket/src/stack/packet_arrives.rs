@@ -89,18 +89,19 @@ impl Stack {
         let (header_len, total_len, mut ecn) = (view.header_len(), view.total_len(), view.ecn());
         let (mut joined, mut start, mut whole) = (None, None, (checksum_verified, segment_size));
         if let Some(fragment) = view.fragment() {
-            let key = DatagramKey { source, destination, protocol, identification: fragment.identification };
-            let piece = Piece { fragment, ecn, payload: view.payload(), packet: view.packet() };
+            let key = DatagramKey::new(source, destination, protocol, fragment.identification);
+            let piece = Piece { fragment, protocol, ecn, payload: view.payload(), packet: view.packet() };
             let Some(datagram) = self.reassembler.insert(now, key, piece)? else {
                 return Ok(None);
             };
-            let mut octets = datagram.payload;
+            let (mut octets, first) = (datagram.payload, datagram.first);
+            protocol = first.protocol;
             if source.is_ipv6() {
                 // Further headers may stand behind the fragment header, and are whole only now.
                 let (upper, message) = extension::skip(protocol, &octets)?;
                 (protocol, octets) = (upper, octets.slice_ref(message));
             }
-            (joined, start, ecn) = (Some(octets), Some(datagram.start), datagram.ecn);
+            (joined, start, ecn) = (Some(octets), Some(first.packet), datagram.ecn);
             whole = (false, 0);
         }
         let (checksum_verified, segment_size) = whole;

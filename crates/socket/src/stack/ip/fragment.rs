@@ -20,19 +20,30 @@ const MAX_PAYLOAD: usize = 65_535;
 const DATAGRAM_COST: usize = size_of::<(DatagramKey, Datagram)>() + size_of::<(Turn, DatagramKey)>();
 const PIECE_COST: usize = size_of::<(u32, Bytes)>();
 
-/// Which datagram a fragment belongs to.
+/// Which datagram a fragment belongs to: [`DatagramKey::new`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct DatagramKey {
     pub(crate) source: IpAddr,
     pub(crate) destination: IpAddr,
-    pub(crate) protocol: u8,
-    pub(crate) identification: u32,
+    /// 0 in IPv6.
+    protocol: u8,
+    identification: u32,
+}
+
+impl DatagramKey {
+    /// That of a fragment of `protocol`, which tells datagrams apart in IPv4 only: in IPv6 each fragment may name another
+    /// header, and the first is right (RFC 8200 section 4.5).
+    pub(crate) const fn new(source: IpAddr, destination: IpAddr, protocol: u8, identification: u32) -> Self {
+        Self { source, destination, protocol: if source.is_ipv4() { protocol } else { 0 }, identification }
+    }
 }
 
 /// A fragment as it arrived.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Piece<'a> {
     pub(crate) fragment: Fragment,
+    /// What it says that the datagram carries.
+    pub(crate) protocol: u8,
     /// What its header says of congestion.
     pub(crate) ecn: Ecn,
     /// What it carries.
@@ -41,22 +52,30 @@ pub(crate) struct Piece<'a> {
     pub(crate) packet: &'a [u8],
 }
 
+/// What the fragment at the start of a datagram tells.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct First {
+    /// What the datagram carries.
+    pub(crate) protocol: u8,
+    /// The start of the fragment, from its IP header on.
+    pub(crate) packet: Bytes,
+}
+
 /// A datagram of which all fragments have come.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Whole {
     pub(crate) payload: Bytes,
     /// What the fragments say of congestion together.
     pub(crate) ecn: Ecn,
-    /// The start of the first fragment, from its IP header on.
-    pub(crate) start: Bytes,
+    pub(crate) first: First,
 }
 
 /// A datagram that was waited for in vain.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct GivenUp {
     pub(crate) key: DatagramKey,
-    /// The start of the first fragment, from its IP header on, if that one has come.
-    pub(crate) start: Option<Bytes>,
+    /// `None` if that one has not come.
+    pub(crate) first: Option<First>,
 }
 
 /// When a datagram is given up, and its place among those of the same instant.
@@ -71,8 +90,7 @@ struct Datagram {
     octets: usize,
     /// Octets of the whole, once the last fragment was seen.
     total: Option<u32>,
-    /// The start of the first fragment's packet.
-    start: Option<Bytes>,
+    first: Option<First>,
     /// What the fragments say of congestion together; `None` before the first.
     ecn: Option<Ecn>,
     /// Overlapping fragments were seen: whatever else comes of it is dropped.
@@ -146,23 +164,23 @@ impl Reassembler {
     pub(crate) fn expire(&mut self, now: Instant) -> Option<GivenUp> {
         let (&(at, _), &key) = self.turns.first_key_value()?;
         let datagram = if at > now { None } else { self.remove(&key) };
-        datagram.map(|datagram| GivenUp { key, start: datagram.start })
+        datagram.map(|datagram| GivenUp { key, first: datagram.first })
     }
 }
 
 impl Datagram {
     const fn new(turn: Turn) -> Self {
-        Self { turn, pieces: Vec::new(), octets: 0, total: None, start: None, ecn: None, spoiled: false }
+        Self { turn, pieces: Vec::new(), octets: 0, total: None, first: None, ecn: None, spoiled: false }
     }
 
     /// Octets of memory that it takes.
     fn cost(&self) -> usize {
-        let start = self.start.as_ref().map_or(0, Bytes::len);
-        DATAGRAM_COST + self.pieces.len() * PIECE_COST + self.octets + start
+        let first = self.first.as_ref().map_or(0, |first| first.packet.len());
+        DATAGRAM_COST + self.pieces.len() * PIECE_COST + self.octets + first
     }
 
     fn insert(&mut self, piece: Piece<'_>) -> Result<(), Drop> {
-        let Piece { fragment, ecn, payload, packet } = piece;
+        let Piece { fragment, protocol, ecn, payload, packet } = piece;
         let length = u32::try_from(payload.len()).unwrap_or(u32::MAX);
         let (start, end) = (fragment.offset, fragment.offset + length);
         if self.spoiled || self.pieces.len() >= MAX_PIECES {
@@ -188,7 +206,8 @@ impl Datagram {
             self.total = Some(end);
         }
         if start == 0 {
-            self.start = Some(Bytes::copy_from_slice(packet.get(..QUOTED).unwrap_or(packet)));
+            let packet = Bytes::copy_from_slice(packet.get(..QUOTED).unwrap_or(packet));
+            self.first = Some(First { protocol, packet });
         }
         self.octets += payload.len();
         let place = self.pieces.partition_point(|(at, _)| *at < start);
@@ -207,7 +226,7 @@ impl Datagram {
         }
         let mut payload = BytesMut::with_capacity(total);
         self.pieces.iter().for_each(|(_, piece)| payload.extend_from_slice(piece));
-        Some(Whole { payload: payload.freeze(), ecn: self.ecn?, start: self.start.clone()? })
+        Some(Whole { payload: payload.freeze(), ecn: self.ecn?, first: self.first.clone()? })
     }
 }
 
@@ -245,7 +264,7 @@ mod tests {
 
     fn piece(offset: u32, more: bool, payload: &[u8]) -> Piece<'_> {
         let fragment = Fragment { identification: 7, offset, more };
-        Piece { fragment, ecn: Ecn::NotEct, payload, packet: payload }
+        Piece { fragment, protocol: 6, ecn: Ecn::NotEct, payload, packet: payload }
     }
 
     fn reassembler() -> Reassembler {
@@ -262,7 +281,7 @@ mod tests {
         assert_eq!(reassembler.insert(now, KEY, first), Ok(None), "a duplicate is harmless");
         let whole = reassembler.insert(now, KEY, piece(8, true, b"89abcdef")).unwrap().unwrap();
         assert_eq!((&whole.payload[..], whole.ecn), (&b"0123456789abcdefend"[..], Ecn::NotEct));
-        assert_eq!(&whole.start[..], b"01234567", "what an error would quote");
+        assert_eq!(&whole.first.packet[..], b"01234567", "what an error would quote");
         assert_eq!((reassembler.held(), reassembler.next_timeout()), (0, None));
     }
 
@@ -274,7 +293,7 @@ mod tests {
         assert_eq!(reassembler.insert(now, KEY, piece(8, true, &[1; 16])), Err(Drop::FragmentOverlap));
         assert_eq!(reassembler.insert(now, KEY, piece(16, false, &[1; 4])), Err(Drop::FragmentLimit));
         assert_eq!(reassembler.held(), DATAGRAM_COST, "its octets are gone");
-        assert_eq!(reassembler.expire(now + PATIENCE), Some(GivenUp { key: KEY, start: None }));
+        assert_eq!(reassembler.expire(now + PATIENCE), Some(GivenUp { key: KEY, first: None }));
         assert_eq!(reassembler.held(), 0);
     }
 
@@ -320,6 +339,17 @@ mod tests {
         assert_eq!(reassembler.insert(later, KEY, piece(0, true, b"01234567")), Ok(None));
         assert_eq!(reassembler.expire(Instant::ZERO + PATIENCE), None);
         assert_eq!(reassembler.next_timeout(), Some(later + PATIENCE));
+    }
+
+    #[test]
+    fn fragments_of_ipv6_belong_together_whatever_header_each_names() {
+        let [source, destination] = [1, 2].map(|host| IpAddr::from([0xfd00, 0, 0, 0, 0, 0, 0, host]));
+        let key = |protocol| DatagramKey::new(source, destination, protocol, 7);
+        let mut reassembler = reassembler();
+        let last = Piece { protocol: 17, ..piece(8, false, b"end") };
+        assert_eq!(reassembler.insert(Instant::ZERO, key(17), last), Ok(None));
+        let whole = reassembler.insert(Instant::ZERO, key(6), piece(0, true, b"01234567")).unwrap().unwrap();
+        assert_eq!(whole.first.protocol, 6, "the first fragment tells what they carry");
     }
 
     //= rfc3168#5.3-2
