@@ -339,21 +339,26 @@ impl Stack {
     }
 
     fn enter_time_wait(&mut self, time_wait: sockeye_tcb::TimeWait, pair: &Pair, local: u16) {
+        self.hold_time_wait(super::time_wait::Entry::new(time_wait, pair, local), pair);
+    }
+
+    /// Adds an entry of TIME-WAIT; the oldest gives way if there are too many.
+    pub(super) fn hold_time_wait(&mut self, entry: super::time_wait::Entry, pair: &Pair) {
         if self.time_wait.slab.len() >= self.config.max_time_wait
             && let Some(oldest) = self.time_wait.oldest()
         {
             self.leave_time_wait(oldest);
         }
-        let key = self.time_wait.insert(super::time_wait::Entry::new(time_wait, pair, local));
+        let key = self.time_wait.insert(entry);
         self.demux.insert(*pair, Target::TimeWait(key));
     }
 
-    /// Forgets an entry of TIME-WAIT.
-    pub(super) fn leave_time_wait(&mut self, key: Key) {
-        if let Some(entry) = self.time_wait.slab.remove(key)
-            && let Some(local) = self.addresses.by_number(entry.local())
-        {
+    /// Takes an entry out of TIME-WAIT.
+    pub(super) fn leave_time_wait(&mut self, key: Key) -> Option<super::time_wait::Entry> {
+        let entry = self.time_wait.slab.remove(key)?;
+        if let Some(local) = self.addresses.by_number(entry.local()) {
             self.demux.remove(&entry.pair(local));
         }
+        Some(entry)
     }
 }

@@ -238,7 +238,7 @@ impl Stack {
         let crowded = listener.half_open >= listener.backlog;
         if crowded || self.syn_queue.slab.len() >= self.config.max_half_open {
             let oldest = if crowded { listener.line.first(&self.syn_queue.slab) } else { self.syn_queue.oldest() };
-            oldest.into_iter().for_each(|oldest| self.forget_half_open(oldest));
+            oldest.into_iter().for_each(|oldest| self.give_up_half_open(now, oldest));
             self.counters.count(Drop::HalfOpenEvicted);
         }
         let timer = self.wheel.add(Owner::HalfOpen(Key::NOWHERE));
@@ -263,17 +263,27 @@ impl Stack {
         Ok(())
     }
 
-    pub(super) fn forget_half_open(&mut self, key: Key) {
-        let Some(entry) = self.syn_queue.slab.remove(key) else {
-            return;
-        };
+    /// Nothing comes of a half-open connection. If it had the place of one in TIME-WAIT, that begins anew.
+    fn give_up_half_open(&mut self, now: Instant, key: Key) {
+        let before = self.syn_queue.reopened.remove(&key);
+        let pair = self.forget_half_open(key);
+        if let (Some(mut before), Some(pair)) = (before, pair) {
+            before.time_wait.restart(now);
+            self.hold_time_wait(before, &pair);
+        }
+    }
+
+    /// Removes a half-open connection; its sockets.
+    fn forget_half_open(&mut self, key: Key) -> Option<Pair> {
+        let entry = self.syn_queue.slab.remove(key)?;
+        self.syn_queue.reopened.remove(&key);
         self.wheel.remove(entry.timer);
         if let Some(listener) = self.listeners.slab.get_mut(entry.listener) {
             listener.half_open -= 1;
         }
-        if let Some(local) = self.addresses.by_number(entry.local) {
-            self.demux.remove(&entry.pair(local));
-        }
+        let pair = entry.pair(self.addresses.by_number(entry.local)?);
+        self.demux.remove(&pair);
+        Some(pair)
     }
 
     pub(super) fn on_half_open_timeout(&mut self, now: Instant, key: Key) {
@@ -288,7 +298,7 @@ impl Stack {
                 let pair = self.addresses.by_number(entry.local).map(|local| entry.pair(local));
                 pair.into_iter().for_each(|pair| self.reply(&pair, &header));
             }
-            half_open::Timeout::GiveUp => self.forget_half_open(key),
+            half_open::Timeout::GiveUp => self.give_up_half_open(now, key),
         }
     }
 
@@ -304,7 +314,7 @@ impl Stack {
                 Err(stop.into())
             }
             half_open::Verdict::Gone(stop) => {
-                self.forget_half_open(key);
+                self.give_up_half_open(now, key);
                 Err(stop.into())
             }
         }
@@ -336,11 +346,10 @@ impl Stack {
     }
 
     fn on_time_wait(&mut self, now: Instant, key: Key, pair: &Pair, segment: &Segment) -> Result<(), Reason> {
-        let length = self.config.tcp.time_wait;
         let Some(entry) = self.time_wait.slab.get_mut(key) else {
             return Err(Stop::NoConnection.into());
         };
-        match entry.time_wait.on_segment(now, segment, length) {
+        match entry.time_wait.on_segment(now, segment) {
             time_wait::Verdict::Drop(stop, reply) => {
                 self.reply_to(pair, reply);
                 Err(stop.into())
@@ -363,8 +372,7 @@ impl Stack {
     /// A SYN for a pair of sockets in TIME-WAIT, of which we have `used` all sequence numbers before that one. A connection
     /// that was faster than the clock of [`Secrets::isn`](super::isn::Secrets::isn) has used some that are still to come.
     ///
-    /// If the SYN proves to be an old duplicate, the peer's RST ends what it began; TIME-WAIT isn't entered again, as in
-    /// Linux.
+    /// TIME-WAIT is entered again if nothing comes of the SYN: the peer's RST tells that it was an old duplicate.
     fn reopen(
         &mut self,
         now: Instant,
@@ -376,10 +384,16 @@ impl Stack {
         let Some(listener) = self.listeners.find(pair.local) else {
             return Err(Stop::OldDuplicate.into());
         };
-        self.leave_time_wait(key);
+        let before = self.leave_time_wait(key);
         let isn = self.secrets.isn(now, pair);
         let isn = if isn.after(used) { isn } else { used + BEYOND_TIME_WAIT };
-        self.on_listener(now, listener, pair, segment, isn)
+        let outcome = self.on_listener(now, listener, pair, segment, isn);
+        match (self.demux.get(pair), before) {
+            (Some(Target::HalfOpen(key)), Some(before)) => _ = self.syn_queue.reopened.insert(key, before),
+            (None, Some(before)) => self.hold_time_wait(before, pair),
+            _ => {}
+        }
+        outcome
     }
 
     fn reply_to(&mut self, pair: &Pair, reply: Option<Header>) {

@@ -1,9 +1,12 @@
 //! Half-open connections: what a SYN flood makes many of.
 
+use std::collections::HashMap;
+
 use sockeye_tcb::HalfOpen;
 
 use super::demux::Pair;
 use super::slab::{Key, Line, Slab};
+use super::time_wait;
 use super::timer_wheel::TimerId;
 
 /// A connection that a SYN has asked for and nobody has completed yet.
@@ -26,6 +29,8 @@ const _: () = assert!(size_of::<Entry>() < 128);
 pub(super) struct SynQueue {
     pub(super) slab: Slab<Entry>,
     line: Line,
+    /// Entries of TIME-WAIT whose place a half-open connection has.
+    pub(super) reopened: HashMap<Key, time_wait::Entry>,
 }
 
 impl SynQueue {

@@ -266,6 +266,43 @@ fn what_takes_the_place_of_one_in_time_wait_begins_beyond_its_sequence_numbers()
     assert!(second.after(first + 2), "{second} is not beyond {first}");
 }
 
+/// The peer's RST tells that it never asked for a new connection.
+//= rfc9293#MAY-2
+#[test]
+fn a_syn_that_proves_to_be_an_old_duplicate_returns_to_time_wait() {
+    let mut net = Net::new();
+    let listener = net.listen(80);
+    let first = enters_time_wait(&mut net, listener, 5000);
+    net.run_for(Duration::from_secs(30));
+    says(&mut net, 5000, 100, 0, Flags::SYN).unwrap();
+    let usage = net.b.stack.usage();
+    assert_eq!((usage.half_open, usage.time_wait), (1, 0));
+    let rst = tcp(socket(A4, 5000), socket(B4, 80), 101, 0, Flags::RST, Options::NONE);
+    net.inject(rst);
+    let usage = net.b.stack.usage();
+    assert_eq!((usage.half_open, usage.time_wait, usage.pairs), (0, 1, 1));
+    let again = says(&mut net, 5000, 2, first.value() + 2, Flags::FIN_ACK);
+    assert_eq!(again, Some(first + 2), "the FIN of the old connection is still answered");
+    net.run_for(Duration::from_secs(61));
+    assert_eq!(net.b.stack.usage(), sockeye::Usage::default());
+}
+
+//= rfc9293#3.10.7.4-16
+#[test]
+fn time_wait_begins_anew_with_the_length_that_the_connection_was_given() {
+    let mut net = Net::new();
+    let short = sockeye_tcb::Config { time_wait: Duration::from_secs(10), ..Default::default() };
+    let options = ListenOptions { tcp: Some(std::sync::Arc::new(short)), ..Default::default() };
+    let listener = net.b.stack.listen(socket("0.0.0.0", 80), &options).unwrap();
+    let first = enters_time_wait(&mut net, listener, 5000);
+    net.run_for(Duration::from_secs(5));
+    says(&mut net, 5000, 2, first.value() + 2, Flags::FIN_ACK).unwrap();
+    net.run_for(Duration::from_secs(9));
+    assert_eq!(net.b.stack.usage().time_wait, 1);
+    net.run_for(Duration::from_secs(2));
+    assert_eq!(net.b.stack.usage().time_wait, 0);
+}
+
 //= rfc9293#3.10.7.4-16
 #[test]
 fn a_fin_that_comes_again_keeps_its_own_connection_in_time_wait_and_no_other() {

@@ -1,6 +1,7 @@
 //! Eighth step of SEGMENT ARRIVES: the FIN bit (RFC 9293 section 3.10.7.4).
 
 use alloc::boxed::Box;
+use core::time::Duration;
 
 use sockeye_wire::Instant;
 
@@ -31,8 +32,7 @@ impl Tcb {
     //= rfc9293#MUST-13
     /// Both ends have closed: the other timers stop, the 2 MSL timer runs.
     pub(super) fn enter_time_wait(&mut self, now: Instant) {
-        let until = now + self.config.time_wait;
-        self.time_wait = Some(Box::new(TimeWait {
+        let mut time_wait = TimeWait {
             snd_nxt: self.send.snd_nxt(),
             rcv_nxt: self.recv.rcv_nxt(),
             window: self.recv.advertise(),
@@ -40,11 +40,20 @@ impl Tcb {
             ts_recent: self.recv.timestamps.recent(),
             timestamp_offset: self.timestamp_offset,
             challenge: Challenge::default(),
-            until,
-        }));
+            until: now,
+            length: whole_seconds(self.config.time_wait),
+        };
+        time_wait.restart(now);
         self.deadlines = Deadlines::NONE;
-        self.deadlines.set(Timer::Linger, until);
+        self.deadlines.set(Timer::Linger, time_wait.until());
+        self.time_wait = Some(Box::new(time_wait));
         self.closed_because = Some(ClosedBecause::Finished);
         self.notices.closed = true;
     }
+}
+
+/// Rounded up; 255 at most.
+fn whole_seconds(duration: Duration) -> u8 {
+    let seconds = duration.as_secs() + u64::from(duration.subsec_nanos() > 0);
+    u8::try_from(seconds).unwrap_or(u8::MAX)
 }

@@ -84,11 +84,10 @@ impl Tcb {
     /// TIME-WAIT. A SYN that may reopen the pair of sockets is for the owner of both to act on: see
     /// [`time_wait::Verdict::Reopen`].
     fn in_time_wait(&mut self, now: Instant, segment: &Segment) -> Result<(), Stop> {
-        let length = self.config.time_wait;
         let Some(time_wait) = &mut self.time_wait else {
             return Err(Stop::NoConnection);
         };
-        match time_wait.on_segment(now, segment, length) {
+        match time_wait.on_segment(now, segment) {
             time_wait::Verdict::Drop(stop, reply) => {
                 self.pending.reply = reply.map(Into::into);
                 Err(stop)

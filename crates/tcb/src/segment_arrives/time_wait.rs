@@ -3,6 +3,8 @@
 //!
 //! A small struct of its own: a busy server holds very many.
 
+use core::time::Duration;
+
 use sockeye_wire::tcp::{Flags, Options, Timestamps};
 use sockeye_wire::{Instant, SeqNumber};
 
@@ -24,6 +26,8 @@ pub struct TimeWait {
     pub(crate) timestamp_offset: u32,
     pub(crate) challenge: Challenge,
     pub(crate) until: Instant,
+    /// How long it lasts, in seconds.
+    pub(crate) length: u8,
 }
 
 /// What becomes of a segment that arrives in TIME-WAIT.
@@ -51,8 +55,13 @@ impl TimeWait {
         self.snd_nxt
     }
 
-    /// A segment arrives. `time_wait` is the length of TIME-WAIT.
-    pub fn on_segment(&mut self, now: Instant, segment: &Segment, time_wait: core::time::Duration) -> Verdict {
+    /// TIME-WAIT begins anew.
+    pub fn restart(&mut self, now: Instant) {
+        self.until = now + Duration::from_secs(self.length.into());
+    }
+
+    /// A segment arrives.
+    pub fn on_segment(&mut self, now: Instant, segment: &Segment) -> Verdict {
         //= rfc1337#3-1
         if segment.flags.rst {
             return Verdict::Drop(Stop::ResetInTimeWait, None);
@@ -68,7 +77,7 @@ impl TimeWait {
         }
         //= rfc9293#3.10.7.4-16
         if segment.flags.fin && segment.end() == self.rcv_nxt {
-            self.until = now + time_wait;
+            self.restart(now);
             return Verdict::Restarted(self.ack(now));
         }
         if !segment.is_empty() || segment.flags.syn {

@@ -156,7 +156,7 @@ fn a_reset_does_not_cut_time_wait_short() {
     let (mut time_wait, pair) = time_wait();
     let mut reset = pair.forge(Side::B);
     reset.flags = Flags::RST;
-    let verdict = time_wait.on_segment(pair.now, &reset, Duration::from_secs(60));
+    let verdict = time_wait.on_segment(pair.now, &reset);
     assert_eq!(verdict, sockeye_tcb::time_wait::Verdict::Drop(Stop::ResetInTimeWait, None));
 }
 
@@ -175,7 +175,7 @@ fn a_newer_syn_reopens_time_wait_and_an_older_one_does_not() {
     let mut verdict = |seq, value: Option<u32>| {
         let mut syn = segment(seq, seq, Flags::SYN);
         syn.options.timestamps = value.map(|value| Timestamps { value, echo: 0 });
-        time_wait.on_segment(pair.now, &syn, Duration::from_secs(60))
+        time_wait.on_segment(pair.now, &syn)
     };
     let ignored = Verdict::Drop(Stop::OldDuplicate, None);
     assert_eq!(verdict(last.seq - 9, Some(recent + 1)), Verdict::Reopen);
@@ -202,13 +202,12 @@ fn without_old_timestamps_the_sequence_number_or_a_new_timestamp_decides() {
     let mut time_wait = pair.a.tcb.time_wait().unwrap();
     let last = pair.forge(Side::B);
     let mut syn = segment(last.seq - 5, last.seq, Flags::SYN);
-    let length = Duration::from_secs(60);
-    assert_eq!(time_wait.on_segment(now, &syn, length), Verdict::Drop(Stop::OldDuplicate, None));
+    assert_eq!(time_wait.on_segment(now, &syn), Verdict::Drop(Stop::OldDuplicate, None));
     syn.options.timestamps = Some(Timestamps { value: 1, echo: 0 });
-    assert_eq!(time_wait.on_segment(now, &syn, length), Verdict::Reopen);
+    assert_eq!(time_wait.on_segment(now, &syn), Verdict::Reopen);
     syn.options.timestamps = None;
     syn.seq = last.seq + 1;
-    assert_eq!(time_wait.on_segment(now, &syn, length), Verdict::Reopen);
+    assert_eq!(time_wait.on_segment(now, &syn), Verdict::Reopen);
 }
 
 //= rfc9293#3.10.5-1

@@ -85,7 +85,7 @@ proptest! {
         let mut outside = inside.time_wait().unwrap();
         for segment in segments {
             let stop = inside.on_segment(now, segment.clone());
-            let reply = match outside.on_segment(now, &segment, config().time_wait) {
+            let reply = match outside.on_segment(now, &segment) {
                 time_wait::Verdict::Drop(reason, reply) => {
                     prop_assert_eq!(stop, Err(reason));
                     reply
