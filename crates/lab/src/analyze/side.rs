@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::ops::Range;
 use std::time::Duration;
 
+use rangemap::RangeSet;
 use sockeye_tcb::{Config, Rtt};
 use sockeye_wire::tcp::Options;
 use sockeye_wire::{Instant, SeqNumber};
@@ -47,7 +48,6 @@ pub struct Sent {
     pub first_at: Instant,
     pub last_at: Instant,
     pub times: u32,
-    pub sacked: bool,
 }
 
 /// A segment sent again that may prove needless.
@@ -114,6 +114,8 @@ pub struct Side {
     pub offers: Option<u64>,
     closed_since: Option<Instant>,
     outstanding: VecDeque<Sent>,
+    /// What the other side reported beyond what it acknowledged.
+    sacked: RangeSet<i64>,
     resent: VecDeque<Resent>,
     /// Octets never seen below `max`.
     unseen: bool,
@@ -153,6 +155,7 @@ impl Side {
             offers: None,
             closed_since: None,
             outstanding: VecDeque::new(),
+            sacked: RangeSet::new(),
             resent: VecDeque::new(),
             unseen: false,
             first_text_at: None,
@@ -166,6 +169,7 @@ impl Side {
         self.anchor = Some((0, seq));
         (self.numbers.max, self.numbers.una) = (0, 0);
         self.outstanding.clear();
+        self.sacked.clear();
     }
 
     /// The initial sequence number, or the first that was seen.
@@ -246,7 +250,14 @@ impl Side {
     /// One past the last octet that was seen without a gap from `from` on.
     pub fn seen_to(&self, from: i64) -> i64 {
         let first = self.outstanding.partition_point(|sent| sent.end <= from);
-        self.outstanding.iter().skip(first).fold(from, |to, sent| if sent.start <= to { sent.end.max(to) } else { to })
+        let mut to = from;
+        for sent in self.outstanding.iter().skip(first) {
+            if sent.start > to {
+                break;
+            }
+            to = to.max(sent.end);
+        }
+        to
     }
 
     /// True if the first segment that is not acknowledged has waited as long as a retransmission timer does.
@@ -335,7 +346,7 @@ impl Side {
         }
         let (start, end) = (range.start, range.end);
         let at = segment.at;
-        self.outstanding.push_back(Sent { start, end, first_at: at, last_at: at, times: 1, sacked: false });
+        self.outstanding.push_back(Sent { start, end, first_at: at, last_at: at, times: 1 });
     }
 
     fn text_sent(&mut self, segment: &Segment<'_>, range: &Range<i64>) {
@@ -397,11 +408,11 @@ impl Side {
         if !found && range.start >= self.numbers.una {
             let (start, end) = (range.start, range.end);
             // Perhaps sent before: no round-trip time is taken from it.
-            self.outstanding.insert(first, Sent { start, end, first_at: at, last_at: at, times: 2, sacked: false });
+            self.outstanding.insert(first, Sent { start, end, first_at: at, last_at: at, times: 2 });
         }
         if range.end > self.numbers.max {
             let (start, end) = (self.numbers.max, range.end);
-            self.outstanding.push_back(Sent { start, end, first_at: at, last_at: at, times: 1, sacked: false });
+            self.outstanding.push_back(Sent { start, end, first_at: at, last_at: at, times: 1 });
         }
     }
 
@@ -430,7 +441,7 @@ impl Side {
         let mut sample = None;
         let mut ambiguous = false;
         while let Some(sent) = self.outstanding.front_mut().filter(|sent| sent.start < ack) {
-            ambiguous |= sent.times > 1 || sent.sacked;
+            ambiguous |= sent.times > 1 || self.sacked.overlaps(&(sent.start..sent.end));
             sample = Some(sent.first_at);
             if sent.end > ack {
                 sent.start = ack;
@@ -438,6 +449,7 @@ impl Side {
             }
             self.outstanding.pop_front();
         }
+        self.sacked.remove(i64::MIN..ack);
         if let Some(first_at) = sample.filter(|_| !ambiguous) {
             self.measured(at.since(first_at));
         }
@@ -497,9 +509,9 @@ impl Side {
     /// SACK blocks of the other side, as offsets.
     pub fn sacked(&mut self, octets: &Range<i64>) {
         self.numbers.sacked_to = self.numbers.sacked_to.max(octets.end);
-        let first = self.outstanding.partition_point(|sent| sent.start < octets.start);
-        for sent in self.outstanding.iter_mut().skip(first).take_while(|sent| sent.end <= octets.end) {
-            sent.sacked = true;
+        let octets = octets.start.max(self.numbers.una)..octets.end.min(self.numbers.max);
+        if !octets.is_empty() {
+            self.sacked.insert(octets);
         }
     }
 
@@ -526,6 +538,7 @@ impl Side {
             self.figures.zero_window_time += at.since(since);
         }
         self.outstanding = VecDeque::new();
+        self.sacked = RangeSet::new();
         self.resent = VecDeque::new();
     }
 

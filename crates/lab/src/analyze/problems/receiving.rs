@@ -36,9 +36,9 @@ impl Retention {
             self.forgotten += 1;
             self.short = None;
         }
-        let whole = peer.seen_to(range.end);
-        if range.start == peer.numbers.una && whole > range.end {
-            self.filled = Some((range.end, whole));
+        if range.start == peer.numbers.una {
+            let whole = peer.seen_to(range.end);
+            self.filled = (whole > range.end).then_some((range.end, whole)).or(self.filled);
         }
         None
     }
