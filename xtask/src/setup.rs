@@ -14,7 +14,7 @@ pub struct Arguments {
 }
 
 /// Programs and the Debian packages that bring them.
-const NEEDED: [(&str, &str); 9] = [
+const NEEDED: [(&str, &str); 11] = [
     ("ip", "iproute2"),
     ("nc.openbsd", "netcat-openbsd"),
     ("ncat", "ncat"),
@@ -24,6 +24,8 @@ const NEEDED: [(&str, &str); 9] = [
     ("python3", "python3"),
     ("tshark", "tshark"),
     ("valgrind", "valgrind"),
+    ("wrk", "wrk"),
+    ("nginx", "nginx-light"),
 ];
 
 pub fn run_quietly() -> Outcome {
@@ -63,7 +65,7 @@ fn run_setup(check: bool) -> Outcome {
 }
 
 /// True if the program is on the path.
-fn is_there(program: &str) -> bool {
+pub fn is_there(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path).any(|directory| directory.join(program).is_file())
 }

@@ -66,7 +66,7 @@ pub fn bulk(room: &Room) -> Outcome<Sample> {
 }
 
 /// Calls `moved` for a warm-up and for the plan's time; Gbit/s of the octets that it says.
-fn count_for(plan: Plan, mut moved: impl FnMut() -> io::Result<usize>) -> io::Result<Sample> {
+pub fn count_for(plan: Plan, mut moved: impl FnMut() -> io::Result<usize>) -> io::Result<Sample> {
     let warm = Instant::now() + plan.warm_up();
     while Instant::now() < warm {
         moved()?;

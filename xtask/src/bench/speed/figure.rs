@@ -1,12 +1,11 @@
-//! What is measured: figures, each ours beside its rivals.
-
-use std::time::Duration;
+//! What a figure is made of: measurements, ours and those of rivals.
 
 use serde::Serialize;
 
 use super::clients::{self, Sample};
-use super::room::{Joint, Plan, Room, Server, Task};
-use super::{fake, kernel, ours, smoltcp};
+use super::room::{Joint, Plan, Room, Server};
+use super::{fake, kernel, long_fat, memory, ours, programs, smoltcp};
+use crate::setup::is_there;
 use crate::shell::Outcome;
 
 /// Who serves, over what.
@@ -20,6 +19,15 @@ pub enum Who {
     KernelOverVeth,
     KernelOverVethWithoutTso,
     KernelOverLoopback,
+    /// iperf3 with itself, on the kernel.
+    Iperf3OverVeth,
+    NginxOverVeth,
+    /// Nothing but copies.
+    Copies,
+    /// What a line can carry.
+    Line,
+    /// Ourselves, with a window a hundredth as large.
+    SockeyeOnThinLine,
 }
 
 impl Who {
@@ -32,28 +40,53 @@ impl Who {
             Self::KernelOverVeth => "kernel over veth",
             Self::KernelOverVethWithoutTso => "kernel over veth without TSO",
             Self::KernelOverLoopback => "kernel over loopback",
+            Self::Iperf3OverVeth => "iperf3, kernel over veth",
+            Self::NginxOverVeth => "nginx, kernel over veth",
+            Self::Copies => "copying 64 KiB in cache",
+            Self::Line => "what the line carries",
+            Self::SockeyeOnThinLine => "Sockeye with 10 MB under way",
+        }
+    }
+
+    /// The program without which it can't be measured.
+    pub const fn program(self) -> Option<&'static str> {
+        match self {
+            Self::Iperf3OverVeth => Some("iperf3"),
+            Self::NginxOverVeth => Some("nginx"),
+            _ => None,
         }
     }
 
     /// Where it serves, if what others do is `joint`.
-    const fn joint(self, joint: Joint) -> Joint {
+    pub const fn joint(self, joint: Joint) -> Joint {
         match self {
-            Self::Sockeye | Self::SockeyePolling | Self::Ceiling | Self::Smoltcp => joint,
-            Self::KernelOverVeth => Joint::Veth,
+            Self::KernelOverVeth | Self::Iperf3OverVeth | Self::NginxOverVeth => Joint::Veth,
             Self::KernelOverVethWithoutTso => Joint::VethWithoutTso,
             Self::KernelOverLoopback => Joint::Loopback,
+            Self::SockeyeOnThinLine => Joint::LongLink { gbit: 1 },
+            _ => joint,
         }
     }
 
-    fn start(self, room: &Room) -> Outcome<Server> {
+    fn start(self, room: &Room, workload: Workload) -> Outcome<Server> {
         let task = room.plan.task;
+        if let Workload::Http { octets } = workload {
+            return match self {
+                Self::NginxOverVeth => programs::start_nginx(room, octets),
+                _ => programs::start_sockeye(room, octets),
+            };
+        }
         match self {
             Self::Sockeye => ours::start(room, task),
+            Self::Iperf3OverVeth => programs::start_iperf3(room),
             Self::SockeyePolling => ours::start_polling(room, task),
             Self::Ceiling => fake::start(room, task),
             Self::Smoltcp => smoltcp::start(room, task),
             Self::KernelOverVeth | Self::KernelOverVethWithoutTso | Self::KernelOverLoopback => {
                 kernel::start(room, task)
+            }
+            Self::NginxOverVeth | Self::Copies | Self::Line | Self::SockeyeOnThinLine => {
+                Err("it serves nothing of this kind".into())
             }
         }
     }
@@ -70,28 +103,46 @@ pub enum Workload {
     Exchange,
     /// Connections, one after the other.
     Connections,
+    /// Files of so many octets over HTTP.
+    Http { octets: usize },
+    /// Bulk between two stacks in memory.
+    Memory,
+    /// Bulk over a long link, in virtual time.
+    LongLink,
+    /// What an ACK costs there.
+    PerAck,
 }
 
 impl Workload {
     pub const fn unit(self) -> &'static str {
         match self {
-            Self::Bulk | Self::Many => "Gbit/s",
+            Self::Bulk | Self::Many | Self::Memory | Self::LongLink => "Gbit/s",
             Self::Exchange => "µs (p50)",
-            Self::Connections => "thousand/s",
+            Self::Connections | Self::Http { .. } => "thousand/s",
+            Self::PerAck => "ns",
         }
     }
 
     /// True if less is better.
     pub const fn is_a_cost(self) -> bool {
-        matches!(self, Self::Exchange)
+        matches!(self, Self::Exchange | Self::PerAck)
     }
 
-    fn measure(self, room: &Room) -> Outcome<Sample> {
+    /// The program without which it can't be measured.
+    pub const fn program(self) -> Option<&'static str> {
+        if matches!(self, Self::Http { .. }) { Some("wrk") } else { None }
+    }
+
+    /// Asks whoever serves in `room`.
+    fn ask(self, room: &Room, who: Who) -> Outcome<Sample> {
         match self {
+            Self::Bulk if who == Who::Iperf3OverVeth => programs::bulk(room),
             Self::Bulk => clients::bulk(room),
             Self::Many => clients::many(room),
             Self::Exchange => clients::exchange(room),
             Self::Connections => clients::connections(room),
+            Self::Http { .. } => programs::requests(room),
+            Self::Memory | Self::LongLink | Self::PerAck => Err("nobody serves in memory".into()),
         }
     }
 }
@@ -110,16 +161,45 @@ impl Cell {
         key(self) == key(other)
     }
 
-    /// Measures it once, in namespaces of its own.
+    /// The program that it lacks, if it lacks one.
+    pub fn lacks(&self) -> Option<&'static str> {
+        [self.who.program(), self.workload.program()].into_iter().flatten().find(|program| !is_there(program))
+    }
+
+    /// Measures it once, on a thread of its own.
     pub fn measure(self) -> Outcome<Sample> {
         let measured = std::thread::spawn(move || -> Result<Sample, String> {
-            let measured = Room::enter(self.plan).and_then(|room| {
-                let _server = self.who.start(&room)?;
-                self.workload.measure(&room)
-            });
+            let measured = match self.plan.joint {
+                Joint::Memory | Joint::MemoryOffload => self.measure_in_memory(),
+                Joint::LongLink { gbit } => self.measure_in_virtual_time(gbit),
+                _ => self.measure_in_a_room(),
+            };
             measured.map_err(|error| format!("{}: {error}", self.who.name()))
         });
         Ok(measured.join().map_err(|_| "a measurement has panicked")??)
+    }
+
+    /// In namespaces of its own.
+    fn measure_in_a_room(self) -> Outcome<Sample> {
+        let room = Room::enter(self.plan)?;
+        let _server = self.who.start(&room, self.workload)?;
+        self.workload.ask(&room, self.who)
+    }
+
+    fn measure_in_memory(self) -> Outcome<Sample> {
+        match self.who {
+            Who::Smoltcp => memory::smoltcp(&self.plan),
+            Who::Copies => memory::copies(&self.plan),
+            _ => memory::ours(&self.plan),
+        }
+    }
+
+    fn measure_in_virtual_time(self, gbit: u32) -> Outcome<Sample> {
+        if self.who == Who::Line {
+            return Ok(long_fat::payload_rate(gbit));
+        }
+        let run = long_fat::run(gbit)?;
+        Ok(Sample::of(if self.workload == Workload::PerAck { run.per_ack } else { run.goodput }))
     }
 }
 
@@ -153,120 +233,4 @@ pub struct Row {
     pub unit: &'static str,
     pub runs: usize,
     pub conditions: String,
-}
-
-/// All figures, in the order of the report.
-pub fn all(time: Duration) -> Vec<Figure> {
-    let mut figures = bulk(time);
-    figures.extend(exchanges(time));
-    figures.extend(connections(time));
-    figures.extend(many(time));
-    figures
-}
-
-fn cell(who: Who, workload: Workload, plan: Plan) -> Cell {
-    Cell { who, workload, plan: Plan { joint: who.joint(plan.joint), ..plan } }
-}
-
-/// A figure over one plan: ours, then each rival with its target.
-fn figure(name: &str, workload: Workload, plan: Plan, ours: Who, rivals: &[(Who, Option<f64>)]) -> Figure {
-    Figure {
-        name: name.to_owned(),
-        ours: cell(ours, workload, plan),
-        rivals: rivals.iter().map(|&(who, target)| (cell(who, workload, plan), target)).collect(),
-    }
-}
-
-fn bulk(time: Duration) -> Vec<Figure> {
-    use Who::{Ceiling, KernelOverLoopback, KernelOverVeth, KernelOverVethWithoutTso, Smoltcp, Sockeye};
-    let plan = |joint, task| Plan { joint, task, processors: None, spins: false, connections: 1, time };
-    let (sink, source) = (Task::Sink { chunks: false }, Task::Source { chunks: false });
-    let veth = (KernelOverVeth, Some(1.0));
-    let one = |name, joint, task, rivals: &[_]| figure(name, Workload::Bulk, plan(joint, task), Sockeye, rivals);
-    let mut all = vec![
-        one("in, offload TUN, read_chunk", Joint::OffloadTun, Task::Sink { chunks: true }, &[(Ceiling, Some(0.9))]),
-        one(
-            "in, offload TUN, read",
-            Joint::OffloadTun,
-            sink,
-            &[(Ceiling, Some(0.8)), veth, (KernelOverLoopback, None)],
-        ),
-        one("out, offload TUN, write_chunk", Joint::OffloadTun, Task::Source { chunks: true }, &[(Ceiling, Some(0.9))]),
-        one("out, offload TUN, write", Joint::OffloadTun, source, &[(Ceiling, Some(0.7)), (KernelOverVeth, None)]),
-        one(
-            "in, plain TUN",
-            Joint::PlainTun,
-            sink,
-            &[(Ceiling, Some(0.8)), (Smoltcp, Some(1.2)), (KernelOverVethWithoutTso, None)],
-        ),
-        one("out, plain TUN", Joint::PlainTun, source, &[(Ceiling, Some(0.9)), (Smoltcp, Some(1.5))]),
-    ];
-    // The ceiling is the same whether what is behind it copies.
-    for figure in &mut all {
-        for (rival, _) in &mut figure.rivals {
-            rival.plan.task = match rival.plan.task {
-                Task::Sink { .. } => sink,
-                Task::Source { .. } => source,
-                Task::Echo => Task::Echo,
-            };
-        }
-    }
-    all
-}
-
-fn exchanges(time: Duration) -> Vec<Figure> {
-    use Who::{Ceiling, KernelOverVeth, Smoltcp, Sockeye, SockeyePolling};
-    let mut all = Vec::new();
-    for (where_, processors) in [("one processor", (0, 0)), ("two processors", (0, 1))] {
-        let plan = Plan {
-            joint: Joint::PlainTun,
-            task: Task::Echo,
-            processors: Some(processors),
-            spins: false,
-            connections: 1,
-            time,
-        };
-        let one = |name: &str, plan, ours, rivals: &[_]| {
-            figure(&format!("octet and back, {name}, {where_}"), Workload::Exchange, plan, ours, rivals)
-        };
-        all.push(one("polling skin", plan, SockeyePolling, &[(Ceiling, Some(1.15)), (Smoltcp, None)]));
-        all.push(one("blocking skin", plan, Sockeye, &[(KernelOverVeth, Some(1.2))]));
-        if processors == (0, 1) {
-            all.push(one("busy polling", Plan { spins: true, ..plan }, Sockeye, &[(Ceiling, Some(1.3))]));
-        }
-    }
-    all
-}
-
-fn connections(time: Duration) -> Vec<Figure> {
-    use Who::{Ceiling, KernelOverVeth, Smoltcp, Sockeye};
-    [1, 8, 32]
-        .map(|clients| {
-            let plan = Plan {
-                joint: Joint::PlainTun,
-                task: Task::Echo,
-                processors: None,
-                spins: false,
-                connections: clients,
-                time,
-            };
-            // smoltcp refuses connections under load, which fails a measurement: it is measured where it does not.
-            let rivals: &[_] = match clients {
-                1 => &[(Ceiling, Some(0.85)), (KernelOverVeth, Some(1.0)), (Smoltcp, None)],
-                _ => &[(Ceiling, Some(0.85)), (KernelOverVeth, Some(1.0))],
-            };
-            let name = format!("connections, {clients} at a time");
-            figure(&name, Workload::Connections, plan, Sockeye, rivals)
-        })
-        .into()
-}
-
-fn many(time: Duration) -> Vec<Figure> {
-    use Who::{Ceiling, SockeyePolling};
-    let plan = |task| Plan { joint: Joint::OffloadTun, task, processors: None, spins: false, connections: 1000, time };
-    let one = |name, task| figure(name, Workload::Many, plan(task), SockeyePolling, &[(Ceiling, Some(0.9))]);
-    vec![
-        one("in, 1,000 connections together", Task::Sink { chunks: false }),
-        one("out, 1,000 connections together", Task::Source { chunks: false }),
-    ]
 }

@@ -7,8 +7,12 @@
 mod clients;
 mod fake;
 mod figure;
+mod figures;
 mod kernel;
+mod long_fat;
+mod memory;
 mod ours;
+mod programs;
 mod report;
 mod room;
 mod smoltcp;
@@ -20,7 +24,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::shell::Outcome;
 use clients::Sample;
-use figure::{Cell, Figure, Row};
+use figure::{Cell, Figure, Row, Workload};
 
 /// Measure beside rivals in the same run.
 #[derive(clap::Args)]
@@ -53,10 +57,14 @@ const QUICK: f64 = 0.3;
 
 pub fn run(arguments: &Arguments) -> Outcome {
     let seconds = if arguments.quick { QUICK } else { arguments.seconds };
-    let mut figures = figure::all(Duration::from_secs_f64(seconds));
+    let mut figures = figures::all(Duration::from_secs_f64(seconds));
     figures.retain(|figure| arguments.only.as_ref().is_none_or(|only| figure.name.contains(only)));
     if figures.is_empty() {
         return Err("no figure has such a name; leave --only out to see them all".into());
+    }
+    let figures = without_missing(figures);
+    if figures.iter().any(|figure| matches!(figure.ours.workload, Workload::Http { .. })) {
+        programs::build_sockeye()?;
     }
     let mut cells = Cells::of(&figures);
     cells.measure(arguments.rounds)?;
@@ -72,6 +80,24 @@ pub fn run(arguments: &Arguments) -> Outcome {
         println!("{}", report::table(&rows));
     }
     Ok(())
+}
+
+/// Leaves out, with a line on standard error, what needs a program that isn't there.
+fn without_missing(figures: Vec<Figure>) -> Vec<Figure> {
+    let is_possible = |figure: &str, cell: &Cell| {
+        let lacks = cell.lacks();
+        if let Some(program) = lacks {
+            eprintln!("bench: {figure}: {} is left out, for lack of {program}: cargo xtask setup", cell.who.name());
+        }
+        lacks.is_none()
+    };
+    figures
+        .into_iter()
+        .filter_map(|mut figure| {
+            figure.rivals.retain(|(rival, _)| is_possible(&figure.name, rival));
+            is_possible(&figure.name, &figure.ours).then_some(figure)
+        })
+        .collect()
 }
 
 /// All measurements, each once, with what every round gave.

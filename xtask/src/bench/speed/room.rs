@@ -36,6 +36,12 @@ pub enum Joint {
     VethWithoutTso,
     /// The kernel with itself.
     Loopback,
+    /// Two stacks in one thread, MTU 1500, checksums made and verified.
+    Memory,
+    /// The same with super-segments of 64 KiB, whose checksums nobody looks at.
+    MemoryOffload,
+    /// A simulated link of so many Gbit/s, 80 ms there and back.
+    LongLink { gbit: u32 },
 }
 
 /// What the server does with each connection.
@@ -75,6 +81,15 @@ impl Plan {
             Joint::Veth => "veth with TSO, MTU 1500",
             Joint::VethWithoutTso => "veth without TSO, MTU 1500",
             Joint::Loopback => "loopback",
+            Joint::Memory => {
+                return "in memory, one thread, MTU 1500, checksums in software, buffers of 1 MiB".to_owned();
+            }
+            Joint::MemoryOffload => {
+                return "in memory, one thread, super-segments of 64 KiB, no checksums, buffers of 1 MiB".to_owned();
+            }
+            Joint::LongLink { gbit } => {
+                return format!("virtual time: {gbit} Gbit/s, 80 ms, TSO of 64 KiB, buffers of 1 GiB, nothing lost");
+            }
         };
         let processors = match self.processors {
             Some((client, server)) => format!("client on processor {client}, server on {server}"),
@@ -84,6 +99,11 @@ impl Plan {
         format!(
             "{joint}; {connections} connections at a time; {processors}; {time:?}; IPv4, the kernel's end cubic or reno"
         )
+    }
+
+    /// What a program measures that counts whole seconds: 1 at least.
+    pub fn whole_seconds(&self) -> u64 {
+        (self.time + Duration::from_millis(500)).as_secs().max(1)
     }
 
     /// What is not counted, so that windows are open and caches warm.
@@ -105,7 +125,7 @@ impl Room {
         Settings::default().apply()?;
         let servers = match plan.joint {
             Joint::Veth | Joint::VethWithoutTso => Self::join(plan.joint)?,
-            Joint::OffloadTun | Joint::PlainTun | Joint::Loopback => clients,
+            _ => clients,
         };
         log::info!("{plan:?}; kernel: {}", describe()?);
         Ok(Self { plan, servers })
@@ -137,7 +157,7 @@ impl Room {
         let offload = match self.plan.joint {
             Joint::OffloadTun => true,
             Joint::PlainTun => false,
-            Joint::Veth | Joint::VethWithoutTso | Joint::Loopback => return Err("no device here".into()),
+            _ => return Err("no device here".into()),
         };
         Ok(Tun::create(&TunConfig {
             addresses: vec![format!("{KERNEL}/24").parse()?],
