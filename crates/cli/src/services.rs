@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::thread;
 use std::time::Duration;
 
+use bytes::Bytes;
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use crate::http::{self, Files};
@@ -103,9 +104,20 @@ pub fn discard(socket: &mut impl Socket, sink: &mut impl Write) -> io::Result<u6
 /// # Errors
 /// What reading and writing return.
 pub fn supply(socket: &mut impl Socket, source: &mut impl Read) -> io::Result<u64> {
-    let octets = copy(source, socket)?;
+    let mut supplied = 0;
+    loop {
+        let mut piece = vec![0; PIECE];
+        let octets = match source.read(&mut piece) {
+            Ok(0) => break,
+            Ok(octets) => octets,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        };
+        supplied += octets as u64;
+        socket.hand_over(Bytes::from(piece).slice(..octets))?;
+    }
     part(socket)?;
-    Ok(octets)
+    Ok(supplied)
 }
 
 /// Answers HTTP requests from `files`.
@@ -114,6 +126,8 @@ pub fn supply(socket: &mut impl Socket, source: &mut impl Read) -> io::Result<u6
 /// What reading and writing return.
 pub fn http(socket: &mut impl Socket, files: &Files) -> io::Result<()> {
     socket.set_patience(Some(HTTP_PATIENCE))?;
+    // The last part of a response would wait for the ACK of what came before it, and that for the client's next request.
+    socket.send_at_once()?;
     http::serve_connection(socket, files)?;
     part(socket)
 }

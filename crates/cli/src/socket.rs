@@ -6,8 +6,32 @@ use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr};
 use std::time::Duration;
 
+use bytes::Bytes;
+
+/// What takes octets that its caller no longer needs: where it can, without copying them.
+pub trait Sink: Write {
+    /// Writes all of `piece`.
+    ///
+    /// # Errors
+    /// Those of writing.
+    fn hand_over(&mut self, piece: Bytes) -> io::Result<()> {
+        self.write_all(&piece)
+    }
+}
+
+impl Sink for std::net::TcpStream {}
+
+impl Sink for sockeye::TcpStream {
+    fn hand_over(&mut self, mut piece: Bytes) -> io::Result<()> {
+        while !piece.is_empty() {
+            self.write_chunk(&mut piece)?;
+        }
+        Ok(())
+    }
+}
+
 /// A connected socket.
-pub trait Socket: Read + Write + Send + Sized + 'static {
+pub trait Socket: Read + Sink + Send + Sized + 'static {
     /// Another handle of the same connection.
     ///
     /// # Errors
@@ -25,6 +49,12 @@ pub trait Socket: Read + Write + Send + Sized + 'static {
     /// # Errors
     /// When the connection is gone.
     fn set_patience(&self, patience: Option<Duration>) -> io::Result<()>;
+
+    /// Lets what is written leave at once, however little it is: for who waits for an answer.
+    ///
+    /// # Errors
+    /// When the connection is gone.
+    fn send_at_once(&self) -> io::Result<()>;
 
     /// Segments that our stack has sent again, and how long its handshake took; `None` for the kernel's sockets, which don't
     /// say.
@@ -56,6 +86,10 @@ macro_rules! socket {
 
             fn set_patience(&self, patience: Option<Duration>) -> io::Result<()> {
                 self.set_read_timeout(patience)
+            }
+
+            fn send_at_once(&self) -> io::Result<()> {
+                self.set_nodelay(true)
             }
 
             fn statistics(&self) -> Option<(u64, Duration)> {

@@ -1,6 +1,6 @@
 //! A small HTTP/1.1 server for files (RFC 9110, RFC 9112): GET and HEAD, keep-alive, ranges.
 //!
-//! Knows nothing of sockets: a connection is anything that can be read and written. What a client sends is bounded in
+//! Knows nothing of networks: a connection is anything that can be read and takes what is written. What a client sends is bounded in
 //! size, never trusted as a path, and answered with a status that says what was wrong with it.
 
 mod files;
@@ -8,8 +8,9 @@ mod range;
 mod request;
 mod response;
 
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 
+use crate::socket::Sink;
 pub use files::Files;
 use request::{Method, Reader, Received};
 use response::Response;
@@ -19,7 +20,7 @@ use response::Response;
 ///
 /// # Errors
 /// What reading and writing return, timeouts included.
-pub fn serve_connection<S: Read + Write>(stream: &mut S, files: &Files) -> io::Result<()> {
+pub fn serve_connection<S: Read + Sink>(stream: &mut S, files: &Files) -> io::Result<()> {
     let mut reader = Reader::default();
     loop {
         let (response, method, keep_alive) = match reader.next(stream)? {

@@ -2,11 +2,13 @@
 
 use std::fmt::Write as _;
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::time::SystemTime;
 
+use crate::socket::Sink;
+
 /// Octets of a file that are in memory at a time.
-const PIECE: usize = 256 * 1024;
+const PIECE: u64 = 256 * 1024;
 
 /// A status code and its words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,14 +90,11 @@ impl Response {
     ///
     /// # Errors
     /// What writing returns, or reading the file: the response is incomplete then and the connection can't go on.
-    pub fn write(self, stream: &mut impl Write, head_only: bool, keep_alive: bool) -> io::Result<()> {
+    pub fn write(self, stream: &mut impl Sink, head_only: bool, keep_alive: bool) -> io::Result<()> {
         let head = self.head(keep_alive);
         match self.body {
             Body::Text(text) if !head_only => stream.write_all((head + &text).as_bytes())?,
-            Body::File(mut file, length) if !head_only => {
-                stream.write_all(head.as_bytes())?;
-                copy(&mut file, length, stream)?;
-            }
+            Body::File(mut file, length) if !head_only => give(head, &mut file, length, stream)?,
             Body::None | Body::Text(_) | Body::File(..) => stream.write_all(head.as_bytes())?,
         }
         stream.flush()
@@ -120,16 +119,21 @@ impl Response {
     }
 }
 
-/// Copies exactly `length` octets. The file may have become shorter since its length was promised.
-fn copy(file: &mut File, length: u64, stream: &mut impl Write) -> io::Result<()> {
-    let mut buffer = vec![0; PIECE.min(usize::try_from(length).unwrap_or(PIECE))];
-    let mut left = length;
-    while left > 0 {
-        let want = buffer.len().min(usize::try_from(left).unwrap_or(buffer.len()));
-        let room = buffer.get_mut(..want).unwrap_or_default();
-        file.read_exact(room)?;
-        stream.write_all(room)?;
-        left -= want as u64;
+/// Writes `head` and exactly `length` octets of the file, which may have become shorter since its length was promised. The
+/// head leaves with the first of them: alone it would be a packet more.
+fn give(head: String, file: &mut File, length: u64, stream: &mut impl Sink) -> io::Result<()> {
+    let (mut piece, mut left) = (head.into_bytes(), length);
+    loop {
+        let want = left.min(PIECE);
+        piece.reserve_exact(usize::try_from(want).unwrap_or_default());
+        if file.take(want).read_to_end(&mut piece)? as u64 != want {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        stream.hand_over(piece.into())?;
+        left -= want;
+        if left == 0 {
+            return Ok(());
+        }
+        piece = Vec::new();
     }
-    Ok(())
 }

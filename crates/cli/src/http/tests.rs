@@ -7,12 +7,14 @@ use std::os::unix::fs::symlink;
 use tempfile::TempDir;
 
 use super::{Files, serve_connection};
+use crate::socket::Sink;
 
 /// What the client sends, in pieces of `step` octets, and what it gets.
 struct Duplex {
     sent: Cursor<Vec<u8>>,
     step: usize,
     got: Vec<u8>,
+    writes: usize,
 }
 
 impl Read for Duplex {
@@ -24,6 +26,7 @@ impl Read for Duplex {
 
 impl Write for Duplex {
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        self.writes += 1;
         self.got.write(buffer)
     }
 
@@ -31,6 +34,8 @@ impl Write for Duplex {
         Ok(())
     }
 }
+
+impl Sink for Duplex {}
 
 /// A directory with some files, and beside it one that is nobody's business.
 fn site() -> (TempDir, Files) {
@@ -46,8 +51,12 @@ fn site() -> (TempDir, Files) {
     (place, files)
 }
 
+fn duplex(sent: &str, step: usize) -> Duplex {
+    Duplex { sent: Cursor::new(sent.as_bytes().to_vec()), step, got: Vec::new(), writes: 0 }
+}
+
 fn exchange_in_steps(files: &Files, sent: &str, step: usize) -> io::Result<String> {
-    let mut duplex = Duplex { sent: Cursor::new(sent.as_bytes().to_vec()), step, got: Vec::new() };
+    let mut duplex = duplex(sent, step);
     let outcome = serve_connection(&mut duplex, files);
     outcome.map(|()| String::from_utf8_lossy(&duplex.got).into_owned())
 }
@@ -201,4 +210,13 @@ fn a_client_that_goes_away_in_mid_request_is_an_error() {
     let cut = exchange_in_steps(&files, "GET /a.txt HT", 100).map_err(|error| error.kind());
     assert_eq!(cut, Err(io::ErrorKind::UnexpectedEof));
     assert_eq!(exchange_in_steps(&files, "", 100).ok().as_deref(), Some(""));
+}
+
+#[test]
+fn the_head_leaves_with_the_file() {
+    let (_place, files) = site();
+    let mut duplex = duplex("GET /a.txt HTTP/1.1\r\nHost: x\r\n\r\n", usize::MAX);
+    serve_connection(&mut duplex, &files).expect("memory doesn't break");
+    assert!(duplex.got.ends_with(b"\r\n\r\n0123456789"));
+    assert_eq!(duplex.writes, 1);
 }

@@ -82,3 +82,15 @@ fn characters_are_lines_of_72_each_beginning_one_further() {
     assert!(lines[1].starts_with(b"!\"#$%") && lines[1].ends_with(b"gh\r\n"));
     assert_eq!(lines[95], lines[0]);
 }
+
+#[test]
+fn an_http_response_waits_for_no_ack() {
+    let root = tempfile::TempDir::new().expect("there is room for temporary files");
+    let files = Files::new(root.path()).expect("the directory is there");
+    let (mut client, mut server) = pair();
+    let handle = server.try_clone().expect("a descriptor is left");
+    client.write_all(b"GET / HTTP/1.0\r\n\r\n").expect("the server is there");
+    client.shutdown(Shutdown::Write).expect("the server is there");
+    http(&mut server, &files).expect("the client is there");
+    assert!(handle.nodelay().expect("it is a socket"));
+}

@@ -53,7 +53,10 @@ pub fn run(gbit: u32) -> Outcome<Run> {
     #[expect(clippy::cast_precision_loss, reason = "figures for people")]
     let (octets, acks) = (octets as f64, acks as f64);
     let passed = world.now.since(began).as_secs_f64();
-    Ok(Run { goodput: octets * 8.0 / passed / 1e9, per_ack: world.busy.saturating_sub(busy).as_secs_f64() * 1e9 / acks })
+    Ok(Run {
+        goodput: octets * 8.0 / passed / 1e9,
+        per_ack: world.busy.saturating_sub(busy).as_secs_f64() * 1e9 / acks,
+    })
 }
 
 /// One direction of the line: a queue without end, then the way.
