@@ -26,6 +26,12 @@ pub(crate) struct Situation {
     pub(crate) closing: bool,
     /// What was held back has waited long enough.
     pub(crate) overdue: bool,
+    /// What one [`crate::Transmit`] may carry.
+    pub(crate) limit: u32,
+    /// Sent, and as far as anybody knows on its way.
+    pub(crate) in_flight: u32,
+    /// The next ACK of what is in flight is expected at once.
+    pub(crate) ack_is_near: bool,
 }
 
 /// What may leave.
@@ -50,8 +56,20 @@ pub(crate) enum Hold {
     Pacing,
     /// Nagle waits for an ACK.
     Nagle,
+    /// A super-segment that isn't full waits for more, or for the next ACK.
+    Batch,
     /// The application holds text back.
     Cork,
+}
+
+impl Situation {
+    /// True if `offered` octets, some segments but fewer than go out in one, had better wait: a super-segment costs a device
+    /// as much if it is small. While twice as much is in flight an ACK comes soon, and with it more to send; or else this.
+    /// `tcp_tso_should_defer` of Linux asks for the same millisecond.
+    fn batches(&self, offered: u32) -> bool {
+        let patient = self.ack_is_near && !self.nodelay && !self.closing && !self.overdue;
+        patient && offered < self.limit && offered <= self.in_flight / 2
+    }
 }
 
 /// How much new text may leave now; whole segments if it is more than one.
@@ -71,6 +89,7 @@ pub(crate) fn decide(situation: &Situation) -> Decision {
         return match offered.min(congestion) / mss * mss {
             0 => Decision::Hold(Hold::Congestion),
             _ if paced < mss => Decision::Hold(Hold::Pacing),
+            _ if offered <= congestion && situation.batches(offered) => Decision::Hold(Hold::Batch),
             whole => Decision::Send(whole.min(paced)),
         };
     }
@@ -120,6 +139,9 @@ mod tests {
         corked: false,
         closing: false,
         overdue: false,
+        limit: 1000,
+        in_flight: 0,
+        ack_is_near: true,
     };
 
     #[test]
@@ -136,6 +158,18 @@ mod tests {
         assert_eq!(decide(&Situation { paced: 0, ..OPEN }), Decision::Hold(Hold::Pacing));
         assert_eq!(decide(&Situation { paced: 0, congestion: 0, ..OPEN }), Decision::Hold(Hold::Congestion));
         assert_eq!(decide(&Situation { paced: 0, unsent: 10, ..OPEN }), Decision::Hold(Hold::Pacing));
+    }
+
+    #[test]
+    fn a_super_segment_that_is_not_full_waits_for_an_ack_that_is_near() {
+        let rest = Situation { unsent: 3000, limit: 60_000, in_flight: 6000, idle: false, ..OPEN };
+        assert_eq!(decide(&rest), Decision::Hold(Hold::Batch));
+        assert_eq!(decide(&Situation { in_flight: 5999, ..rest }), Decision::Send(3000), "little is in flight");
+        assert_eq!(decide(&Situation { ack_is_near: false, ..rest }), Decision::Send(3000));
+        assert_eq!(decide(&Situation { closing: true, ..rest }), Decision::Send(3000), "nothing more is to come");
+        assert_eq!(decide(&Situation { nodelay: true, ..rest }), Decision::Send(3000));
+        assert_eq!(decide(&Situation { limit: 3000, ..rest }), Decision::Send(3000), "it is full");
+        assert_eq!(decide(&Situation { congestion: 2000, ..rest }), Decision::Send(2000), "there is more");
     }
 
     //= rfc9293#SHLD-7

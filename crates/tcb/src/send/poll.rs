@@ -15,6 +15,9 @@ use crate::{Header, State, Transmit};
 /// How long a cork holds text back, as Linux.
 const CORKED: core::time::Duration = core::time::Duration::from_millis(200);
 
+/// An ACK that comes within this is worth waiting for.
+const NEAR: core::time::Duration = core::time::Duration::from_millis(1);
+
 impl Tcb {
     /// What to put on the wire now; to be asked until `None`. `limit` is the octets of text that one [`Transmit`] may
     /// carry if the device cuts it into segments; 0 if it doesn't.
@@ -163,7 +166,7 @@ impl Tcb {
         if self.recovery.is_idle() {
             self.restart_after_idleness(now);
         }
-        match decide(&self.situation(now)) {
+        match decide(&self.situation(now, limit)) {
             Decision::Send(octets) => {
                 let octets = octets.min(limit.max(u32::from(self.send.mss())));
                 Some(self.send_new(now, octets))
@@ -176,7 +179,7 @@ impl Tcb {
         }
     }
 
-    fn situation(&self, now: Instant) -> Situation {
+    fn situation(&self, now: Instant, limit: u32) -> Situation {
         let mss = u32::from(self.send.mss());
         Situation {
             unsent: self.send.unsent(),
@@ -190,6 +193,9 @@ impl Tcb {
             corked: self.config.cork || self.pending.more_follows,
             closing: self.send.fin_is_next(),
             overdue: self.pending.overdue,
+            limit: limit / mss * mss,
+            in_flight: self.recovery.in_flight(mss),
+            ack_is_near: self.rtt.srtt().is_some_and(|srtt| srtt <= NEAR),
         }
     }
 
@@ -202,7 +208,7 @@ impl Tcb {
             Hold::Pacing => self.wait_for_pacer(),
             Hold::Window | Hold::Nothing => self.arm_persist(now),
             Hold::Cork if !self.deadlines.is_set(Timer::Cork) => self.deadlines.set(Timer::Cork, now + CORKED),
-            Hold::Cork | Hold::Nagle => {}
+            Hold::Cork | Hold::Nagle | Hold::Batch => {}
         }
     }
 
