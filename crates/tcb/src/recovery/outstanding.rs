@@ -1,8 +1,8 @@
 //! What is sent and not acknowledged: runs of whole segments, found by place, by time of sending, and by being lost.
 //!
 //! A place is a sequence number that doesn't wrap: its low 32 bits are the number on the wire. Whatever is asked costs
-//! the logarithm of the number of runs, and a run is split only between segments: runs never outnumber segments. What
-//! is selectively acknowledged and adjoins becomes one run, so a block that reports the same again passes over it in one
+//! the logarithm of the number of runs, and a run is split only between segments: runs never outnumber segments. The first
+//! run stands apart, so that nothing is searched where ACKs come in order. What is selectively acknowledged and adjoins becomes one run, so a block that reports the same again passes over it in one
 //! step.
 
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -73,6 +73,18 @@ pub(super) struct Tally {
     pub(super) segments: u32,
 }
 
+impl Tally {
+    const fn add(&mut self, run: &Run) {
+        self.octets += run.len;
+        self.segments += run.segments;
+    }
+
+    const fn subtract(&mut self, run: &Run) {
+        self.octets -= run.len;
+        self.segments -= run.segments;
+    }
+}
+
 /// Runs and where they begin. Mostly there are none, and then an empty one is cheap to hand on.
 pub(super) type Pieces = Vec<(u64, Run)>;
 
@@ -84,10 +96,11 @@ pub(super) struct Resent {
     pub(super) size: u32,
 }
 
-/// All runs. Holds: no gap between runs; `by_time` has those in flight and `lost` those held lost, no others; the
-/// tallies count what the runs say.
+/// All runs. Holds: no gap between runs; `front` is the first and `runs` has the others, of which `by_time` has those in
+/// flight and `lost` those held lost; the tallies count what all runs say.
 #[derive(Debug, Default)]
 pub(super) struct Outstanding {
+    front: Option<(u64, Run)>,
     runs: BTreeMap<u64, Run>,
     by_time: BTreeSet<(Instant, u64)>,
     lost: BTreeSet<u64>,
@@ -95,8 +108,8 @@ pub(super) struct Outstanding {
 }
 
 impl Outstanding {
-    pub(super) fn is_empty(&self) -> bool {
-        self.runs.is_empty()
+    pub(super) const fn is_empty(&self) -> bool {
+        self.front.is_none()
     }
 
     pub(super) const fn tally(&self, mark: Mark) -> Tally {
@@ -115,47 +128,86 @@ impl Outstanding {
 
     /// The oldest run.
     pub(super) fn front(&self) -> Option<&Run> {
-        self.runs.first_key_value().map(|(_, run)| run)
-    }
-
-    /// The first run that is held lost.
-    pub(super) fn first_lost(&self) -> Option<&Run> {
-        self.runs.get(self.lost.first()?)
+        self.front.as_ref().map(|(_, run)| run)
     }
 
     /// The end of the first segment.
     pub(super) fn first_end(&self) -> Option<u64> {
-        self.runs.first_key_value().map(|(start, run)| start + u64::from(run.size.min(run.len)))
+        self.front.as_ref().map(|(start, run)| start + u64::from(run.size.min(run.len)))
+    }
+
+    /// The first run that is held lost.
+    pub(super) fn first_lost(&self) -> Option<&Run> {
+        self.at(self.first_lost_start()?)
+    }
+
+    fn first_lost_start(&self) -> Option<u64> {
+        let front = self.front.as_ref().filter(|(_, run)| run.mark == Mark::Lost).map(|&(start, _)| start);
+        front.or_else(|| self.lost.first().copied())
+    }
+
+    /// All runs, in order.
+    fn all(&self) -> impl DoubleEndedIterator<Item = (u64, &Run)> {
+        self.front.iter().map(|(start, run)| (*start, run)).chain(self.runs.iter().map(|(&start, run)| (start, run)))
+    }
+
+    /// The run that begins at `start`.
+    fn at(&self, start: u64) -> Option<&Run> {
+        match &self.front {
+            Some((first, run)) if *first == start => Some(run),
+            _ => self.runs.get(&start),
+        }
     }
 
     fn put(&mut self, start: u64, run: Run) {
+        self.tallies[run.mark as usize].add(&run);
+        let first = self.front.as_ref().map(|&(first, _)| first);
+        let next = first.or_else(|| self.runs.first_key_value().map(|(&next, _)| next));
+        if next.is_some_and(|next| next < start) {
+            self.file(start, run);
+        } else if let Some((second, run)) = self.front.replace((start, run)) {
+            self.file(second, run);
+        }
+    }
+
+    fn take(&mut self, start: u64) -> Option<Run> {
+        let run = match self.front {
+            Some((first, run)) if first == start => {
+                self.front = None;
+                run
+            }
+            _ => self.unfile(start)?,
+        };
+        self.tallies[run.mark as usize].subtract(&run);
+        Some(run)
+    }
+
+    /// Puts a run that isn't the first where it is found.
+    fn file(&mut self, start: u64, run: Run) {
         match run.mark {
             Mark::InFlight => _ = self.by_time.insert((run.sent_at, start)),
             Mark::Lost => _ = self.lost.insert(start),
             Mark::Sacked => {}
         }
-        let tally = &mut self.tallies[run.mark as usize];
-        tally.octets += run.len;
-        tally.segments += run.segments;
         self.runs.insert(start, run);
     }
 
-    fn take(&mut self, start: u64) -> Option<Run> {
+    fn unfile(&mut self, start: u64) -> Option<Run> {
         let run = self.runs.remove(&start)?;
         match run.mark {
             Mark::InFlight => _ = self.by_time.remove(&(run.sent_at, start)),
             Mark::Lost => _ = self.lost.remove(&start),
             Mark::Sacked => {}
         }
-        let tally = &mut self.tallies[run.mark as usize];
-        tally.octets -= run.len;
-        tally.segments -= run.segments;
         Some(run)
     }
 
     /// The run in which `place` lies.
     fn run_over(&self, place: u64) -> Option<(u64, Run)> {
-        let (&start, run) = self.runs.range(..=place).next_back()?;
+        let (start, run) = match &self.front {
+            Some((start, run)) if (*start..start + u64::from(run.len)).contains(&place) => (*start, run),
+            _ => self.runs.range(..=place).next_back().map(|(&start, run)| (start, run))?,
+        };
         (place < start + u64::from(run.len)).then_some((start, *run))
     }
 
@@ -170,14 +222,15 @@ impl Outstanding {
             mark: Mark::InFlight,
             snapshot,
         };
-        match self.runs.last_entry() {
+        let last = match self.runs.last_entry() {
+            Some(last) => Some(last.into_mut()),
+            None => self.front.as_mut().map(|(_, run)| run),
+        };
+        match last {
             // Whole segments that leave at one instant are one run, known by what it was when the last of them left.
-            Some(mut last) if last.get().continues_in(&run) => {
-                let last = last.get_mut();
-                *last = Run { len: last.len + len, segments: last.segments + run.segments, snapshot, ..*last };
-                let tally = &mut self.tallies[Mark::InFlight as usize];
-                tally.octets += len;
-                tally.segments += run.segments;
+            Some(last) if last.continues_in(&run) => {
+                (last.len, last.segments, last.snapshot) = (last.len + len, last.segments + run.segments, snapshot);
+                self.tallies[Mark::InFlight as usize].add(&run);
             }
             _ => self.put(start, run),
         }
@@ -186,16 +239,34 @@ impl Outstanding {
 
     /// Everything before `ack` has arrived: takes out the first run of it, until there is none.
     pub(super) fn take_acked(&mut self, ack: u64) -> Option<(u64, Run)> {
-        let (&start, _) = self.runs.first_key_value().filter(|&(&start, _)| start < ack)?;
-        let run = self.take(start)?;
+        let (start, run) = self.front.filter(|&(start, _)| start < ack)?;
         let covered = u32::try_from(ack - start).map_or(run.len, |octets| octets.min(run.len));
-        let mut place = start + u64::from(covered);
-        for rest in run.without(covered).into_iter().flatten() {
-            self.put(place, rest);
-            place += u64::from(rest.len);
+        let acked = run.part(covered);
+        if covered < run.len && run.mark != Mark::Sacked && covered.is_multiple_of(run.size) {
+            // Some of its segments, as nearly always.
+            let rest = Run { len: run.len - covered, segments: run.segments - acked.segments, ..run };
+            self.front = Some((start + u64::from(covered), rest));
+            self.tallies[run.mark as usize].subtract(&acked);
+        } else {
+            self.take(start);
+            let mut place = start + u64::from(covered);
+            for rest in run.without(covered).into_iter().flatten() {
+                self.put(place, rest);
+                place += u64::from(rest.len);
+            }
+            self.promote();
         }
         debug_assert!(self.holds());
-        Some((start, run.part(covered)))
+        Some((start, acked))
+    }
+
+    /// The first run, if it isn't in front yet, gets there.
+    fn promote(&mut self) {
+        if self.front.is_none()
+            && let Some((&start, _)) = self.runs.first_key_value()
+        {
+            self.front = self.unfile(start).map(|run| (start, run));
+        }
     }
 
     /// Marks as sacked the segments that lie whole within `left..right`: those of them that weren't yet, in order.
@@ -262,18 +333,28 @@ impl Outstanding {
 
     /// When the run in flight that was sent first left, and where it begins.
     pub(super) fn earliest_key(&self) -> Option<(Instant, u64)> {
-        self.by_time.first().copied()
+        self.front_key().into_iter().chain(self.by_time.first().copied()).min()
+    }
+
+    /// The same of the first run, if it is in flight.
+    fn front_key(&self) -> Option<(Instant, u64)> {
+        self.front.as_ref().filter(|(_, run)| run.mark == Mark::InFlight).map(|(start, run)| (run.sent_at, *start))
     }
 
     /// The run in flight that was sent first.
     pub(super) fn earliest_sent(&self) -> Option<(u64, Run)> {
-        let &(_, start) = self.by_time.first()?;
-        self.runs.get(&start).map(|run| (start, *run))
+        let (_, start) = self.earliest_key()?;
+        self.at(start).map(|run| (start, *run))
     }
 
     /// When the last of those in flight that were sent before `sent_at`, or then and before the place `end`, left.
     pub(super) fn latest_sent_before(&self, sent_at: Instant, end: u64) -> Option<Instant> {
-        self.by_time.range(..(sent_at, end)).next_back().map(|&(sent_at, _)| sent_at)
+        let front = self.front_key().filter(|&key| key < (sent_at, end));
+        front
+            .into_iter()
+            .chain(self.by_time.range(..(sent_at, end)).next_back().copied())
+            .max()
+            .map(|(sent_at, _)| sent_at)
     }
 
     /// Holds the run at `start` lost.
@@ -286,10 +367,7 @@ impl Outstanding {
 
     /// Holds the first segment lost; it, if it was in flight.
     pub(super) fn mark_first_lost(&mut self) -> Option<(u64, Run)> {
-        let (&start, run) = self.runs.first_key_value()?;
-        if run.mark != Mark::InFlight {
-            return None;
-        }
+        let (start, _) = self.front.filter(|(_, run)| run.mark == Mark::InFlight)?;
         let end = self.first_end()?;
         let first = self.cut_out(start, start, end)?;
         self.put(start, Run { mark: Mark::Lost, ..first });
@@ -311,7 +389,7 @@ impl Outstanding {
 
     /// Everything that is held lost is taken for in flight again.
     pub(super) fn withdraw_losses(&mut self) {
-        while let Some(&start) = self.lost.first()
+        while let Some(start) = self.first_lost_start()
             && let Some(run) = self.take(start)
         {
             self.put(start, Run { mark: Mark::InFlight, ..run });
@@ -322,7 +400,7 @@ impl Outstanding {
     /// The receiver has dropped what it had selectively acknowledged: all that is held lost.
     pub(super) fn forget_sacks(&mut self) {
         let sacked: SmallVec<[u64; 8]> =
-            self.runs.iter().filter(|(_, run)| run.mark == Mark::Sacked).map(|(&start, _)| start).collect();
+            self.all().filter(|(_, run)| run.mark == Mark::Sacked).map(|(start, _)| start).collect();
         for start in sacked {
             if let Some(run) = self.take(start) {
                 self.put(start, Run { mark: Mark::Lost, resent: true, ..run.part(run.len) });
@@ -340,7 +418,7 @@ impl Outstanding {
         limit: u32,
         snapshot: impl FnOnce(u32) -> Snapshot,
     ) -> Option<Resent> {
-        let &start = self.lost.first()?;
+        let start = self.first_lost_start()?;
         let mut run = self.take(start)?;
         // A segment longer than what the path takes today is cut anew.
         run.size = run.size.min(size);
@@ -364,7 +442,7 @@ impl Outstanding {
 
     /// Takes the last segment as sent again `now`, if it is in flight.
     pub(super) fn resend_last(&mut self, now: Instant, snapshot: Snapshot) -> Option<Resent> {
-        let (&start, run) = self.runs.last_key_value()?;
+        let (start, run) = self.all().next_back()?;
         if run.mark != Mark::InFlight {
             return None;
         }
@@ -384,8 +462,9 @@ impl Outstanding {
         }
         let mut tallies = [Tally::default(); 3];
         let mut next = None;
-        for (&start, run) in &self.runs {
+        for (start, run) in self.all() {
             let known = match run.mark {
+                _ if self.front.is_some_and(|(first, _)| first == start) => true,
                 Mark::InFlight => self.by_time.contains(&(run.sent_at, start)),
                 Mark::Lost => self.lost.contains(&start),
                 Mark::Sacked => true,
@@ -394,12 +473,11 @@ impl Outstanding {
                 return false;
             }
             next = Some(start + u64::from(run.len));
-            tallies[run.mark as usize].octets += run.len;
-            tallies[run.mark as usize].segments += run.segments;
+            tallies[run.mark as usize].add(run);
         }
         let indexed = self.by_time.len() + self.lost.len();
         let unsacked = self.runs.values().filter(|run| run.mark != Mark::Sacked).count();
-        tallies == self.tallies && indexed == unsacked
+        tallies == self.tallies && indexed == unsacked && (self.front.is_some() || self.runs.is_empty())
     }
 }
 

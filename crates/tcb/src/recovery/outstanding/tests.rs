@@ -42,7 +42,7 @@ fn a_block_that_covers_a_part_of_a_segment_marks_nothing() {
     assert!(outstanding.sack(START + 11, START + 29).is_empty());
     assert_eq!(outstanding.sack(START + 11, START + 30)[0].0, START + 20);
     assert_eq!(outstanding.tally(Mark::Sacked), Tally { octets: 10, segments: 1 });
-    assert_eq!(outstanding.runs.len(), 3);
+    assert_eq!(outstanding.all().count(), 3);
 }
 
 #[test]
@@ -51,7 +51,7 @@ fn what_is_sacked_and_adjoins_is_one_run() {
     for segment in (0..100).step_by(2).chain((1..100).step_by(2)) {
         outstanding.sack(START + segment * 10, START + segment * 10 + 10);
     }
-    assert_eq!(outstanding.runs.len(), 1);
+    assert_eq!(outstanding.all().count(), 1);
     assert_eq!(outstanding.tally(Mark::Sacked), Tally { octets: 1000, segments: 100 });
 }
 
@@ -71,7 +71,7 @@ fn lost_runs_that_adjoin_leave_together() {
     outstanding.on_sent(at(1), START + 30, 25, MSS, Snapshot::default());
     outstanding.mark_lost_until(at(1));
     assert_eq!(resend(&mut outstanding, 5, 1000), Some((0, 55)));
-    assert_eq!(outstanding.runs.len(), 1);
+    assert_eq!(outstanding.all().count(), 1);
 }
 
 #[test]
@@ -79,7 +79,7 @@ fn the_last_segment_alone_is_a_probe() {
     let mut outstanding = sent(35);
     let probe = outstanding.resend_last(at(3), Snapshot::default()).unwrap();
     assert_eq!((probe.start, probe.octets), (START + 30, 5));
-    assert_eq!(outstanding.runs.len(), 2);
+    assert_eq!(outstanding.all().count(), 2);
 }
 
 //= rfc2018#8-4
@@ -183,7 +183,7 @@ impl Model {
 
 fn check(outstanding: &Outstanding, model: &Model) {
     let mut place = model.una;
-    for (&start, run) in &outstanding.runs {
+    for (start, run) in outstanding.all() {
         assert_eq!(start, place);
         for _ in 0..run.len {
             let octet = model.octets[usize::try_from(place - model.una).unwrap()];
@@ -195,7 +195,7 @@ fn check(outstanding: &Outstanding, model: &Model) {
         }
     }
     assert_eq!(place - model.una, model.octets.len() as u64);
-    assert!(outstanding.runs.len() <= model.segments().len(), "runs outnumber segments");
+    assert!(outstanding.all().count() <= model.segments().len(), "runs outnumber segments");
     let count = |mark| model.octets.iter().filter(|octet| octet.mark == mark).count() as u64;
     for mark in [Mark::InFlight, Mark::Lost, Mark::Sacked] {
         assert_eq!(u64::from(outstanding.tally(mark).octets), count(mark));
