@@ -31,29 +31,31 @@ pub(super) struct Driver {
     shard: Arc<Shard>,
     packets: Vec<Packet>,
     chores: Chores,
+    /// It has the seat.
+    reads: bool,
     /// What it is writing.
     batch: Option<Batch>,
 }
 
 impl Driver {
     pub(super) fn new(shard: Arc<Shard>) -> Self {
-        Self { shard, packets: Vec::with_capacity(MOST_PACKETS), chores: Chores::default(), batch: None }
+        let packets = Vec::with_capacity(MOST_PACKETS);
+        Self { shard, packets, chores: Chores::default(), reads: true, batch: None }
     }
 
     /// Runs until the shard is closed or its device fails.
     pub(super) fn run(mut self) {
         let shard = Arc::clone(&self.shard);
         let _last_will = LastWill(Arc::clone(&shard));
-        let mut reads = true;
         loop {
-            match self.turn(reads) {
+            match self.turn() {
                 Next::GoOn => {}
                 Next::Sleep(at_most) => {
                     let on = shard.lock().seat.driver_sleeps();
                     if let Err(error) = shard.alarm.sleep(on, at_most) {
                         shard.die(&error);
                     }
-                    reads = shard.lock().seat.driver_wakes(shard.clock.now());
+                    self.reads = shard.lock().seat.driver_wakes(shard.clock.now());
                 }
                 Next::End => return,
             }
@@ -61,10 +63,10 @@ impl Driver {
     }
 
     /// Reads a batch if the seat is the driver's, tells the stack, wakes whom it concerns, writes a batch.
-    fn turn(&mut self, reads: bool) -> Next {
+    fn turn(&mut self) -> Next {
         let shard = Arc::clone(&self.shard);
-        let received = if reads { shard.receive(&mut self.packets) } else { Ok(0) };
-        let over = self.tell_stack(received.as_ref().err());
+        let received = if self.reads { shard.receive(&mut self.packets) } else { Ok(0) };
+        let over = self.tell_stack(&received);
         shard.perform(&mut self.chores);
         if over {
             return Next::End;
@@ -77,15 +79,20 @@ impl Driver {
     }
 
     /// The part under the lock. True if it was the last time.
-    fn tell_stack(&mut self, failed: Option<&io::Error>) -> bool {
+    fn tell_stack(&mut self, received: &io::Result<usize>) -> bool {
         let shard = &*self.shard;
         let mut locked = shard.lock();
         shard.tell_stack(&mut locked, &mut self.packets);
-        if let Some(error) = failed {
+        if let Err(error) = received {
             locked.die(error, &mut self.chores);
         }
         let now = shard.clock.now();
         shard.settle(&mut locked, now, &mut self.chores);
+        if self.reads && self.chores.wakes_one() && received.as_ref().is_ok_and(|&packets| packets < MOST_PACKETS) {
+            locked.seat.vacate(now);
+            self.reads = false;
+            shard.note_deadline(&mut locked, &mut self.chores);
+        }
         self.batch = locked.token.drive(self.batch.take());
         let (finished, over) = (locked.is_finished(), locked.is_over(now));
         drop(locked);

@@ -3,7 +3,7 @@
 //! Waking a thread on another core costs as much as thirty packets. So a thread that would block may sit down in the
 //! driver's seat: it waits on the device itself and takes in whole batches, for everyone. When it has what it came for it
 //! gets up, and will often be back at once; so the driver takes the seat only after [`GRACE`], or right away if there is
-//! work for others.
+//! work for others. And it leaves the seat as long to a thread that it had to wake.
 //!
 //! This is the account of it, kept under the shard's lock. Sleeping, ringing and arming are for the shard to do, as the
 //! answers say. Holds: whoever reads the device has the seat; and what waits in the device finds a reader, because
@@ -83,6 +83,15 @@ impl DriverSeat {
         debug_assert_eq!(self.holder, Holder::Sitter, "only who sits gets up");
         self.holder = if busy { Holder::Driver } else { Holder::Nobody(now + GRACE) };
         busy
+    }
+
+    /// The driver, awake, has woken a single thread that waited for a connection: it will wait again as soon as it has done
+    /// what it was woken for, and had better sit then. Left where it is, the driver would wake it for each batch.
+    pub(super) fn vacate(&mut self, now: Instant) {
+        debug_assert_eq!(self.driver, Driver::Awake, "only the driver itself vacates");
+        if self.holder == Holder::Driver {
+            self.holder = Holder::Nobody(now + GRACE);
+        }
     }
 
     /// When the driver is to be awake to take the seat, if nobody has it.
@@ -165,6 +174,18 @@ mod tests {
         assert!(seat.driver_wakes(T0));
     }
 
+    #[test]
+    fn the_driver_leaves_the_seat_to_whom_it_has_woken() {
+        let mut seat = DriverSeat::new();
+        seat.vacate(T0);
+        assert_eq!(seat.takeover(), Some(T0 + GRACE));
+        assert_eq!(seat.driver_sleeps(), SleepOn::Bell);
+        assert_eq!(seat.sit(), Some(false));
+        assert!(!seat.driver_wakes(T0 + GRACE), "it is taken");
+        seat.vacate(T0);
+        assert_eq!(seat.takeover(), None, "it isn't the driver's to leave");
+    }
+
     /// A device, a bell, a timer and the seat, as the shard joins them; sleeping is a condition variable.
     #[derive(Debug)]
     struct World {
@@ -206,7 +227,10 @@ mod tests {
             let now = world.now;
             if world.seat.driver_wakes(now) {
                 assert!(!world.reading, "two read the device");
-                world.read();
+                if world.waiting > 0 {
+                    world.read();
+                    world.seat.vacate(now);
+                }
                 changed.notify_all();
             }
             world.armed = world.seat.takeover().is_some();

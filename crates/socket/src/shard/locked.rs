@@ -180,6 +180,11 @@ impl Chores {
         !self.wake_ups.is_empty() || !self.tickets.is_empty()
     }
 
+    /// True if a single connection's threads are to hear of something, and nobody else.
+    pub(super) fn wakes_one(&self) -> bool {
+        self.wake_ups.len() == 1 && self.tickets.is_empty()
+    }
+
     /// Wakes up those who are to hear of something.
     pub(super) fn announce(&mut self) {
         self.wake_ups.drain(..).for_each(|wake_up| wake_up.notify());

@@ -28,7 +28,7 @@ use driver::Driver;
 use locked::Chores;
 pub(crate) use locked::{Locked, Ticket};
 use sitter::Sitter;
-use transmit_token::Batch;
+use transmit_token::{Batch, MOST_IN_PASSING};
 use waiters::WakeUp;
 pub(crate) use waiters::{Until, Waiter};
 
@@ -238,23 +238,34 @@ impl Shard {
     fn settle(&self, locked: &mut Locked, now: Instant, chores: &mut Chores) {
         locked.fill(now, self.capabilities.most_text());
         locked.gather(chores);
+        self.note_deadline(locked, chores);
+    }
+
+    /// The driver must be awake when something is due, and to take its seat.
+    fn note_deadline(&self, locked: &mut Locked, chores: &mut Chores) {
         let due = locked.stack.next_timeout().into_iter().chain(locked.seat.takeover()).min();
         chores.arm |= due.is_some_and(|due| self.alarm.wants(due));
     }
 
-    /// Writes a batch in passing. What the device doesn't take, and what was queued meanwhile, is the driver's.
-    fn pass(&self, batch: Option<Batch>, chores: &mut Chores) {
-        let Some(mut batch) = batch else {
-            return;
-        };
-        let written = self.transmit(&mut batch);
-        let mut locked = self.lock();
-        if let Err(error) = written {
-            batch.packets.clear();
-            locked.die(&error, chores);
+    /// Writes what waits in passing. What the device doesn't take, and what is left after some batches, is the driver's.
+    fn pass(&self, mut batch: Option<Batch>, chores: &mut Chores) {
+        for left in (0..MOST_IN_PASSING).rev() {
+            let Some(mut written) = batch else {
+                return;
+            };
+            let outcome = self.transmit(&mut written);
+            let mut locked = self.lock();
+            if let Err(error) = outcome {
+                written.packets.clear();
+                locked.die(&error, chores);
+            }
+            self.settle(&mut locked, self.clock.now(), chores);
+            if left == 0 || !written.packets.is_empty() {
+                chores.ring |= locked.token.hand_back(written);
+                return;
+            }
+            batch = locked.token.go_on(written);
         }
-        self.settle(&mut locked, self.clock.now(), chores);
-        chores.ring |= locked.token.hand_back(batch);
     }
 
     /// Hands packets to the device, as far as it takes them.

@@ -3,7 +3,7 @@
 //! Packets leave in the order in which they were queued, so that segments of a connection never overtake each other,
 //! and no thread writes under the shard's lock. Both hold because only the thread that has the token writes: it takes a
 //! batch under the lock, writes it outside, comes back. A thread that finds the token taken leaves its packets to the
-//! one that has it. After one batch a thread with work of its own hands over to the driver.
+//! one that has it. After [`MOST_IN_PASSING`] batches a thread with work of its own hands over to the driver.
 //!
 //! Everything here happens under the shard's lock; what this module leaves to others is the lock, the writing, and
 //! waking the driver when [`TransmitToken::hand_back`] says so.
@@ -17,6 +17,9 @@ use crate::checksum;
 
 /// Octets after which a batch is full: it may exceed this by less than one packet.
 pub(crate) const BATCH: usize = 256 * 1024;
+/// Batches that a thread writes in passing: waking the driver for what one thread has written itself costs as much as
+/// writing 64 KiB, but what others queue meanwhile must not keep it for ever.
+pub(crate) const MOST_IN_PASSING: u32 = 8;
 
 /// Packets in the order in which they leave. One that [`TransmitToken`] has given out is the token: it comes back by
 /// [`TransmitToken::hand_back`] or [`TransmitToken::drive`].
@@ -60,7 +63,7 @@ impl Batch {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Holder {
     Nobody,
-    /// A thread that writes one batch on its way.
+    /// A thread that writes a few batches on its way.
     Passer,
     /// The driver, whether it knows already or not.
     Driver,
@@ -111,6 +114,18 @@ impl TransmitToken {
         let batch = self.next()?;
         self.holder = Holder::Passer;
         Some(batch)
+    }
+
+    /// The thread that claimed `batch` has written all of it, and gets what was queued meanwhile. `None` gives the token
+    /// back.
+    pub(crate) fn go_on(&mut self, batch: Batch) -> Option<Batch> {
+        debug_assert_eq!(self.holder, Holder::Passer, "only who has claimed goes on");
+        self.spare = batch.emptied();
+        let next = self.next();
+        if next.is_none() {
+            self.holder = Holder::Nobody;
+        }
+        next
     }
 
     /// The thread that claimed `batch` has written what the device took. True if the driver is to be woken because
@@ -224,6 +239,21 @@ mod tests {
         token.push(packet(3, 100));
         assert!(token.claim().is_none(), "it is the driver's already");
         assert_eq!(marks(&token.drive(None).unwrap()), [2, 3]);
+    }
+
+    #[test]
+    fn who_goes_on_keeps_the_token_while_anything_waits() {
+        let mut token = TransmitToken::new();
+        token.push(packet(1, 100));
+        let mut mine = token.claim().unwrap();
+        token.push(packet(2, 100));
+        mine.packets.clear();
+        let mut mine = token.go_on(mine).unwrap();
+        assert_eq!(marks(&mine), [2]);
+        assert!(token.claim().is_none(), "it is still out");
+        mine.packets.clear();
+        assert!(token.go_on(mine).is_none());
+        assert!(token.is_idle());
     }
 
     #[test]
