@@ -35,6 +35,7 @@
 
 mod blocking;
 mod checksum;
+mod copies;
 mod direct;
 mod error;
 mod gather;

@@ -3,7 +3,7 @@
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,19 +12,20 @@ use sockeye_tcb::{CallError, ClosedBecause, SoftError, State};
 use sockeye_wire::Instant;
 
 use super::Timeout;
+use crate::copies::CHUNK;
 use crate::error;
 use crate::shard::{Running, Sleeper, Until, Waiter};
 use crate::stack::{ConnectOptions, ConnectionId, Stack};
 
-/// Octets to copy at a time: what one thread copies must not keep others from the stack for long, nor itself.
-pub(super) const CHUNK: usize = 64 * 1024;
+/// Octets that a thread writes before it looks what has arrived, unless it has to wait anyway.
+const UNSEEING: usize = 4 * CHUNK;
 
 /// Chunks to take under the lock at a time.
 const MOST_CHUNKS: usize = 64;
 
 /// What follows a chunk that is handed over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum More {
+enum More {
     /// Another chunk at once: a part of a segment waits for it.
     Follows,
     No,
@@ -44,6 +45,8 @@ pub(super) struct Connection {
     pub(super) linger: Timeout,
     pub(super) nonblocking: AtomicBool,
     waiter: Arc<Waiter>,
+    /// Octets written since a writer last looked what has arrived.
+    unseen: AtomicUsize,
     /// The application has closed its reading direction: what is there can be read, nothing is waited for.
     read_is_shut: AtomicBool,
     /// The application knows why the connection is gone.
@@ -68,6 +71,7 @@ impl Connection {
             linger: Timeout::default(),
             nonblocking: AtomicBool::new(false),
             waiter,
+            unseen: AtomicUsize::new(0),
             read_is_shut: AtomicBool::new(false),
             told: AtomicBool::new(false),
         }
@@ -182,11 +186,12 @@ impl Connection {
         let mut written = 0;
         let mut parts = buffers.iter().flat_map(|buffer| buffer.chunks(CHUNK)).peekable();
         while let Some(part) = parts.next() {
-            let mut chunk = Bytes::copy_from_slice(self.worth_copying(part));
+            let mut chunk = self.running.copies.of(self.worth_copying(part));
             let copied = chunk.len();
             let more = if parts.peek().is_some() { More::Follows } else { More::No };
             let sent = self.send(&mut chunk, written == 0, more);
             written += copied - chunk.len();
+            self.glance_after(copied - chunk.len());
             match sent {
                 Ok(()) if copied == part.len() => {}
                 Err(error) if written == 0 => return Err(error),
@@ -205,9 +210,24 @@ impl Connection {
         part.get(..room.max(1)).unwrap_or(part)
     }
 
+    /// Hands over a chunk without copying it, leaving in it what was not taken.
+    pub(super) fn write_chunk(&self, chunk: &mut Bytes) -> io::Result<()> {
+        let length = chunk.len();
+        let sent = self.send(chunk, true, More::No);
+        self.glance_after(length - chunk.len());
+        sent
+    }
+
+    /// Takes in what has arrived, now and then: who writes much will soon be asked for more.
+    fn glance_after(&self, octets: usize) {
+        if self.unseen.fetch_add(octets, Ordering::Relaxed) + octets >= UNSEEING {
+            self.unseen.store(0, Ordering::Relaxed);
+            self.running.shard.glance();
+        }
+    }
+
     /// Hands over a chunk, leaving in it what was not taken. If `tell`, an error is not only returned but holds as told.
-    pub(super) fn send(&self, chunk: &mut Bytes, tell: bool, more: More) -> io::Result<()> {
-        let much = chunk.len() >= CHUNK;
+    fn send(&self, chunk: &mut Bytes, tell: bool, more: More) -> io::Result<()> {
         let sent = self.wait_for(Until::Writable, self.patience(&self.write_timeout), |stack, now| {
             let sent = match more {
                 More::Follows => stack.send_more(now, self.id, chunk),
@@ -219,9 +239,6 @@ impl Connection {
                 Err(error) => Some(Err(error)),
             }
         })?;
-        if much {
-            self.running.shard.glance();
-        }
         match sent {
             Ok(()) => Ok(()),
             Err(CallError::Closed(_)) if !tell || self.told.load(Ordering::Relaxed) => Err(error::broken_pipe()),

@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use sockeye_tcb::TcpInfo;
 
-use super::connection::{Chunks, Connection, More};
+use super::connection::{Chunks, Connection};
 use super::on_any;
 use crate::Host;
 use crate::stack::ConnectOptions;
@@ -149,7 +149,7 @@ impl TcpStream {
     /// # Errors
     /// Those of writing. What is left in `chunk` was not taken.
     pub fn write_chunk(&self, chunk: &mut Bytes) -> io::Result<()> {
-        self.connection.send(chunk, true, More::No)
+        self.connection.write_chunk(chunk)
     }
 
     /// Writes octets of which the last is urgent (RFC 9293 section 3.8.5), and says how many were taken. For protocols of

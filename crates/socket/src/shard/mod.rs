@@ -21,6 +21,7 @@ use std::time::Duration;
 use sockeye_device::{Capabilities, Clock, Device, Packet};
 use sockeye_wire::Instant;
 
+use crate::copies::Copies;
 use crate::gather::Gather;
 use crate::stack::{ConnectionId, Stack};
 use alarm::{Alarm, Cushion};
@@ -324,6 +325,8 @@ impl Shard {
 /// what doesn't finish within the linger time, and joins the driver.
 pub(crate) struct Running {
     pub(crate) shard: Arc<Shard>,
+    /// What is written is copied there.
+    pub(crate) copies: Copies,
     linger: Duration,
     driver: Option<JoinHandle<()>>,
 }
@@ -340,7 +343,7 @@ impl Running {
         let shard = Arc::new(Shard::new(stack, device, clock, busy_poll)?);
         let driver = Driver::new(Arc::clone(&shard));
         let driver = thread::Builder::new().name("sockeye".to_owned()).spawn(move || driver.run())?;
-        Ok(Self { shard, linger, driver: Some(driver) })
+        Ok(Self { shard, copies: Copies::default(), linger, driver: Some(driver) })
     }
 
     /// Closes all that is open, gives it the linger time to finish, and resets what has not.
