@@ -125,6 +125,12 @@ impl RecvSide {
         growth > 0 && growth >= enough.min(buffer / 2)
     }
 
+    /// An acceptable segment at `seq` brings this TSval.
+    pub(crate) fn take_timestamp(&mut self, now: Instant, value: u32, seq: SeqNumber) {
+        let edge = self.rcv_nxt + self.rcv_wnd();
+        self.timestamps.update(now, value, seq, edge, self.reassembly.is_some());
+    }
+
     /// Keeps in-window `text` that starts at `seq`, which is not before RCV.NXT. `segment_size` is that of the segments
     /// in it. True if RCV.NXT advanced.
     pub(crate) fn take_text(&mut self, seq: SeqNumber, text: Bytes, segment_size: u32) -> Result<bool, TooManyHoles> {

@@ -19,7 +19,7 @@ impl Tcb {
             && self.agreed.timestamps
             && !segment.flags.rst
         {
-            self.recv.timestamps.update(now, timestamps.value, segment.seq);
+            self.recv.take_timestamp(now, timestamps.value, segment.seq);
         }
         if !segment.flags.rst && !segment.flags.syn {
             self.trim_to_window(segment);
