@@ -290,16 +290,19 @@ impl Recovery {
         flight.timers.on_sent(now);
     }
 
-    /// Takes what is to be sent again now, in segments of at most `mss` and at most `limit` octets.
+    /// Takes what is to be sent again now, in segments of at most `mss` and at most `limit` octets. Beyond the peer's
+    /// `window`, which may have shrunk, only the first segment is sent again: it probes (as Linux does).
     //= rfc6675#5-9
     //= rfc6675#5-15
     //= rfc6675#5-18
     //= rfc2018#5.1-1
-    pub(crate) fn resend(&mut self, now: Instant, mss: u32, limit: u32, room: u32) -> Option<Again> {
+    pub(crate) fn resend(&mut self, now: Instant, mss: u32, limit: u32, room: u32, window: u32) -> Option<Again> {
         let flight = self.flight.as_mut()?;
-        let first = *flight.outstanding.first_lost()?;
+        let (start, &first) = flight.outstanding.first_lost()?;
+        let beyond = start > flight.una && start - flight.una >= u64::from(window);
         let urgent = core::mem::take(&mut flight.front_is_urgent);
-        if !urgent && (flight.frto.holds_retransmissions() || room < first.size.min(first.len).min(mss)) {
+        let held = flight.frto.holds_retransmissions() || room < first.size.min(first.len).min(mss);
+        if beyond || (held && !urgent) {
             return None;
         }
         let limit = if urgent { mss } else { limit.min(room) };

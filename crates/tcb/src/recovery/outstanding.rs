@@ -136,9 +136,10 @@ impl Outstanding {
         self.front.as_ref().map(|(start, run)| start + u64::from(run.size.min(run.len)))
     }
 
-    /// The first run that is held lost.
-    pub(super) fn first_lost(&self) -> Option<&Run> {
-        self.at(self.first_lost_start()?)
+    /// The first run that is held lost, and where it begins.
+    pub(super) fn first_lost(&self) -> Option<(u64, &Run)> {
+        let start = self.first_lost_start()?;
+        self.at(start).map(|run| (start, run))
     }
 
     fn first_lost_start(&self) -> Option<u64> {

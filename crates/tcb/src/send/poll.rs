@@ -107,7 +107,8 @@ impl Tcb {
         let mss = u32::from(self.send.mss());
         let paced = self.paced(now);
         let room = self.recovery.room(mss, self.agreed.sack, self.congestion.as_ref());
-        let Some(again) = self.recovery.resend(now, mss, limit.max(mss), room.min(paced)) else {
+        let window = self.send.snd_wnd();
+        let Some(again) = self.recovery.resend(now, mss, limit.max(mss), room.min(paced), window) else {
             if paced < mss && room >= mss {
                 self.wait_for_pacer();
             }
