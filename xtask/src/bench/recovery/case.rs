@@ -18,7 +18,7 @@ pub struct Ran {
 }
 
 /// What is made of it: the value, and a note.
-type Judge = Box<dyn Fn(&Ran) -> (f64, String)>;
+type Judge = Box<dyn Fn(&Ran) -> (f64, String) + Send + Sync>;
 
 /// How a value is compared with its target.
 #[derive(Clone, Copy)]
@@ -50,7 +50,10 @@ impl Case {
     }
 
     /// Measures something of it, under the case's name and `what`.
-    pub fn measure(mut self, what: &str, target: Target, judge: impl Fn(&Ran) -> (f64, String) + 'static) -> Self {
+    pub fn measure<J>(mut self, what: &str, target: Target, judge: J) -> Self
+    where
+        J: Fn(&Ran) -> (f64, String) + Send + Sync + 'static,
+    {
         let name = if what.is_empty() { self.name.clone() } else { format!("{}: {what}", self.name) };
         self.measures.push(Measure { name, target, judge: Box::new(judge) });
         self
@@ -93,6 +96,13 @@ impl Ran {
         #[expect(clippy::cast_precision_loss, reason = "a figure for people")]
         let octets = (last.delivered - first.delivered) as f64;
         if took > 0.0 { octets * 8.0 / took } else { 0.0 }
+    }
+
+    /// Segments that flow 0 sent until `time`, and those of them that it held lost.
+    pub fn sent_and_lost(&self, time: Duration) -> (u64, u64) {
+        let rows = self.samples.flows.iter().find(|rows| rows.flow == 0);
+        let row = rows.and_then(|flow| flow.rows.iter().rfind(|row| row.at.since(sockeye_wire::Instant::ZERO) <= time));
+        row.map_or((0, 0), |row| (row.info.segments_out, row.info.segments_lost))
     }
 
     /// What is worth knowing of any run: losses, timeouts, and how long packets waited.

@@ -10,6 +10,10 @@ mod model;
 mod short;
 mod varied;
 
+use std::num::NonZeroUsize;
+use std::panic::resume_unwind;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::ValueEnum;
@@ -93,17 +97,31 @@ pub fn run(arguments: &Arguments) -> Outcome {
     Ok(())
 }
 
+/// Runs the cases on all processors; the rows come in the cases' order.
 fn measure(cases: &[Case]) -> Outcome<Vec<Row>> {
     let style = ProgressStyle::with_template("{pos}/{len} {wide_msg} {elapsed}")?;
     let progress = ProgressBar::new(cases.len() as u64).with_style(style);
-    let mut rows = Vec::new();
-    for case in cases {
-        progress.set_message(format!("{} {}", case.name, case.cc));
-        rows.extend(case.run()?);
-        progress.inc(1);
-    }
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut done = Vec::new();
+        while let index = next.fetch_add(1, Ordering::Relaxed)
+            && let Some(case) = cases.get(index)
+        {
+            progress.set_message(format!("{} {}", case.name, case.cc));
+            done.push((index, case.run().map_err(|error| error.to_string())));
+            progress.inc(1);
+        }
+        done
+    };
+    let workers = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let mut done: Vec<_> = thread::scope(|scope| {
+        let threads: Vec<_> = (0..workers).map(|_| scope.spawn(work)).collect();
+        threads.into_iter().flat_map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic))).collect()
+    });
     progress.finish_and_clear();
-    Ok(rows)
+    done.sort_by_key(|(index, _)| *index);
+    let rows: Outcome<Vec<Vec<Row>>> = done.into_iter().map(|(_, rows)| rows.map_err(Into::into)).collect();
+    Ok(rows?.into_iter().flatten().collect())
 }
 
 fn print(rows: &Rows) {
