@@ -170,6 +170,10 @@ impl Tcb {
         let was_least = self.congestion.cwnd() <= mss;
         if self.congestion.ecn() == EcnUse::Classic {
             self.congestion.on_ecn(now, flight);
+            // Who keeps an account of its own hears of marks and losses alike.
+            if self.congestion.uses_prr() {
+                self.recovery.on_mark_answered();
+            }
         }
         self.ecn.history().reduced_at = Some(self.send.snd_nxt());
         //= rfc3168#6.1.2-2

@@ -135,6 +135,8 @@ struct Flight {
     settled: u32,
     /// What was sent before this place filled the congestion window.
     filled_until: u64,
+    /// What was sent before this place was sent into a window that a mark has reduced since.
+    marked_until: u64,
     /// The window after a recovery that was undone, until it has grown to that of congestion control.
     ramp: Option<u32>,
     /// The segment at the front is to be sent again whatever the window says.
@@ -164,6 +166,7 @@ impl Flight {
             left_network: 0,
             settled: 0,
             filled_until: una,
+            marked_until: una,
             ramp: None,
             front_is_urgent: false,
             timeouts: 0,
@@ -245,6 +248,13 @@ impl Recovery {
         }
     }
 
+    /// The network's mark was answered: losses among what is outstanding tell of the same congestion.
+    pub(crate) fn on_mark_answered(&mut self) {
+        if let Some(flight) = &mut self.flight {
+            flight.marked_until = flight.nxt;
+        }
+    }
+
     /// Octets in flight, as far as anybody can tell.
     pub(crate) fn in_flight(&self, mss: u32) -> u32 {
         self.flight.as_ref().map_or(0, |flight| flight.in_flight(mss))
@@ -290,8 +300,11 @@ impl Recovery {
         flight.timers.on_sent(now);
     }
 
-    /// Takes what is to be sent again now, in segments of at most `mss` and at most `limit` octets. Beyond the peer's
-    /// `window`, which may have shrunk, only the first segment is sent again: it probes (as Linux does).
+    /// Takes what is to be sent again now, in segments of at most `mss` and at most `limit` octets. It was in the peer's
+    /// window when it was first sent; if that has shrunk to `window`, it goes once more, and then only what is within, or
+    /// first in line.
+    //= rfc7323#2.4-5
+    //= rfc7323#2.4-6
     //= rfc6675#5-9
     //= rfc6675#5-15
     //= rfc6675#5-18
@@ -299,7 +312,7 @@ impl Recovery {
     pub(crate) fn resend(&mut self, now: Instant, mss: u32, limit: u32, room: u32, window: u32) -> Option<Again> {
         let flight = self.flight.as_mut()?;
         let (start, &first) = flight.outstanding.first_lost()?;
-        let beyond = start > flight.una && start - flight.una >= u64::from(window);
+        let beyond = first.resent && start > flight.una && start - flight.una >= u64::from(window);
         let urgent = core::mem::take(&mut flight.front_is_urgent);
         let held = flight.frto.holds_retransmissions() || room < first.size.min(first.len).min(mss);
         if beyond || (held && !urgent) {

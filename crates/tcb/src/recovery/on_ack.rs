@@ -295,7 +295,12 @@ impl Recovery {
     //= rfc6675#5-8
     //= rfc5681#3.2-8
     pub(super) fn enter(&mut self, flight: &mut Flight, now: Instant, congestion: &mut dyn CongestionControl) {
-        congestion.on_loss(now, flight.flight_at_loss(congestion.cwnd()));
+        // The window shrinks once for all that is told of one window, marks and losses (as in Linux).
+        //= rfc3168#6.1.2-7
+        let told = flight.una < flight.marked_until;
+        if !told {
+            congestion.on_loss(now, flight.flight_at_loss(congestion.cwnd()));
+        }
         flight.phase = Phase::Recovery;
         flight.recover = flight.nxt;
         flight.front_is_urgent = true;
@@ -305,7 +310,11 @@ impl Recovery {
         flight.prr = prr::Prr::new(flight.outstanding.octets() - sacked);
         let history = self.history();
         history.counts.fast_recoveries += 1;
-        history.undo.begin(Cause::Loss);
+        if told {
+            history.undo.end();
+        } else {
+            history.undo.begin(Cause::Loss);
+        }
         history.tlp.end = None;
     }
 

@@ -105,6 +105,9 @@ pub(super) struct Outstanding {
     by_time: BTreeSet<(Instant, u64)>,
     lost: BTreeSet<u64>,
     tallies: [Tally; 3],
+    /// How often a run was looked up, put or taken.
+    #[cfg(test)]
+    visits: core::cell::Cell<u32>,
 }
 
 impl Outstanding {
@@ -161,6 +164,7 @@ impl Outstanding {
     }
 
     fn put(&mut self, start: u64, run: Run) {
+        self.note_visit();
         self.tallies[run.mark as usize].add(&run);
         let first = self.front.as_ref().map(|&(first, _)| first);
         let next = first.or_else(|| self.runs.first_key_value().map(|(&next, _)| next));
@@ -172,6 +176,7 @@ impl Outstanding {
     }
 
     fn take(&mut self, start: u64) -> Option<Run> {
+        self.note_visit();
         let run = match self.front {
             Some((first, run)) if first == start => {
                 self.front = None;
@@ -203,8 +208,17 @@ impl Outstanding {
         Some(run)
     }
 
+    #[cfg(test)]
+    fn note_visit(&self) {
+        self.visits.update(|visits| visits + 1);
+    }
+
+    #[cfg(not(test))]
+    const fn note_visit(&self) {}
+
     /// The run in which `place` lies.
     fn run_over(&self, place: u64) -> Option<(u64, Run)> {
+        self.note_visit();
         let (start, run) = match &self.front {
             Some((start, run)) if (*start..start + u64::from(run.len)).contains(&place) => (*start, run),
             _ => self.runs.range(..=place).next_back().map(|(&start, run)| (start, run))?,

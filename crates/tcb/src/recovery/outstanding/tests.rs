@@ -55,6 +55,28 @@ fn what_is_sacked_and_adjoins_is_one_run() {
     assert_eq!(outstanding.tally(Mark::Sacked), Tally { octets: 1000, segments: 100 });
 }
 
+/// FIELD D21: a hole at the front, and each segment behind it reported as it comes, or every other one.
+#[test]
+fn a_block_visits_no_more_runs_in_a_long_window_than_in_a_short_one() {
+    let most = |segments: u64, stride: usize, grows: bool| {
+        let mut outstanding = Outstanding::default();
+        for segment in 0..segments {
+            outstanding.on_sent(at(segment), START + segment * 10, MSS, MSS, Snapshot::default());
+        }
+        let visited = (1..segments).step_by(stride).map(|segment| {
+            let before = outstanding.visits.get();
+            let left = if grows { 1 } else { segment };
+            outstanding.sack(START + left * 10, START + segment * 10 + 10);
+            outstanding.visits.get() - before
+        });
+        visited.max()
+    };
+    for (stride, grows) in [(1, true), (2, false), (2, true)] {
+        let (short, long) = (most(3_000, stride, grows), most(30_000, stride, grows));
+        assert!(short == long && long <= Some(16), "{short:?}, {long:?}");
+    }
+}
+
 #[test]
 fn what_is_lost_goes_again_in_order_and_in_todays_size() {
     let mut outstanding = Outstanding::default();
