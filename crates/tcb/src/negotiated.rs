@@ -99,6 +99,8 @@ pub(crate) fn syn_options(config: &Config, timestamps: Timestamps) -> Options {
     }
 }
 
+//= rfc7323#5.4-1
+//= rfc7323#5.4-3
 //= rfc7323#5.4-4
 /// The timestamp clock: one tick a millisecond, from an offset that differs from peer to peer.
 pub(crate) fn timestamp(now: Instant, offset: u32) -> u32 {

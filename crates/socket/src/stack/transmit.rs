@@ -129,6 +129,7 @@ fn packet(pair: &Pair, transmit: Transmit, envelope: Envelope) -> Outgoing {
 //= rfc9293#MUST-49
 //= rfc9293#SHLD-22
 //= rfc9293#3.7.2-1
+//= rfc7323#5.7-1
 fn ip_header(
     source: IpAddr,
     destination: IpAddr,

@@ -57,6 +57,7 @@ impl NewReno {
         (flight / 2).max(2 * self.mss)
     }
 
+    //= rfc5681#3.1-7
     fn reduce_to(&mut self, threshold: u32) {
         self.before = Some((self.cwnd, self.ssthresh));
         self.ssthresh = threshold;
@@ -120,6 +121,7 @@ impl CongestionControl for NewReno {
         "newreno"
     }
 
+    //= rfc7323#2.3-9
     fn cwnd(&self) -> u32 {
         self.cwnd
     }
@@ -299,6 +301,7 @@ mod tests {
         assert_eq!(reno.cwnd(), 11_000);
     }
 
+    //= rfc5681#3.1-7
     //= rfc5681#3.1-17
     //= rfc5681#3.1-18
     //= rfc5681#3.1-19

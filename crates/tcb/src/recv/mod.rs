@@ -172,7 +172,8 @@ impl RecvSide {
         }
     }
 
-    /// Moves text that had waited for RCV.NXT into the queue.
+    /// Moves text that had waited for RCV.NXT into the queue. Its timestamps were looked at when it came.
+    //= rfc7323#5.3-3
     fn join_what_waited(&mut self) {
         let Some(reassembly) = &mut self.reassembly else {
             return;

@@ -96,6 +96,7 @@ impl PeerTimestamps {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::negotiated::timestamp;
 
     fn seq(value: u32) -> SeqNumber {
         SeqNumber::new(value)
@@ -112,6 +113,16 @@ mod tests {
         timestamps.on_ack_sent(seq(300));
         timestamps.update(Instant::ZERO, 13, seq(300), seq(1300), false);
         assert_eq!(timestamps.recent(), 13);
+    }
+
+    //= rfc7323#5.4-1
+    //= rfc7323#5.4-3
+    //= rfc7323#5.4-4
+    #[test]
+    fn our_clock_ticks_each_millisecond_and_wraps_after_49_days() {
+        let at = |millis| timestamp(Instant::from_millis(millis), 7);
+        assert_eq!((at(0), at(1), at(1000)), (7, 8, 1007));
+        assert_eq!(at(1 << 32), at(0), "much more than the 255 s of an MSL");
     }
 
     //= rfc7323#5.2-1

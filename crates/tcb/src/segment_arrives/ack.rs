@@ -68,7 +68,8 @@ impl Tcb {
         if self.recovery.has_nothing_to_learn() && segment.options.sack.is_empty() {
             return;
         }
-        let echo = segment.options.timestamps.filter(|_| self.agreed.timestamps);
+        //= rfc7323#3.2-5
+        let echo = segment.options.timestamps.filter(|_| self.agreed.timestamps && segment.flags.ack);
         let arrival = Arrival {
             now,
             arrived_at: segment.arrived_at,

@@ -86,7 +86,8 @@ impl TimeWait {
         Verdict::Drop(Stop::OldDuplicate, None)
     }
 
-    /// May this SYN open a new connection (RFC 6191 section 2)?
+    /// May this SYN open a new connection (RFC 6191 section 2)? It is a listener's then, and nothing of the old one is left.
+    //= rfc3168#6.1.1-11
     fn on_syn(self, syn: &Segment) -> Verdict {
         // RFC 6191 compares with the sequence number of the old FIN.
         let is_newer = syn.seq.at_or_after(self.rcv_nxt);

@@ -147,6 +147,7 @@ impl SendSide {
     /// Usable window: SND.UNA + SND.WND - SND.NXT, or 0 where that is negative because the peer has shrunk it.
     //= rfc9293#3.8.6-1
     //= rfc9293#MUST-34
+    //= rfc7323#2.4-4
     pub(crate) fn usable(&self) -> u32 {
         (self.snd_una + self.snd_wnd).saturating_since(self.snd_nxt)
     }
