@@ -1,7 +1,7 @@
 //! One direction of a link, described.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::{
@@ -26,7 +26,7 @@ pub struct LinkConfig {
     pub rate: Option<Rate>,
     /// What a packet costs beyond its octets.
     pub overhead: Overhead,
-    /// A recorded rate, instead of `rate`.
+    /// A recorded rate, instead of `rate`. Of words it is only named: see [`Self::with_trace_read`].
     pub trace: Option<Trace>,
     /// How much may wait for the rate or the trace.
     pub limit: Limit,
@@ -76,6 +76,20 @@ impl LinkConfig {
     /// A rate, a delay, and a queue of netem's length: what most links are.
     pub fn new(rate: Rate, delay: Duration) -> Self {
         Self { rate: Some(rate), delay: Delay::fixed(delay), ..Self::default() }
+    }
+
+    /// With the file of its trace read, if it has one: words only name it.
+    ///
+    /// # Errors
+    /// [`ConfigError::Trace`].
+    pub fn with_trace_read(self) -> Result<Self, ConfigError> {
+        let read = |trace: Trace| if trace.is_read() { Ok(trace) } else { Trace::read(trace.path()) };
+        Ok(Self { trace: self.trace.clone().map(read).transpose()?, ..self })
+    }
+
+    /// The file of its trace, if that is still to be [read](Self::with_trace_read).
+    pub fn unread_trace(&self) -> Option<&Path> {
+        self.trace.as_ref().filter(|trace| !trace.is_read()).map(Trace::path)
     }
 }
 

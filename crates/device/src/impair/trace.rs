@@ -20,11 +20,22 @@ pub const OPPORTUNITY: u64 = 1504;
 #[derive(Clone, PartialEq, Eq)]
 pub struct Trace {
     path: PathBuf,
-    /// Milliseconds, ascending; the last one is above 0.
+    /// Milliseconds, ascending; the last one is above 0. Empty if the file has not been read yet.
     times: Arc<[u64]>,
 }
 
 impl Trace {
+    /// The one in this file, which nobody has read yet: a link carries nothing by it. See
+    /// [`LinkConfig::with_trace_read`](super::LinkConfig::with_trace_read).
+    pub fn in_file(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into(), times: Arc::default() }
+    }
+
+    /// False if its file is still to be read.
+    pub fn is_read(&self) -> bool {
+        !self.times.is_empty()
+    }
+
     /// Reads a file.
     ///
     /// # Errors
@@ -91,8 +102,11 @@ impl Trace {
         rounds.saturating_mul(self.times.len() as u64).saturating_add(within as u64)
     }
 
-    /// When the opportunity of this number is, the first being 0.
+    /// When the opportunity of this number is, the first being 0; never, if the file has not been read.
     fn time_of(&self, number: u64) -> Duration {
+        if !self.is_read() {
+            return Duration::MAX;
+        }
         let (round, at) = (number / self.times.len() as u64, number % self.times.len() as u64);
         let within = usize::try_from(at).ok().and_then(|at| self.times.get(at)).copied().unwrap_or(0);
         Duration::from_millis(round.saturating_mul(self.times.last().copied().unwrap_or(1)).saturating_add(within))
@@ -141,6 +155,7 @@ impl Opportunities {
 
 #[cfg(test)]
 mod tests {
+    use super::super::LinkConfig;
     use super::*;
 
     #[test]
@@ -170,7 +185,9 @@ mod tests {
         ] {
             assert_eq!(Trace::parse("t".into(), text).err().as_deref(), Some(why));
         }
-        let error = Trace::read(Path::new("/nonexistent/trace")).expect_err("no file");
+        let unread: LinkConfig = "trace /nonexistent/trace".parse().expect("words alone open no file");
+        assert!(unread.trace.as_ref().is_some_and(|trace| !trace.is_read()));
+        let error = unread.with_trace_read().expect_err("no file");
         assert!(error.to_string().contains("/nonexistent/trace"), "{error}");
     }
 }

@@ -1,7 +1,6 @@
 //! A link in words, read and written.
 
 use std::iter::Peekable;
-use std::path::Path;
 use std::str::{FromStr, SplitWhitespace};
 use std::time::Duration;
 
@@ -64,7 +63,7 @@ impl<'a> Words<'a> {
 fn read_word(config: &mut LinkConfig, word: &str, words: &mut Words<'_>) -> Result<(), ConfigError> {
     match word {
         "rate" => (config.rate, config.overhead) = rate(words)?,
-        "trace" => config.trace = Some(Trace::read(Path::new(words.after(word)?))?),
+        "trace" => config.trace = Some(Trace::in_file(words.after(word)?)),
         "limit" => config.limit = limit(words.after(word)?)?,
         "red" => config.discipline = Discipline::Red(red(words)?),
         "codel" => config.discipline = Discipline::CoDel(codel(words)?),

@@ -1,5 +1,6 @@
 //! What is simulated: a path, hosts, flows. Written by hand as TOML, made of flags, or drawn from a seed.
 
+use std::path::Path;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,7 +43,8 @@ pub struct Scenario {
     /// The path may be so bad, or a peer so silent, that a flow ends with an error.
     #[serde(skip_serializing_if = "is_default")]
     pub may_fail: bool,
-    /// The bottleneck from the hosts on the left to those on the right, in netem's words.
+    /// The bottleneck from the hosts on the left to those on the right, in netem's words. A trace in it is only named:
+    /// see [`Self::with_traces_read`].
     #[serde(with = "words")]
     pub forward: LinkConfig,
     /// The way back.
@@ -422,8 +424,29 @@ impl Scenario {
         vec![named("client", Bank::Left), named("server", Bank::Right)]
     }
 
+    /// With the files of its links' traces read, if there are any: text only names them.
+    ///
+    /// # Errors
+    /// If one can't be read or is no trace.
+    pub fn with_traces_read(mut self) -> Result<Self, ScenarioError> {
+        let access = self.hosts.iter_mut().filter_map(|host| host.access.as_mut());
+        for link in [&mut self.forward, &mut self.back].into_iter().chain(access) {
+            *link = link.clone().with_trace_read().map_err(|why| ScenarioError(why.to_string()))?;
+        }
+        Ok(self)
+    }
+
+    /// The file of a trace that is still to be read.
+    fn unread_trace(&self) -> Option<&Path> {
+        let access = self.hosts.iter().filter_map(|host| host.access.as_ref());
+        [&self.forward, &self.back].into_iter().chain(access).find_map(LinkConfig::unread_trace)
+    }
+
     /// The connections, in the order of their flows.
     pub(super) fn plan(&self) -> Result<Vec<Planned>, ScenarioError> {
+        if let Some(path) = self.unread_trace() {
+            return Err(ScenarioError(format!("the trace {} has not been read", path.display())));
+        }
         let hosts = self.all_hosts();
         let mut random = Random::new(self.seed ^ 0x5eed_f107);
         let mut planned = Vec::new();
