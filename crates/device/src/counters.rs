@@ -27,11 +27,13 @@ pub enum Counter {
     NotForUs,
     /// Frames whose offload header contradicts them; TAP: also malformed ARP and neighbour discovery.
     Malformed,
+    /// An interface of the kernel's: frames lost because too many waited to be received.
+    Overrun,
 }
 
 impl Counter {
     /// All of them, in the order in which they are shown.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Received,
         Self::Sent,
         Self::QueueFull,
@@ -42,6 +44,7 @@ impl Counter {
         Self::Unresolved,
         Self::NotForUs,
         Self::Malformed,
+        Self::Overrun,
     ];
 
     /// A stable name in snake case.
@@ -57,6 +60,7 @@ impl Counter {
             Self::Unresolved => "unresolved",
             Self::NotForUs => "not_for_us",
             Self::Malformed => "malformed",
+            Self::Overrun => "overrun",
         }
     }
 }

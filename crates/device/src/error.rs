@@ -27,6 +27,10 @@ pub enum Error {
     NameInUse(String),
     /// There is no device of this name.
     NoSuchDevice(String),
+    /// The device of this name is down.
+    DeviceDown(String),
+    /// The device of this name carries no Ethernet frames.
+    NotEthernet(String),
     /// There is no namespace of this name.
     NoSuchNamespace(String),
     /// The address is on some device already.
@@ -79,6 +83,13 @@ impl fmt::Display for Error {
                 write!(f, "the device name {name:?} is in use: choose another, or end the process that has it")
             }
             Self::NoSuchDevice(name) => write!(f, "there is no device {name:?}: see `ip link` for those that are"),
+            Self::DeviceDown(name) => write!(f, "the device {name:?} is down: set it up first (ip link set {name} up)"),
+            Self::NotEthernet(name) => {
+                write!(
+                    f,
+                    "the device {name:?} carries no Ethernet frames: choose one that does, like the end of a veth pair"
+                )
+            }
             Self::NoSuchNamespace(name) => write!(
                 f,
                 "there is no network namespace {name:?}: `ip netns list` shows those that are, `ip netns add {name}` makes one"
@@ -143,9 +154,12 @@ impl From<Error> for io::Error {
             Error::TunNotAccessible | Error::NotPermitted(_) | Error::NoRawSockets | Error::NoUserNamespaces(_) => {
                 io::ErrorKind::PermissionDenied
             }
-            Error::NameTooLong(_) | Error::NameInvalid(_) | Error::MtuOutOfRange(_) | Error::HardwareAddress(_) => {
-                io::ErrorKind::InvalidInput
-            }
+            Error::NameTooLong(_)
+            | Error::NameInvalid(_)
+            | Error::MtuOutOfRange(_)
+            | Error::HardwareAddress(_)
+            | Error::NotEthernet(_) => io::ErrorKind::InvalidInput,
+            Error::DeviceDown(_) => io::ErrorKind::NetworkDown,
             Error::NameInUse(_) | Error::AddressTaken(_) => io::ErrorKind::AddrInUse,
             Error::Ipv6Off(_) => io::ErrorKind::Unsupported,
             Error::HasThreads(_) => io::ErrorKind::ResourceBusy,

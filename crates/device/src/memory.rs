@@ -160,6 +160,7 @@ impl Device for MemoryDevice {
             arrived_at: now,
             checksum_verified: self.capabilities.checksum,
             segment_size: packet.segment_size,
+            link_header: packet.link_header,
         }));
         self.tally.add(Counter::Received, count);
         Ok(count)

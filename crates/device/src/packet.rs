@@ -7,6 +7,9 @@ use sockeye_wire::Instant;
 /// Payload in order, as pieces shared with whoever keeps them for retransmission.
 pub type Slices = SmallVec<[Bytes; 2]>;
 
+/// An Ethernet header as it stands on the wire.
+pub type LinkHeader = [u8; 14];
+
 /// A received IP packet, from its version nibble on; up to 64 KiB where the device merges segments.
 #[derive(Clone, Debug)]
 pub struct Packet {
@@ -20,12 +23,20 @@ pub struct Packet {
     /// Octets of payload in each segment that was merged into this packet (the last may be shorter); 0 if it is one
     /// segment as sent.
     pub segment_size: u16,
+    /// What the packet came behind, where a frame is to be passed on as it is: only an [`crate::Interface`] tells. Then
+    /// the packet may be something else than IP.
+    pub link_header: Option<LinkHeader>,
 }
 
 impl Packet {
     /// A packet as it came from a wire: checksums not looked at, nothing merged.
     pub const fn new(bytes: Bytes, arrived_at: Instant) -> Self {
-        Self { bytes, arrived_at, checksum_verified: false, segment_size: 0 }
+        Self { bytes, arrived_at, checksum_verified: false, segment_size: 0, link_header: None }
+    }
+
+    /// True if its octets are those that would stand on a wire: nothing is to be cut, no checksum to be completed.
+    pub const fn is_as_on_a_wire(&self) -> bool {
+        self.segment_size == 0 && !self.checksum_verified
     }
 }
 
@@ -39,6 +50,8 @@ pub struct Outgoing {
     /// Octets of payload for each segment that this packet is to be cut into; 0 if it goes out as it is. Only a device
     /// whose [`crate::Capabilities::segmentation`] is above 0 gets one that isn't 0.
     pub segment_size: u16,
+    /// What the packet goes behind: an [`crate::Interface`] wants one, other devices make their own.
+    pub link_header: Option<LinkHeader>,
 }
 
 impl Outgoing {
@@ -50,7 +63,8 @@ impl Outgoing {
     pub fn build(payload: Slices, write: impl FnOnce(&mut [u8; Self::HEAD]) -> usize) -> Self {
         let mut head = [0; Self::HEAD];
         let length = write(&mut head).min(Self::HEAD);
-        Self { head, head_length: u8::try_from(length).unwrap_or(u8::MAX), payload, segment_size: 0 }
+        let head_length = u8::try_from(length).unwrap_or(u8::MAX);
+        Self { head, head_length, payload, segment_size: 0, link_header: None }
     }
 
     /// The headers.

@@ -1,5 +1,6 @@
-//! `sockeye link`: an emulated link between two network namespaces.
+//! `sockeye link`: an emulated link between two network namespaces, or two interfaces.
 
+use std::fmt;
 use std::num::NonZeroU64;
 use std::time::{Duration, Instant};
 
@@ -8,7 +9,7 @@ use comfy_table::{CellAlignment, Table, presets};
 use serde_json::{Map, Value, json};
 use sockeye_device::impair::LinkConfig;
 use sockeye_device::netns::Namespace;
-use sockeye_device::{Cidr, Tun, TunConfig};
+use sockeye_device::{Cidr, Counter, Device, Interface, Tun, TunConfig};
 use sockeye_lab::link::{Emulator, Report};
 
 use crate::failure::{Failure, OrFail};
@@ -18,36 +19,43 @@ use crate::interrupt::Interrupt;
 #[derive(Args, Debug)]
 #[command(after_help = "\
 The link is described as for tc's netem, and more: rate, limit, delay, loss, duplicate, corrupt, reorder, ecn; red, codel,
-ce_threshold, trace FILE, mtu, police, thin, compress, displace, late, in-order, at TIME … repeat TIME.
+ce_threshold, trace FILE, mtu, police, thin, compress, displace, late, in-order, gro, at TIME … repeat TIME. Rates count the
+octets of IP packets, at either kind of end; `rate 10mbit 14` adds Ethernet's header.
+
+An end is a network namespace (a name of `ip netns add`, the number of a process, a file), in which a TUN device is made; or
+an Ethernet interface that is there and up, such as an end of a veth pair: NAMESPACE:INTERFACE, or :INTERFACE here. Between
+interfaces all frames pass, whoever they are for; what the kernel's own stack sends on them doesn't.
 
 Examples:
   ip netns add red; ip netns add blue
   sockeye link --between red blue rate 20mbit delay 20ms loss 0.1% limit 100
   sockeye link --between red blue --back 'delay 20ms thin 8' rate 5mbit delay 20ms codel ecn
-  ip netns exec red ping 10.8.0.2               meanwhile, elsewhere")]
+  ip netns exec red ping 10.8.0.2               meanwhile, elsewhere
+  sockeye link --between :veth0 router:veth1 --queue 1000 rate 50mbit delay 5ms")]
 pub struct LinkArgs {
-    /// The two network namespaces: names (`ip netns add`), numbers of processes, or files
+    /// The two ends: network namespaces, or two interfaces as NAMESPACE:INTERFACE
     #[arg(long, num_args = 2, value_names = ["ONE", "OTHER"], required = true)]
-    between: Vec<String>,
+    between: Vec<End>,
     /// What the link does with each packet, in netem's words; both ways unless there is a --back
     #[arg(value_name = "WORDS", allow_hyphen_values = true, trailing_var_arg = true)]
     words: Vec<String>,
     /// The same for the way from the other to the one, as one argument
     #[arg(long, value_name = "WORDS", allow_hyphen_values = true)]
     back: Option<String>,
-    /// Addresses of the one's end, with the length of the network's prefix; may be given several times
+    /// Addresses of the one's TUN device, with the length of the network's prefix; may be given several times
     #[arg(long, value_name = "CIDR", default_values = ["10.8.0.1/24", "fd08::1/64"])]
     addr: Vec<Cidr>,
-    /// Addresses of the other's end
+    /// Addresses of the other's TUN device
     #[arg(long, value_name = "CIDR", default_values = ["10.8.0.2/24", "fd08::2/64"])]
     peer_addr: Vec<Cidr>,
-    /// Name of the device to make at either end
+    /// Name of the TUN device to make at either end
     #[arg(long, value_name = "NAME", default_value = "sockeye-link")]
     dev: String,
-    /// Octets of the largest packet; with IPv6 at least 1280
+    /// Octets of the largest packet of the TUN devices; with IPv6 at least 1280
     #[arg(long, default_value_t = 1500, value_parser = clap::value_parser!(u16).range(68..))]
     mtu: u16,
-    /// Packets that the kernel queues in front of the link at either end (txqueuelen); a part of the link, too
+    /// Packets that the kernel queues in front of the link at either end (txqueuelen; of interfaces, room for about so many
+    /// of full length); a part of the link, too
     #[arg(long, value_name = "PACKETS", default_value_t = TunConfig::default().tx_queue_len)]
     queue: u32,
     /// What chance begins from
@@ -69,9 +77,12 @@ pub fn run(args: &LinkArgs) -> Result<(), Failure> {
     let there = described(&args.words.join(" "))?;
     let back = args.back.as_deref().map_or_else(|| Ok(there.clone()), described)?;
     let [one, other] = &args.between[..] else {
-        return Err(Failure::usage("reading --between", "it takes two namespaces"));
+        return Err(Failure::usage("reading --between", "it takes two ends"));
     };
-    let ends = [args.end(one, &args.addr)?, args.end(other, &args.peer_addr)?];
+    if one.interface.is_some() != other.interface.is_some() {
+        return Err(Failure::usage("reading --between", "it takes two namespaces or two interfaces, not one of each"));
+    }
+    let ends = [args.open(one, &args.addr)?, args.open(other, &args.peer_addr)?];
     let interrupt = Interrupt::install(|| ())?;
     let configs = [there, back];
     let [there, back] = configs.clone();
@@ -86,18 +97,57 @@ pub fn run(args: &LinkArgs) -> Result<(), Failure> {
         let [there, back] = &reports;
         println!("{}", json!({ "there": object(&configs[0], there), "back": object(&configs[1], back) }));
     } else {
-        println!("{}", table(one, other, &reports));
+        println!("{}", table([one, other], &reports));
     }
     interrupt.unless(Ok(()))
 }
 
 fn described(words: &str) -> Result<LinkConfig, Failure> {
-    words.parse().map_err(|why| Failure::usage("reading the link", why))
+    let config = words.parse().and_then(LinkConfig::with_trace_read);
+    config.map_err(|why| Failure::usage("reading the link", why))
+}
+
+/// Where the link ends.
+#[derive(Clone, Debug)]
+struct End {
+    /// A namespace, as [`Namespace::open`] takes it; this one if empty.
+    namespace: String,
+    /// An interface in it; `None` for a TUN device that is to be made.
+    interface: Option<String>,
+}
+
+impl From<&str> for End {
+    fn from(text: &str) -> Self {
+        match text.rsplit_once(':') {
+            Some((namespace, interface)) => Self { namespace: namespace.into(), interface: Some(interface.into()) },
+            None => Self { namespace: text.into(), interface: None },
+        }
+    }
+}
+
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.interface {
+            Some(interface) => write!(f, "{}:{interface}", self.namespace),
+            None => f.write_str(&self.namespace),
+        }
+    }
 }
 
 impl LinkArgs {
     /// The device of one end.
-    fn end(&self, namespace: &str, addresses: &[Cidr]) -> Result<Tun, Failure> {
+    fn open(&self, end: &End, addresses: &[Cidr]) -> Result<Box<dyn Device>, Failure> {
+        let namespace = if end.namespace.is_empty() { Namespace::current() } else { Namespace::open(&end.namespace) };
+        let namespace = namespace.or_fail(format!("going to {end}"))?;
+        let what = || format!("opening the device in {end}");
+        let device = namespace.run(|| match &end.interface {
+            Some(name) => Interface::open(name, self.queue).map(|interface| Box::new(interface) as Box<dyn Device>),
+            None => self.make(addresses).map(|tun| Box::new(tun) as Box<dyn Device>),
+        });
+        device.or_fail(what())?.or_fail(what())
+    }
+
+    fn make(&self, addresses: &[Cidr]) -> Result<Tun, sockeye_device::Error> {
         let config = TunConfig {
             name: self.dev.clone(),
             addresses: addresses.to_vec(),
@@ -105,22 +155,22 @@ impl LinkArgs {
             tx_queue_len: self.queue,
             offload: false,
         };
-        let what = || format!("making the device in {namespace}");
-        let namespace = Namespace::open(namespace).or_fail(what())?;
-        namespace.run(|| Tun::create(&config)).or_fail(what())?.or_fail(what())
+        Tun::create(&config)
     }
 }
 
 fn announce(args: &LinkArgs, [there, back]: &[LinkConfig; 2]) {
     let LinkArgs { between, addr, peer_addr, dev, mtu, queue, .. } = args;
-    for ((name, addresses), config) in between.iter().zip([addr, peer_addr]).zip([there, back]) {
-        let addresses: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+    for ((end, addresses), config) in between.iter().zip([addr, peer_addr]).zip([there, back]) {
         let words = config.to_string();
         let words = if words.is_empty() { "a perfect wire" } else { &words };
-        eprintln!(
-            "sockeye: {name}: device {dev}, {}, MTU {mtu}, txqueuelen {queue}; out: {words}",
-            addresses.join(", ")
-        );
+        if end.interface.is_some() {
+            eprintln!("sockeye: {end}: room for {queue} frames; out: {words}");
+        } else {
+            let addresses: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+            let addresses = addresses.join(", ");
+            eprintln!("sockeye: {end}: device {dev}, {addresses}, MTU {mtu}, txqueuelen {queue}; out: {words}");
+        }
     }
     if args.seconds.is_none() {
         eprintln!("sockeye: Ctrl-C ends");
@@ -151,7 +201,7 @@ fn object(config: &LinkConfig, report: &Report) -> Value {
     object.into()
 }
 
-fn table(one: &str, other: &str, [there, back]: &[Report; 2]) -> Table {
+fn table([one, other]: [&End; 2], [there, back]: &[Report; 2]) -> Table {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
     table.set_header(["", &format!("{one} → {other}"), &format!("{other} → {one}")]);
@@ -159,6 +209,11 @@ fn table(one: &str, other: &str, [there, back]: &[Report; 2]) -> Table {
         if there + back > 0 {
             table.add_row([name.replace('_', " "), there.to_string(), back.to_string()]);
         }
+    }
+    // Each device is at the far end of one way, and in front of the other.
+    let [overran, overran_back] = [back, there].map(|report| report.device.get(Counter::Overrun));
+    if overran + overran_back > 0 {
+        table.add_row(["no room in front".to_owned(), overran.to_string(), overran_back.to_string()]);
     }
     for (name, rank) in [("queue delay p50, ms", 500), ("queue delay p99, ms", 990)] {
         let ms = |report: &Report| format!("{:.2}", report.queue_waits.per_mille(rank).as_secs_f64() * 1_000.0);

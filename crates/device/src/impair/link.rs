@@ -93,11 +93,11 @@ impl Link {
         link
     }
 
-    /// A packet enters. A super-segment is cut first.
+    /// A packet enters. A super-segment is cut first, and a checksum that was left to a device completed.
     pub fn send(&mut self, now: Instant, packet: Packet) {
         self.advance(now);
         self.follow_schedule(now);
-        if packet.segment_size == 0 {
+        if packet.is_as_on_a_wire() {
             self.enter(now, packet);
         } else {
             cut_packet(packet).for_each(|segment| self.enter(now, segment));
@@ -266,7 +266,7 @@ impl Link {
         if let Some(mtu) = self.config.mtu.filter(|mtu| octets > u64::from(mtu.octets)) {
             self.counters.too_long += 1;
             if mtu.icmp {
-                self.replies.extend(error_about(&packet.bytes, mtu.octets, now));
+                self.replies.extend(error_about(&packet, mtu.octets, now));
             }
             return;
         }

@@ -4,7 +4,7 @@ use sockeye_wire::icmp::{self, IcmpError};
 use sockeye_wire::ip::{IpHeader, IpView, protocol};
 use sockeye_wire::{Instant, icmp::quotable};
 
-use crate::Packet;
+use crate::{LinkHeader, Packet};
 
 /// The longest packet: `mtu 1400` is a black hole, `mtu 1400 icmp` sends an error back, as RFC 1191 and RFC 8201 want it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,12 +22,12 @@ const HOP_LIMIT: u8 = 64;
 
 /// The error that tells the sender of `packet`. It comes from the packet's destination, as this place has no address of
 /// its own.
-pub(super) fn error_about(packet: &[u8], mtu: u16, now: Instant) -> Option<Packet> {
-    let ip = IpView::parse(packet).ok()?;
+pub(super) fn error_about(packet: &Packet, mtu: u16, now: Instant) -> Option<Packet> {
+    let ip = IpView::parse(&packet.bytes).ok()?;
     let (source, destination) = (ip.destination(), ip.source());
     let mut message = [0; LARGEST];
     let error = IcmpError::PacketTooBig(u32::from(mtu));
-    let length = icmp::emit_error(source, destination, error, quotable(packet), &mut message).ok()?;
+    let length = icmp::emit_error(source, destination, error, quotable(&packet.bytes), &mut message).ok()?;
     let message = message.get(..length)?;
     let mut whole = vec![0; 40];
     let protocol = match ip {
@@ -47,5 +47,12 @@ pub(super) fn error_about(packet: &[u8], mtu: u16, now: Instant) -> Option<Packe
     let header_len = header.emit(&mut whole).ok()?;
     whole.truncate(header_len);
     whole.extend_from_slice(message);
-    Some(Packet::new(whole.into(), now))
+    let link_header = packet.link_header.map(turned_round);
+    Some(Packet { link_header, ..Packet::new(whole.into(), now) })
+}
+
+/// The header of a frame that goes back where another came from.
+fn turned_round([d0, d1, d2, d3, d4, d5, s0, s1, s2, s3, s4, s5, kind @ ..]: LinkHeader) -> LinkHeader {
+    let [k0, k1] = kind;
+    [s0, s1, s2, s3, s4, s5, d0, d1, d2, d3, d4, d5, k0, k1]
 }

@@ -44,21 +44,24 @@ pub fn cut(packet: Outgoing) -> Cut {
     Cut { rest: Some(packet), layout, made: 0, offset: 0 }
 }
 
-/// As [`cut`], of a packet that was received.
+/// As [`cut`], of a packet that was received: what goes on a wire. One that its device vouches for gets a complete
+/// checksum, too, as it may have that of the pseudo-header only.
 pub fn cut_packet(packet: Packet) -> impl Iterator<Item = Packet> {
-    let Packet { bytes, arrived_at, segment_size, checksum_verified } = packet;
-    let layout = if segment_size == 0 { None } else { Layout::of(&bytes) };
-    let whole =
-        layout.is_none().then(|| Packet { bytes: bytes.clone(), arrived_at, segment_size: 0, checksum_verified });
+    let layout = if packet.is_as_on_a_wire() { None } else { Layout::of(&packet.bytes) };
+    let whole = layout.is_none().then(|| Packet { segment_size: 0, ..packet.clone() });
     let segments = layout.map(|layout| {
+        let Packet { bytes, segment_size, .. } = &packet;
         let (head, text) = bytes.split_at(layout.head_len());
+        // What a link padded stays behind; of a super-segment the header may not say the truth.
+        let announced = if *segment_size == 0 { layout.announced_text(head) } else { None };
+        let text = announced.and_then(|announced| text.get(..announced)).unwrap_or(text);
         let mut outgoing = Outgoing::build(Slices::from_iter([bytes.slice_ref(text)]), |space| {
             let length = head.len().min(space.len());
             space.iter_mut().zip(head).for_each(|(to, from)| *to = *from);
             length
         });
-        outgoing.segment_size = segment_size;
-        cut(outgoing).map(move |segment| Packet { checksum_verified, ..Packet::new(segment.to_bytes(), arrived_at) })
+        outgoing.segment_size = if *segment_size == 0 { u16::MAX } else { *segment_size };
+        cut(outgoing).map(move |segment| Packet { bytes: segment.to_bytes(), segment_size: 0, ..packet.clone() })
     });
     whole.into_iter().chain(segments.into_iter().flatten())
 }
@@ -81,6 +84,7 @@ impl Iterator for Cut {
             space.iter_mut().zip(head).for_each(|(to, from)| *to = *from);
             head.len()
         });
+        segment.link_header = rest.link_header;
         self.put_headers(&mut segment, layout, length, is_last);
         self.made = self.made.wrapping_add(1);
         self.offset = self.offset.wrapping_add(u32::try_from(length).unwrap_or(0));

@@ -242,7 +242,7 @@ proptest! {
                     *next = 6;
                 }
             }
-            Packet { bytes: bytes.into(), arrived_at: Instant::ZERO, checksum_verified, segment_size }
+            Packet { checksum_verified, segment_size, ..Packet::new(bytes.into(), Instant::ZERO) }
         });
         let packets: Vec<Packet> = packets.collect();
         for packet in &packets {

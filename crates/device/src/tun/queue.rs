@@ -1,4 +1,5 @@
-//! A descriptor of a TUN or TAP device: a frame a system call, behind an offload header where that was agreed on.
+//! A descriptor of a TUN or TAP device or of a packet socket: a frame a system call, behind an offload header where that was
+//! agreed on.
 
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -66,10 +67,9 @@ impl Queue {
             complete(&mut frame, start.into(), offset.into());
         }
         Some(Packet {
-            bytes: frame.freeze(),
-            arrived_at: now,
             checksum_verified: header.checksum != Checksum::Unknown,
             segment_size: header.cut.map_or(0, |cut| cut.size),
+            ..Packet::new(frame.freeze(), now)
         })
     }
 
@@ -97,8 +97,8 @@ impl Queue {
                 self.tally.add(Counter::QueueFull, 1);
                 Sent::Full
             }
-            Err(error @ (Errno::BADFD | Errno::BADF | Errno::NODEV)) => return Err(error.into()),
-            Err(Errno::IO) => self.lose(Counter::LinkDown),
+            Err(error @ (Errno::BADFD | Errno::BADF | Errno::NODEV | Errno::NXIO)) => return Err(error.into()),
+            Err(Errno::IO | Errno::NETDOWN) => self.lose(Counter::LinkDown),
             Err(Errno::NOBUFS | Errno::NOMEM) => self.lose(Counter::NoMemory),
             Err(error) => {
                 log::debug!("the kernel refused a packet of {} octets: {error}", packet.len());

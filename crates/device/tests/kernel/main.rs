@@ -4,6 +4,7 @@
 //! allowed they say so and pass.
 
 mod host;
+mod interface;
 mod netlink;
 mod netns;
 mod offload;

@@ -20,9 +20,10 @@ const ATTENTION: Duration = Duration::from_millis(20);
 
 /// A link between two devices, in real time, until it is stopped or dropped.
 ///
-/// The devices should not offload: each segment then has a time of its own, and damage isn't repaired by a device that
-/// sums anew. What a device has no room for is lost, as on a wire, and counted by it; its queue towards the emulator (of a
-/// TUN device [`sockeye_device::TunConfig::tx_queue_len`]) is part of the link.
+/// Each segment has a time of its own: super-segments that a device hands over are cut before they enter the link, and
+/// checksums completed, so that damage is found. The devices are of one kind: both carry IP packets, or both Ethernet frames
+/// ([`sockeye_device::Interface`]). What a device has no room for is lost, as on a wire, and counted by it; its queue
+/// towards the emulator (of a TUN device [`sockeye_device::TunConfig::tx_queue_len`]) is part of the link.
 #[derive(Debug)]
 pub struct Emulator {
     clock: Clock,
@@ -47,8 +48,12 @@ impl Emulator {
     /// to the first. Schedules and traces begin now.
     ///
     /// # Errors
-    /// When a device can't be waited on, or the process has no threads left.
+    /// When a link's trace has not been read, a device can't be waited on, or the process has no threads left.
     pub fn start(ends: [impl Device + 'static; 2], there: LinkConfig, back: LinkConfig, seed: u64) -> io::Result<Self> {
+        if let Some(path) = [&there, &back].into_iter().find_map(LinkConfig::unread_trace) {
+            let why = format!("the trace {} has not been read", path.display());
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
+        }
         let clock = Clock::start();
         let stop = Arc::new(AtomicBool::new(false));
         let link = |config, seed| Arc::new(Mutex::new(Link::starting_at(config, seed, clock.now())));
@@ -127,10 +132,8 @@ impl Direction {
             let next = {
                 let mut link = lock(&self.link);
                 arrived.drain(..).for_each(|packet| link.send(now, packet));
-                while let Some(packet) = link.receive(now) {
-                    out.extend(segment::cut(outgoing(&packet)));
-                }
-                replies.extend(std::iter::from_fn(|| link.reply()).map(|packet| outgoing(&packet)));
+                out.extend(std::iter::from_fn(|| link.receive(now)).map(outgoing));
+                replies.extend(std::iter::from_fn(|| link.reply()).map(outgoing));
                 link.next_timeout()
             };
             send(&*self.to, &mut out)?;
@@ -162,23 +165,30 @@ impl Drop for Direction {
     }
 }
 
-/// Hands packets to a device. What it has no room for is lost: a wire doesn't wait.
+/// Hands packets to a device, which gets merged ones whole if it takes such. What it has no room for is lost: a wire
+/// doesn't wait.
 fn send(device: &dyn Device, packets: &mut VecDeque<Outgoing>) -> io::Result<()> {
     if !packets.is_empty() {
+        let merged = packets.iter().any(|packet| packet.segment_size > 0);
+        if merged && device.capabilities().segmentation == 0 {
+            *packets = packets.drain(..).flat_map(segment::cut).collect();
+        }
         device.transmit(packets)?;
         packets.clear();
     }
     Ok(())
 }
 
-/// A packet that arrived, to be sent on: what fits into the head is copied, the rest shared.
-fn outgoing(packet: &Packet) -> Outgoing {
-    let headers = headers_len(&packet.bytes);
-    let mut outgoing = Outgoing::build(Slices::from_iter([packet.bytes.slice(headers..)]), |head| {
-        head.iter_mut().zip(&packet.bytes[..headers]).for_each(|(to, from)| *to = *from);
+/// A packet that came out of the link, to be sent on as it is. Only of one that is to be cut does anybody have to know the
+/// headers: they are copied, all else is shared.
+fn outgoing(packet: Packet) -> Outgoing {
+    let Packet { bytes, segment_size, link_header, .. } = packet;
+    let headers = if segment_size == 0 { 0 } else { headers_len(&bytes) };
+    let mut outgoing = Outgoing::build(Slices::from_iter([bytes.slice(headers..)]), |head| {
+        head.iter_mut().zip(&bytes[..headers]).for_each(|(to, from)| *to = *from);
         headers
     });
-    outgoing.segment_size = packet.segment_size;
+    (outgoing.segment_size, outgoing.link_header) = (segment_size, link_header);
     outgoing
 }
 

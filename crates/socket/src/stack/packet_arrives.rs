@@ -76,7 +76,7 @@ impl Stack {
     //= rfc1122#3.2.1.7-2
     //= rfc1122#3.3.2-1
     fn check_ip(&mut self, now: Instant, packet: Packet) -> Result<Option<Datagram>, Reason> {
-        let Packet { mut bytes, arrived_at, checksum_verified, segment_size } = packet;
+        let Packet { mut bytes, arrived_at, checksum_verified, segment_size, .. } = packet;
         let view = IpView::parse(&bytes)?;
         if let IpView::V4(view) = &view
             && !view.verify_checksum()
