@@ -32,6 +32,8 @@ const BLOCK: usize = 64 << 10;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Control(&'static str);
 
+const CUBIC: Control = Control("cubic");
+
 impl Control {
     const KNOWN: [&str; 3] = ["cubic", "reno", "bbr"];
 
@@ -63,6 +65,18 @@ pub enum Pairing {
 }
 
 impl Pairing {
+    /// The one that the others are measured by.
+    pub const OURS: Self = Self::SockeyeToLinux(CUBIC);
+
+    /// Whom it is to be as good as: the kernel's own sender with the same congestion control.
+    pub const fn rival(self) -> Option<Self> {
+        match self {
+            Self::SockeyeToLinux(control) => Some(Self::LinuxToLinux(control)),
+            Self::LinuxToSockeye | Self::SmoltcpToLinux => Some(Self::LinuxToLinux(CUBIC)),
+            Self::LinuxToLinux(_) => None,
+        }
+    }
+
     /// As JSON and table call it.
     pub fn name(&self) -> String {
         match self {
@@ -78,11 +92,11 @@ impl Pairing {
 pub fn transfer(pairing: Pairing, cell: &Cell, seed: u64, time: Duration) -> Outcome<f64> {
     let (near, sender) = match pairing {
         Pairing::LinuxToLinux(control) => kernel(SENDER, move |at| Ok(Sender::Linux(at, control)))?,
-        Pairing::LinuxToSockeye => kernel(SENDER, |at| Ok(Sender::Linux(at, Control("cubic"))))?,
+        Pairing::LinuxToSockeye => kernel(SENDER, |at| Ok(Sender::Linux(at, CUBIC)))?,
         Pairing::SockeyeToLinux(control) => {
             in_process(|device| Ok(Sender::Sockeye(host(device, SENDER, control.ours().unwrap_or_default())?)))?
         }
-        Pairing::SmoltcpToLinux => in_process(|device| Ok(Sender::Smoltcp(device)))?,
+        Pairing::SmoltcpToLinux => in_process(|device| Ok(Sender::Smoltcp(Box::new(device))))?,
     };
     let (far, receiver) = match pairing {
         Pairing::LinuxToSockeye => {
@@ -131,7 +145,7 @@ fn host(device: MemoryDevice, address: &str, control: Algorithm) -> Outcome<Host
 enum Sender {
     Linux(Namespace, Control),
     Sockeye(Host),
-    Smoltcp(MemoryDevice),
+    Smoltcp(Box<MemoryDevice>),
 }
 
 impl Sender {

@@ -1,97 +1,138 @@
-//! What came of a comparison: for machines, as a table, as a drawing.
+//! What came of a comparison: for machines, and as a table.
 
-use std::path::Path;
+use std::collections::BTreeMap;
 
 use comfy_table::{CellAlignment, Table, presets};
-use plotters::prelude::*;
 use serde::Serialize;
-use serde_json::{Map, Value, json};
 
+use super::ends::Pairing;
 use super::grid::Cell;
-use crate::shell::Outcome;
 
-const OURS: &str = "sockeye_cubic";
-const LINUX: &str = "linux_cubic";
-const SMOLTCP: &str = "smoltcp";
-
-/// A cell's rounds: in each, bits per second of each pairing.
+/// A cell's rounds: in each, bits per second of each pairing; `None` where the transfer failed.
 pub struct Measured {
     pub cell: Cell,
-    pub names: Vec<String>,
-    pub rounds: Vec<Vec<f64>>,
+    pub pairings: Vec<Pairing>,
+    pub rounds: Vec<Vec<Option<f64>>>,
 }
 
 /// The whole.
 #[derive(Serialize)]
 pub struct Report {
-    cells: Vec<Row>,
+    pub cells: Vec<Row>,
     /// Of Sockeye's goodput to that of the kernel, both cubic, in the middle cell.
     median_ratio_linux: Option<f64>,
     /// The same in the worst cell.
     worst_ratio_linux: Option<f64>,
+    /// The same of every pairing with a rival of its own, by its name.
+    ratios: BTreeMap<String, Summary>,
     /// Of Sockeye's goodput to that of smoltcp, in the middle cell with loss.
     median_ratio_smoltcp_with_loss: Option<f64>,
 }
 
+/// Of one pairing's ratios in all cells.
 #[derive(Serialize)]
-struct Row {
-    link: String,
-    /// In bits per second: by who sends, `median`, `min` and `max`.
-    goodput: Map<String, Value>,
-    ratio_linux: Option<f64>,
+struct Summary {
+    median: Option<f64>,
+    worst: Option<f64>,
+}
+
+/// A cell.
+#[derive(Serialize)]
+pub struct Row {
+    pub link: String,
+    /// In bits per second: by who sends.
+    pub goodput: BTreeMap<String, Goodput>,
+    /// Of Sockeye's cubic to the kernel's.
+    pub ratio_linux: Option<f64>,
+    /// Of Sockeye's cubic to smoltcp's.
     ratio_smoltcp: Option<f64>,
+    /// Of each pairing with a rival to that: the median of the rounds' own ratios, and the least and greatest of them.
+    pub ratios: BTreeMap<String, Goodput>,
     #[serde(skip)]
     has_loss: bool,
     #[serde(skip)]
-    shown: Vec<(String, String)>,
+    names: Vec<String>,
+}
+
+/// Of all rounds.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Goodput {
+    pub median: f64,
+    pub min: f64,
+    pub max: f64,
+}
+
+impl Goodput {
+    fn of(values: Vec<f64>) -> Option<Self> {
+        let min = values.iter().copied().reduce(f64::min)?;
+        let max = values.iter().copied().reduce(f64::max)?;
+        Some(Self { median: median(values)?, min, max })
+    }
 }
 
 impl Report {
     pub fn new(measured: &[Measured]) -> Self {
         let cells: Vec<Row> = measured.iter().map(Row::new).collect();
-        let linux: Vec<f64> = cells.iter().filter_map(|row| row.ratio_linux).collect();
+        let names = cells.iter().flat_map(|row| row.ratios.keys().cloned());
+        let of = |name: &str| cells.iter().filter_map(|row| row.ratios.get(name)).map(|ratio| ratio.median).collect();
+        let ratios: BTreeMap<String, Summary> = names.map(|name| (name.clone(), Summary::of(of(&name)))).collect();
+        let linux = Summary::of(cells.iter().filter_map(|row| row.ratio_linux).collect());
         let lossy = cells.iter().filter(|row| row.has_loss).filter_map(|row| row.ratio_smoltcp);
         Self {
-            median_ratio_linux: median(linux.clone()),
-            worst_ratio_linux: linux.iter().copied().reduce(f64::min),
+            median_ratio_linux: linux.median,
+            worst_ratio_linux: linux.worst,
             median_ratio_smoltcp_with_loss: median(lossy.collect()),
+            ratios,
             cells,
         }
     }
 }
 
+impl Summary {
+    fn of(ratios: Vec<f64>) -> Self {
+        Self { worst: ratios.iter().copied().reduce(f64::min), median: median(ratios) }
+    }
+}
+
 impl Row {
     fn new(measured: &Measured) -> Self {
-        let (mut goodput, mut shown) = (Map::new(), Vec::new());
-        for name in &measured.names {
-            let values = measured.of(name);
-            let min = values.iter().copied().fold(f64::INFINITY, f64::min);
-            let max = values.iter().copied().fold(0.0, f64::max);
-            let middle = median(values).unwrap_or_default();
-            goodput.insert(name.clone(), json!({ "median": middle, "min": min, "max": max }));
-            shown.push((name.clone(), format!("{:.2} [{:.2}-{:.2}]", middle / 1e6, min / 1e6, max / 1e6)));
-        }
+        let named = |pairing: &Pairing, values| Some((pairing.name(), Goodput::of(values)?));
+        let goodput = measured.pairings.iter().filter_map(|pairing| named(pairing, measured.of(*pairing)));
+        let ratios = measured.pairings.iter().filter_map(|pairing| {
+            let rival = pairing.rival()?;
+            named(pairing, measured.ratios(*pairing, rival))
+        });
+        let ours = Pairing::OURS;
         Self {
-            link: measured.cell.there.to_string(),
-            goodput,
-            ratio_linux: measured.ratio(LINUX),
-            ratio_smoltcp: measured.ratio(SMOLTCP),
+            link: measured.cell.name(),
+            goodput: goodput.collect(),
+            ratio_linux: ours.rival().and_then(|rival| median(measured.ratios(ours, rival))),
+            ratio_smoltcp: median(measured.ratios(ours, Pairing::SmoltcpToLinux)),
+            ratios: ratios.collect(),
             has_loss: measured.cell.there.loss != sockeye_device::impair::Loss::None,
-            shown,
+            names: measured.pairings.iter().map(Pairing::name).collect(),
         }
     }
 }
 
 impl Measured {
-    fn of(&self, name: &str) -> Vec<f64> {
-        let at = self.names.iter().position(|other| other == name);
-        self.rounds.iter().filter_map(|round| round.get(at?).copied()).collect()
+    /// What each round gave, those that failed left out.
+    fn of(&self, pairing: Pairing) -> Vec<f64> {
+        self.rounds.iter().filter_map(|round| self.within(round, pairing)).collect()
     }
 
-    /// Of our cubic to a rival: the median of the rounds' own ratios.
-    fn ratio(&self, rival: &str) -> Option<f64> {
-        let ratios = self.of(OURS).into_iter().zip(self.of(rival)).map(|(ours, its)| ours / its.max(1.0));
-        median(ratios.collect())
+    /// Of one to another, within each round in which neither failed.
+    fn ratios(&self, one: Pairing, other: Pairing) -> Vec<f64> {
+        let ratio = |round: &Vec<Option<f64>>| {
+            let other = self.within(round, other).filter(|other| *other > 0.0)?;
+            Some(self.within(round, one)? / other)
+        };
+        self.rounds.iter().filter_map(ratio).collect()
+    }
+
+    fn within(&self, round: &[Option<f64>], pairing: Pairing) -> Option<f64> {
+        let at = self.pairings.iter().position(|other| *other == pairing)?;
+        *round.get(at)?
     }
 }
 
@@ -103,66 +144,74 @@ fn median(mut values: Vec<f64>) -> Option<f64> {
     Some(f64::midpoint(lower, upper))
 }
 
-pub fn table(report: &Report) -> Table {
+/// A row for each cell, and what is common to all below.
+pub fn table(report: &Report) -> String {
     let mut table = Table::new();
     table.load_style(presets::UTF8_HORIZONTAL_ONLY);
-    let names = report.cells.first().map(|row| row.shown.iter().map(|(name, _)| format!("{name}, Mbit/s")));
-    let mut header = vec!["link".to_owned()];
-    header.extend(names.into_iter().flatten());
+    let names = report.cells.first().map(|row| row.names.clone()).unwrap_or_default();
+    let mut header = vec!["link; Mbit/s: median [least-most]".to_owned()];
+    header.extend(names.iter().map(|name| name.replace('_', " ")));
     header.extend(["/ linux", "/ smoltcp"].map(str::to_owned));
     table.set_header(header);
     let ratio = |ratio: Option<f64>| ratio.map_or_else(|| "-".to_owned(), |ratio| format!("{ratio:.2}"));
     for row in &report.cells {
-        let goodput = row.shown.iter().map(|(_, shown)| shown.clone());
+        let goodput = names.iter().map(|name| row.goodput.get(name).map_or_else(|| "failed".to_owned(), shown));
         let ratios = [ratio(row.ratio_linux), ratio(row.ratio_smoltcp)];
         table.add_row(std::iter::once(row.link.clone()).chain(goodput).chain(ratios));
     }
-    let (middle, worst) = (ratio(report.median_ratio_linux), ratio(report.worst_ratio_linux));
-    table.add_row([format!("median / linux {middle}, worst {worst}")]);
     table.column_iter_mut().skip(1).for_each(|column| column.set_cell_alignment(CellAlignment::Right));
-    table
+    let line = |(name, summary): (&String, &Summary)| {
+        format!(
+            "\n{} / linux: median {}, worst {}",
+            name.replace('_', " "),
+            ratio(summary.median),
+            ratio(summary.worst)
+        )
+    };
+    let smoltcp = ratio(report.median_ratio_smoltcp_with_loss);
+    let lines: String = report.ratios.iter().map(line).collect();
+    format!("{table}\n{lines}\nsockeye cubic / smoltcp, with loss: median {smoltcp}")
 }
 
-/// A bar a cell: our goodput as a multiple of the kernel's, with a line where they are alike.
-pub fn draw(report: &Report, path: &Path) -> Outcome {
-    const LINE: i32 = 22;
-    const LABELS: i32 = 420;
-    const UNIT: f64 = 300.0;
-    let height = u32::try_from(report.cells.len())? * LINE.unsigned_abs() + 60;
-    let root = SVGBackend::new(path, (1_100, height)).into_drawing_area();
-    root.fill(&WHITE)?;
-    let text = |size: i32| ("sans-serif", size).into_text_style(&root);
-    root.draw_text("Goodput of Sockeye / Linux, both cubic (1 = alike)", &text(16), (10, 8))?;
-    for (row, at) in report.cells.iter().zip(0..) {
-        let (top, ratio) = (40 + at * LINE, row.ratio_linux.unwrap_or_default());
-        #[expect(clippy::cast_possible_truncation, reason = "pixels")]
-        let end = LABELS + (ratio.min(2.0) * UNIT) as i32;
-        let colour = if ratio >= 0.85 { RGBColor(0, 158, 115) } else { RGBColor(213, 94, 0) };
-        root.draw_text(&row.link, &text(12), (10, top + 3))?;
-        root.draw(&Rectangle::new([(LABELS, top + 2), (end, top + 17)], colour.filled()))?;
-        root.draw_text(&format!("{ratio:.2}"), &text(12), (end + 4, top + 3))?;
-    }
-    #[expect(clippy::cast_possible_truncation, reason = "pixels")]
-    let one = LABELS + UNIT as i32;
-    root.draw(&PathElement::new(vec![(one, 34), (one, i32::try_from(height)? - 14)], BLACK))?;
-    root.present()?;
-    Ok(())
+fn shown(Goodput { median, min, max }: &Goodput) -> String {
+    format!("{:.2} [{:.2}-{:.2}]", median / 1e6, min / 1e6, max / 1e6)
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
+    use super::super::ends::Control;
     use super::*;
 
     #[test]
     fn ratios_are_taken_within_a_round_and_told_by_their_median() {
-        let names = [OURS, LINUX, SMOLTCP].map(str::to_owned).to_vec();
+        let cubic = Control::named("cubic").expect("known");
+        let pairings =
+            vec![Pairing::OURS, Pairing::LinuxToLinux(cubic), Pairing::LinuxToSockeye, Pairing::SmoltcpToLinux];
         let cell = Cell::described("rate 10mbit loss 1%").expect("a link");
-        let rounds = vec![vec![8.0, 8.0, 2.0], vec![6.0, 4.0, 3.0], vec![9.0, 10.0, 9.0]];
-        let report = Report::new(&[Measured { cell, names, rounds }]);
+        let rounds = [[8.0, 8.0, 4.0, 2.0], [6.0, 4.0, 1.0, 3.0], [9.0, 10.0, 5.0, 9.0]];
+        let rounds = rounds.iter().map(|round| round.map(Some).to_vec()).collect();
+        let report = Report::new(&[Measured { cell, pairings, rounds }]);
         assert_eq!((report.median_ratio_linux, report.worst_ratio_linux), (Some(1.0), Some(1.0)));
         assert_eq!(report.median_ratio_smoltcp_with_loss, Some(2.0));
         let json = serde_json::to_value(&report).expect("JSON");
-        assert_eq!(json["cells"][0]["goodput"][LINUX], json!({ "median": 8.0, "min": 4.0, "max": 10.0 }));
+        let cell = &json["cells"][0];
+        assert_eq!(cell["goodput"]["linux_cubic"], json!({ "median": 8.0, "min": 4.0, "max": 10.0 }));
+        assert_eq!(cell["ratios"]["linux_cubic_to_sockeye"], json!({ "median": 0.5, "min": 0.25, "max": 0.5 }));
+        assert_eq!(json["ratios"]["sockeye_cubic"], json!({ "median": 1.0, "worst": 1.0 }));
+        assert!(table(&report).contains("sockeye cubic / smoltcp, with loss: median 2.00"), "{}", table(&report));
+    }
+
+    #[test]
+    fn a_transfer_that_failed_counts_for_nobody() {
+        let cubic = Control::named("cubic").expect("known");
+        let pairings = vec![Pairing::OURS, Pairing::LinuxToLinux(cubic)];
+        let cell = Cell::described("rate 10mbit").expect("a link");
+        let rounds = vec![vec![Some(8.0), None], vec![None, Some(9.0)]];
+        let report = Report::new(&[Measured { cell, pairings, rounds }]);
+        assert_eq!((report.median_ratio_linux, report.worst_ratio_linux), (None, None));
+        assert_eq!(report.cells[0].goodput["sockeye_cubic"].median.to_string(), "8");
     }
 
     #[test]
