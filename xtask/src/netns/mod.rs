@@ -9,6 +9,7 @@ mod cases;
 mod kernel_peers;
 mod link;
 mod programs;
+mod simulated;
 mod trouble;
 
 use std::fs;

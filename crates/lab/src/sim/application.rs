@@ -6,7 +6,7 @@ use sockeye::{ClosedBecause, TcpInfo};
 use sockeye_tcb::CallError;
 use sockeye_wire::Instant;
 
-use super::machine::{Handle, Machine};
+use super::machine::{Calls, Handle};
 use super::payload::Payload;
 
 /// When an application wants the processor again.
@@ -74,7 +74,7 @@ pub(crate) struct Ledger {
 #[derive(Debug)]
 pub struct Socket<'a> {
     pub(crate) now: Instant,
-    pub(crate) machine: &'a mut Machine,
+    pub(crate) machine: &'a mut dyn Calls,
     pub(crate) handle: Handle,
     pub(crate) ledger: &'a mut Ledger,
     pub(crate) payload: &'a Payload,

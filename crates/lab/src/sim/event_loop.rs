@@ -10,7 +10,7 @@ use sockeye_wire::tcp::TcpView;
 
 use super::application::{Next, Socket};
 use super::invariants::{Broken, Invariant};
-use super::machine::Happened;
+use super::machine::{Calls as _, Happened};
 use super::world::{Role, World};
 
 /// Packets that a host may send without time passing, and events that may happen so.

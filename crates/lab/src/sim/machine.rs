@@ -1,5 +1,6 @@
 //! What stands at the end of a link: a whole [`Stack`], or one bare connection.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -33,6 +34,24 @@ pub(crate) enum Happened {
     Event(Handle),
     /// Whoever listens on this port: here is a connection.
     Accepted(Handle, u16),
+}
+
+/// The calls that an application makes on its connection.
+pub(crate) trait Calls: fmt::Debug {
+    /// Takes what it can of `text` off its front.
+    fn send(&mut self, now: Instant, handle: Handle, text: &mut Bytes) -> Result<usize, CallError>;
+    /// How many octets it would take.
+    fn send_room(&self, handle: Handle) -> usize;
+    /// Gives at most `max` octets.
+    fn recv(&mut self, now: Instant, handle: Handle, max: usize) -> Result<Bytes, CallError>;
+    /// A FIN follows what was sent.
+    fn shutdown(&mut self, now: Instant, handle: Handle) -> Result<(), CallError>;
+    /// The application lets go.
+    fn close(&mut self, now: Instant, handle: Handle);
+    /// A RST ends it.
+    fn abort(&mut self, now: Instant, handle: Handle);
+    /// All there is to tell of a connection that an application holds, if anybody tells.
+    fn info(&self, now: Instant, handle: Handle) -> Option<TcpInfo>;
 }
 
 impl Machine {
@@ -124,69 +143,6 @@ impl Machine {
         }
     }
 
-    pub(crate) fn send(&mut self, now: Instant, handle: Handle, text: &mut Bytes) -> Result<usize, CallError> {
-        match (self, handle) {
-            (Self::Stack(stack), Handle::Stack(id)) => stack.send(now, id, text),
-            (Self::Bare(bare), Handle::Only) => {
-                bare.tcb_mut().ok_or(CallError::NotConnected).and_then(|tcb| tcb.send(now, text))
-            }
-            _ => Err(CallError::NotConnected),
-        }
-    }
-
-    pub(crate) fn send_room(&self, handle: Handle) -> usize {
-        match (self, handle) {
-            (Self::Stack(stack), Handle::Stack(id)) => stack.send_room(id),
-            (Self::Bare(bare), Handle::Only) => bare.tcb().map_or(0, sockeye_tcb::Tcb::send_room),
-            _ => 0,
-        }
-    }
-
-    pub(crate) fn recv(&mut self, now: Instant, handle: Handle, max: usize) -> Result<Bytes, CallError> {
-        match (self, handle) {
-            (Self::Stack(stack), Handle::Stack(id)) => stack.recv(now, id, max),
-            (Self::Bare(bare), Handle::Only) => {
-                bare.tcb_mut().ok_or(CallError::NotConnected).and_then(|tcb| tcb.recv(now, max))
-            }
-            _ => Err(CallError::NotConnected),
-        }
-    }
-
-    pub(crate) fn shutdown(&mut self, now: Instant, handle: Handle) -> Result<(), CallError> {
-        match (self, handle) {
-            (Self::Stack(stack), Handle::Stack(id)) => stack.shutdown(now, id),
-            (Self::Bare(bare), Handle::Only) => {
-                bare.tcb_mut().ok_or(CallError::NotConnected).and_then(|tcb| tcb.shutdown(now))
-            }
-            _ => Err(CallError::NotConnected),
-        }
-    }
-
-    pub(crate) fn close(&mut self, now: Instant, handle: Handle) {
-        match (self, handle) {
-            (Self::Stack(stack), Handle::Stack(id)) => stack.close(now, id),
-            (Self::Bare(bare), Handle::Only) => bare.tcb_mut().into_iter().for_each(|tcb| tcb.close(now)),
-            _ => {}
-        }
-    }
-
-    pub(crate) fn abort(&mut self, now: Instant, handle: Handle) {
-        match (self, handle) {
-            (Self::Stack(stack), Handle::Stack(id)) => stack.abort(now, id),
-            (Self::Bare(bare), Handle::Only) => bare.tcb_mut().into_iter().for_each(|tcb| tcb.abort(now)),
-            _ => {}
-        }
-    }
-
-    /// All there is to tell of a connection that an application holds.
-    pub(crate) fn info(&self, now: Instant, handle: Handle) -> Option<TcpInfo> {
-        match (self, handle) {
-            (Self::Stack(stack), Handle::Stack(id)) => stack.info(now, id),
-            (Self::Bare(bare), Handle::Only) => bare.tcb().map(|tcb| tcb.info(now)),
-            _ => None,
-        }
-    }
-
     /// When something is due for this connection; `None` if nothing is, ever.
     pub(crate) fn deadline(&self, handle: Handle) -> Option<Instant> {
         match (self, handle) {
@@ -212,6 +168,70 @@ impl Machine {
                 (usage != sockeye::Usage::default()).then(|| format!("{usage:?}"))
             }
             Self::Bare(bare) => (!bare.is_empty()).then(|| format!("{:?}", bare.tcb().map(sockeye_tcb::Tcb::state))),
+        }
+    }
+}
+
+impl Calls for Machine {
+    fn send(&mut self, now: Instant, handle: Handle, text: &mut Bytes) -> Result<usize, CallError> {
+        match (self, handle) {
+            (Self::Stack(stack), Handle::Stack(id)) => stack.send(now, id, text),
+            (Self::Bare(bare), Handle::Only) => {
+                bare.tcb_mut().ok_or(CallError::NotConnected).and_then(|tcb| tcb.send(now, text))
+            }
+            _ => Err(CallError::NotConnected),
+        }
+    }
+
+    fn send_room(&self, handle: Handle) -> usize {
+        match (self, handle) {
+            (Self::Stack(stack), Handle::Stack(id)) => stack.send_room(id),
+            (Self::Bare(bare), Handle::Only) => bare.tcb().map_or(0, sockeye_tcb::Tcb::send_room),
+            _ => 0,
+        }
+    }
+
+    fn recv(&mut self, now: Instant, handle: Handle, max: usize) -> Result<Bytes, CallError> {
+        match (self, handle) {
+            (Self::Stack(stack), Handle::Stack(id)) => stack.recv(now, id, max),
+            (Self::Bare(bare), Handle::Only) => {
+                bare.tcb_mut().ok_or(CallError::NotConnected).and_then(|tcb| tcb.recv(now, max))
+            }
+            _ => Err(CallError::NotConnected),
+        }
+    }
+
+    fn shutdown(&mut self, now: Instant, handle: Handle) -> Result<(), CallError> {
+        match (self, handle) {
+            (Self::Stack(stack), Handle::Stack(id)) => stack.shutdown(now, id),
+            (Self::Bare(bare), Handle::Only) => {
+                bare.tcb_mut().ok_or(CallError::NotConnected).and_then(|tcb| tcb.shutdown(now))
+            }
+            _ => Err(CallError::NotConnected),
+        }
+    }
+
+    fn close(&mut self, now: Instant, handle: Handle) {
+        match (self, handle) {
+            (Self::Stack(stack), Handle::Stack(id)) => stack.close(now, id),
+            (Self::Bare(bare), Handle::Only) => bare.tcb_mut().into_iter().for_each(|tcb| tcb.close(now)),
+            _ => {}
+        }
+    }
+
+    fn abort(&mut self, now: Instant, handle: Handle) {
+        match (self, handle) {
+            (Self::Stack(stack), Handle::Stack(id)) => stack.abort(now, id),
+            (Self::Bare(bare), Handle::Only) => bare.tcb_mut().into_iter().for_each(|tcb| tcb.abort(now)),
+            _ => {}
+        }
+    }
+
+    fn info(&self, now: Instant, handle: Handle) -> Option<TcpInfo> {
+        match (self, handle) {
+            (Self::Stack(stack), Handle::Stack(id)) => stack.info(now, id),
+            (Self::Bare(bare), Handle::Only) => bare.tcb().map(|tcb| tcb.info(now)),
+            _ => None,
         }
     }
 }

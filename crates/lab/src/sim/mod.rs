@@ -25,8 +25,10 @@
 //!
 //! `scenario` is what is written; `world` is what it becomes; `event_loop` moves it. `machine` is a stack or a bare
 //! connection, `application` what an application may do, `talker` those that scenarios name. `ear` and `invariants` judge,
-//! `tricks` misbehaves, `record` keeps what is to be looked at, `report` counts.
+//! `tricks` misbehaves, `record` keeps what is to be looked at, `report` counts. `against_kernel` runs the same scenario with
+//! the kernel at one end.
 
+pub mod against_kernel;
 mod application;
 mod bare;
 mod ear;

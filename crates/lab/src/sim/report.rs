@@ -81,7 +81,7 @@ pub struct Percentiles {
 }
 
 impl Percentiles {
-    fn of(mut times: Vec<Duration>) -> Option<Self> {
+    pub(super) fn of(mut times: Vec<Duration>) -> Option<Self> {
         times.sort_unstable();
         let max = *times.last()?;
         let rank = |per_mille: usize| times[(times.len() * per_mille).div_ceil(1000).saturating_sub(1)];
@@ -178,7 +178,7 @@ const fn as_float(number: u64) -> f64 {
     number as f64
 }
 
-fn bits_per_second(octets: u64, time: Duration) -> f64 {
+pub(super) fn bits_per_second(octets: u64, time: Duration) -> f64 {
     if time.is_zero() { 0.0 } else { as_float(octets) * 8.0 / time.as_secs_f64() }
 }
 

@@ -45,7 +45,7 @@ pub(crate) enum Ends {
 }
 
 /// A composed application.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Talker {
     writes: Writes,
     reads: Reads,

@@ -35,6 +35,13 @@ pub(super) enum Role {
 
 impl Role {
     pub(super) const BOTH: [Self; 2] = [Self::Client, Self::Server];
+
+    pub(super) const fn other(self) -> Self {
+        match self {
+            Self::Client => Self::Server,
+            Self::Server => Self::Client,
+        }
+    }
 }
 
 /// A host.
@@ -267,7 +274,8 @@ impl AsRef<[u8]> for Counted {
     }
 }
 
-fn port_of(flow: usize) -> u16 {
+/// The port that the server of a flow listens on.
+pub(super) fn port_of(flow: usize) -> u16 {
     // A scenario has fewer connections than there are ports.
     FIRST_PORT.wrapping_add(u16::try_from(flow).unwrap_or(u16::MAX))
 }
@@ -283,13 +291,8 @@ fn limits(config: &Config, host: &HostSpec) -> Limits {
 }
 
 fn node(index: usize, host: &HostSpec, scenario: &Scenario, network: &mut Network) -> Result<Node, ScenarioError> {
-    let number = u16::try_from(index + 1).map_err(|_| ScenarioError("too many hosts".to_owned()))?;
-    let [high, low] = number.to_be_bytes();
-    let address = if scenario.ipv6 {
-        IpAddr::V6(Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, number))
-    } else {
-        IpAddr::V4(Ipv4Addr::new(10, 0, high, low))
-    };
+    let number = u16::try_from(index).map_err(|_| ScenarioError("too many hosts".to_owned()))?;
+    let address = address_of(number, scenario.ipv6);
     let seed = scenario.seed.wrapping_mul(31).wrapping_add(index as u64);
     let machine = if host.bare { Machine::Bare(Box::new(Bare::new(seed))) } else { stack(seed, host, address)? };
     let side = match host.side {
@@ -311,7 +314,19 @@ fn node(index: usize, host: &HostSpec, scenario: &Scenario, network: &mut Networ
     })
 }
 
-fn stack(seed: u64, host: &HostSpec, address: IpAddr) -> Result<Machine, ScenarioError> {
+/// The address of a host by its number, from 0.
+pub(super) fn address_of(number: u16, ipv6: bool) -> IpAddr {
+    let number = number.wrapping_add(1);
+    let [high, low] = number.to_be_bytes();
+    if ipv6 {
+        IpAddr::V6(Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, number))
+    } else {
+        IpAddr::V4(Ipv4Addr::new(10, 0, high, low))
+    }
+}
+
+/// A whole host with this address.
+pub(super) fn stack(seed: u64, host: &HostSpec, address: IpAddr) -> Result<Machine, ScenarioError> {
     let mut secret = [0; 32];
     secret[..8].copy_from_slice(&seed.to_le_bytes());
     let config = StackConfig { mtu: host.mtu, ..StackConfig::new(secret) };

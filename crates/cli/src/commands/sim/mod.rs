@@ -1,5 +1,6 @@
 //! `sockeye sim`: a network with its hosts and flows in virtual time, in figures and pictures.
 
+mod against_kernel;
 mod flags;
 mod show;
 
@@ -20,7 +21,8 @@ use crate::failure::{Failure, OrFail, written};
 Examples:
   sockeye sim --rate 20mbit --rtt 100ms --loss 1% --queue 1bdp --cc cubic,newreno --flows 2 --for 60s
   sockeye sim --link 'rate 50mbit delay 20ms limit 80 reorder 5%' --for 10s --plot run.svg
-  sockeye sim --rtt 40ms --flows 3 --print > three.toml; sockeye sim three.toml --pcap captures")]
+  sockeye sim --rtt 40ms --flows 3 --print > three.toml; sockeye sim three.toml --pcap captures
+  sockeye sim --rate 5mbit --loss 1% --bytes 2000000 --against-kernel")]
 pub struct SimArgs {
     /// A scenario in TOML; without, the flags make one
     scenario: Option<PathBuf>,
@@ -50,6 +52,9 @@ pub struct SimArgs {
     /// The flow, counted from 1, that the time-sequence graph shows
     #[arg(long, value_name = "N", default_value_t = 1)]
     plot_flow: usize,
+    /// Run it also with the kernel at one end and then at the other, over the same path in real time, and compare
+    #[arg(long, conflicts_with_all = ["csv", "pcap", "plot"])]
+    against_kernel: bool,
 }
 
 /// Simulates.
@@ -61,6 +66,9 @@ pub fn run(args: &SimArgs) -> Result<(), Failure> {
     if args.print {
         let text = scenario.to_toml().or_fail("writing the scenario")?;
         return written(io::stdout().write_all(text.as_bytes())).map(drop);
+    }
+    if args.against_kernel {
+        return against_kernel::run(&scenario, args.json);
     }
     let simulation = Simulation::new(&scenario, record(args, &scenario)?);
     let simulation = simulation.map_err(|why| Failure::usage("the scenario", why))?;
@@ -96,7 +104,7 @@ fn scenario(args: &SimArgs) -> Result<Scenario, Failure> {
     };
     scenario.seed = args.seed.unwrap_or(scenario.seed);
     scenario.duration = args.duration.unwrap_or(scenario.duration);
-    Ok(scenario)
+    scenario.with_traces_read().map_err(|why| Failure::usage("the scenario", why))
 }
 
 fn record(args: &SimArgs, scenario: &Scenario) -> Result<Record, Failure> {
