@@ -2,6 +2,7 @@
 
 use core::time::Duration;
 
+use crate::MtuProbing;
 use crate::congestion::Algorithm;
 
 /// The settings of a connection, shared by all that were opened with the same ones.
@@ -16,6 +17,20 @@ pub struct Config {
     /// The MSS that we announce: octets of text that fit into a packet of ours without options, that is MTU - 40 for
     /// IPv4 and MTU - 60 for IPv6 (RFC 6691). Also the most that we send. Default 1460.
     pub mss: u16,
+    /// Announce and send no more than this, whatever [`Self::mss`] says: for paths that are known to be narrow, as
+    /// `TCP_MAXSEG` of Linux. Off by default.
+    //= rfc4821#4-10
+    pub max_mss: Option<u16>,
+    /// When to look for the path MTU with probes. Default [`MtuProbing::OnBlackHole`].
+    //= rfc8201#5.6-1
+    pub mtu_probing: MtuProbing,
+    /// What segments, with their options, are cut to when long ones vanish, and where the search for more begins. Default
+    /// 1024 octets, as Linux (`tcp_base_mss`), which RFC 4821 section 7.2 suggests; over IPv6 never below 1220.
+    //= rfc4821#7.2-2
+    pub base_mss: u16,
+    /// The least that segments, with their options, are cut to, whatever an ICMP error says. Default 512 octets, that is an
+    /// MTU of 552, as Linux (`min_pmtu`): RFC 1191 has 68, which serves nobody but attackers. Over IPv6 never below 1220.
+    pub min_path_mss: u16,
     /// The MSS to assume of a peer whose SYN has no MSS option: 536 for IPv4, 1220 for IPv6. Default 536.
     //= rfc9293#MUST-15
     pub default_peer_mss: u16,
@@ -107,6 +122,13 @@ pub struct KeepAlive {
     pub count: u8,
 }
 
+impl Config {
+    /// What our SYN announces.
+    pub(crate) fn announced_mss(&self) -> u16 {
+        self.max_mss.map_or(self.mss, |most| most.min(self.mss))
+    }
+}
+
 impl Default for KeepAlive {
     fn default() -> Self {
         Self { idle: Duration::from_hours(2), interval: Duration::from_secs(75), count: 9 }
@@ -117,6 +139,10 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             mss: 1460,
+            max_mss: None,
+            mtu_probing: MtuProbing::default(),
+            base_mss: 1024,
+            min_path_mss: 512,
             default_peer_mss: 536,
             receive_buffer: 1 << 20,
             send_buffer: 1 << 20,

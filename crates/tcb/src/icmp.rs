@@ -2,9 +2,8 @@
 
 use sockeye_wire::{Instant, SeqNumber};
 
-use crate::negotiated::MIN_MSS;
 use crate::tcb::Tcb;
-use crate::{ClosedBecause, SoftError, State, Stop, Unreachable};
+use crate::{ClosedBecause, SoftError, State, Stop, TooBig, Unreachable};
 
 impl Tcb {
     /// An ICMP error says that a segment of ours with sequence number `seq` didn't arrive because of `what`.
@@ -29,25 +28,30 @@ impl Tcb {
     }
 
     /// An ICMP error says that a segment of ours with sequence number `seq` was too long, and that `mss` octets of text
-    /// and options would fit. Never makes segments longer, nor shorter than a floor.
+    /// and options would fit. Never makes segments longer, nor shorter than [`crate::Config::min_path_mss`]; where longer
+    /// ones have arrived it is believed only if no more do.
     ///
     /// # Errors
     /// [`Stop::AckOfUnsent`] as above.
-    pub fn on_packet_too_big(&mut self, _now: Instant, seq: SeqNumber, mss: u16) -> Result<(), Stop> {
+    //= rfc8201#4-1
+    //= rfc8899#3-7
+    //= rfc8899#4.6.1-2
+    //= rfc8899#4.6.1-3
+    //= rfc8899#8-2
+    pub fn on_packet_too_big(&mut self, now: Instant, seq: SeqNumber, mss: u16) -> Result<TooBig, Stop> {
         self.check_quoted(seq)?;
-        let mss = mss.max(MIN_MSS);
-        if mss >= self.path_mss {
-            return Ok(());
+        // A SYN is shorter than every floor; what was acknowledged selectively has arrived.
+        let Some(text) = self.recovery.segment_at(seq) else {
+            return Ok(TooBig::NothingNew);
+        };
+        let outcome = self.path.on_too_big(now, self.with_options(text), mss, &self.config);
+        match outcome {
+            TooBig::Believed => self.narrow(),
+            TooBig::Probe => self.recovery.on_path_probe_refuted(),
+            TooBig::Doubted | TooBig::NothingNew => {}
         }
-        self.path_mss = mss;
-        if !self.state.is_synchronized() {
-            return Ok(());
-        }
-        self.send.set_mss(self.agreed.effective_mss(mss));
-        self.congestion.set_mss(self.send.mss());
-        self.recovery.on_narrow_path();
         self.arm_retransmit();
-        Ok(())
+        Ok(outcome)
     }
 
     //= rfc5927#4.1-1

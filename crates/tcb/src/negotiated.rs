@@ -71,8 +71,12 @@ impl Negotiated {
     //= rfc6691#2-3
     /// Eff.snd.MSS: octets of text in one segment, given what the path takes without options.
     pub(crate) fn effective_mss(&self, path_mss: u16) -> u16 {
-        let options = if self.timestamps { TIMESTAMPS_LEN } else { 0 };
-        self.peer_mss.min(path_mss).max(MIN_MSS) - options
+        self.peer_mss.min(path_mss).max(MIN_MSS) - self.options_len()
+    }
+
+    /// Octets of options in a segment with text.
+    pub(crate) const fn options_len(&self) -> u16 {
+        if self.timestamps { TIMESTAMPS_LEN } else { 0 }
     }
 }
 
@@ -90,7 +94,7 @@ pub(crate) fn syn_options(config: &Config, timestamps: Timestamps) -> Options {
     Options {
         //= rfc9293#SHLD-5
         //= rfc9293#3.7.1-1
-        mss: Some(config.mss),
+        mss: Some(config.announced_mss()),
         //= rfc7323#2.3-2
         window_scale: config.window_scaling.then(|| window_shift(config)),
         sack_permitted: config.sack,

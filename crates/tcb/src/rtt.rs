@@ -28,6 +28,8 @@ pub struct Rtt {
     backoff: u8,
     /// The timer expired though nothing was lost: the next sample raises the estimate at once.
     was_too_short: bool,
+    /// The estimate is that of an earlier connection: there was no sample yet.
+    recalled: bool,
 }
 
 fn nanos(duration: Duration) -> u64 {
@@ -52,6 +54,20 @@ impl Rtt {
             max: nanos(config.max_rto),
             backoff: 0,
             was_too_short: false,
+            recalled: false,
+        }
+    }
+
+    /// Goes on from the estimate of an earlier connection over the same path (RFC 9040 section 6). Until the first sample
+    /// the RTO isn't below 1 s nevertheless.
+    //= rfc9040#6.1-2
+    pub fn recall(&mut self, srtt: Duration, rttvar: Duration) {
+        let sampled = self.srtt();
+        (self.srtt, self.rttvar) = (nanos(srtt).max(1), nanos(rttvar));
+        self.base = self.estimate().max(Self::INITIAL);
+        self.recalled = true;
+        if let Some(sample) = sampled {
+            self.on_sample(sample);
         }
     }
 
@@ -74,12 +90,18 @@ impl Rtt {
             self.rttvar = self.rttvar - self.rttvar / 4 + self.srtt.abs_diff(sample) / 4;
             self.srtt = (self.srtt - self.srtt / 8 + sample / 8).max(1);
         }
+        self.base = self.estimate();
+        self.recalled = false;
+        //= rfc6298#5-3
+        self.backoff = 0;
+    }
+
+    /// The RTO by the present estimate, in nanoseconds.
+    fn estimate(&self) -> u64 {
         // The floor belongs to the variance term, as in Linux: flooring the sum would leave no room for a peer that
         // delays its ACKs once the RTT itself exceeds the floor.
         //= rfc6298#2.3-4
-        self.base = self.srtt.saturating_add(self.floor.max(self.rttvar.saturating_mul(4))).min(self.max);
-        //= rfc6298#5-3
-        self.backoff = 0;
+        self.srtt.saturating_add(self.floor.max(self.rttvar.saturating_mul(4))).min(self.max)
     }
 
     /// The smoothed round-trip time; `None` before the first sample.
@@ -125,7 +147,7 @@ impl Rtt {
     /// Our SYN had to be sent again and data transmission begins: without a sample of the path the RTO is 3 s.
     pub fn syn_was_lost(&mut self) {
         self.backoff = 0;
-        if self.srtt == 0 {
+        if self.srtt == 0 || self.recalled {
             self.base = Self::AFTER_LOST_SYN;
         }
     }
@@ -190,6 +212,24 @@ mod tests {
         assert_eq!(rtt.srtt(), Some(Duration::from_millis(210))); // 200 * 7/8 + 280 / 8
         assert_eq!(rtt.rttvar(), Duration::from_millis(95)); // 100 * 3/4 + 80 / 4, with the old srtt
         assert_eq!(rtt.rto(), Duration::from_millis(210 + 4 * 95));
+    }
+
+    //= rfc9040#6.1-2
+    #[test]
+    fn what_an_earlier_connection_measured_is_where_the_next_begins() {
+        let mut rtt = rtt_after(&[]);
+        rtt.recall(Duration::from_millis(100), Duration::from_millis(60));
+        assert_eq!(rtt.rto(), Duration::from_secs(1), "not less before a sample");
+        rtt.on_sample(Duration::from_millis(180));
+        assert_eq!((rtt.srtt(), rtt.rttvar()), (Some(Duration::from_millis(110)), Duration::from_millis(65)));
+        let mut far = rtt_after(&[]);
+        far.recall(Duration::from_millis(900), Duration::from_millis(200));
+        assert_eq!(far.rto(), Duration::from_millis(1700), "a SYN isn't sent again too early");
+        far.syn_was_lost();
+        assert_eq!(far.rto(), Duration::from_secs(3));
+        let mut sampled = rtt_after(&[180]);
+        sampled.recall(Duration::from_millis(100), Duration::from_millis(60));
+        assert_eq!(sampled.srtt(), Some(Duration::from_millis(110)), "in whichever order");
     }
 
     //= rfc6298#4-1

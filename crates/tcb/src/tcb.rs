@@ -12,6 +12,7 @@ use crate::congestion::CongestionControl;
 use crate::ecn::Ecn;
 use crate::event::Notices;
 use crate::negotiated::Negotiated;
+use crate::path_mtu::PathMtu;
 use crate::recovery::Recovery;
 use crate::recv::RecvSide;
 use crate::rtt::Rtt;
@@ -32,8 +33,7 @@ pub struct Tcb {
     pub(crate) state: State,
     pub(crate) config: Arc<Config>,
     pub(crate) agreed: Negotiated,
-    /// Octets of text that a packet on this path carries without options.
-    pub(crate) path_mss: u16,
+    pub(crate) path: PathMtu,
     pub(crate) timestamp_offset: u32,
     pub(crate) send: SendSide,
     pub(crate) recv: RecvSide,
@@ -112,7 +112,7 @@ impl Tcb {
         Self {
             state: State::Closed,
             agreed,
-            path_mss: config.mss,
+            path: PathMtu::new(config.announced_mss()),
             timestamp_offset,
             send: SendSide::new(iss),
             recv: RecvSide::new(SeqNumber::default(), agreed, window, config.receive_buffer, 0, now),
@@ -164,7 +164,8 @@ impl Tcb {
     /// The two SYNs are known: both sides take up what they say.
     pub(crate) fn agree(&mut self, agreed: Negotiated, irs: SeqNumber, snd_wnd: u16, ts_recent: u32, now: Instant) {
         self.agreed = agreed;
-        self.send.on_syn(irs, snd_wnd, agreed, self.path_mss);
+        self.path.agree(agreed.peer_mss, &self.config);
+        self.send.on_syn(irs, snd_wnd, agreed, self.path.size());
         let offered = u16::try_from(self.config.receive_buffer).unwrap_or(u16::MAX);
         self.recv = RecvSide::new(irs, agreed, offered, self.config.receive_buffer, ts_recent, now);
         self.congestion.set_mss(self.send.mss());

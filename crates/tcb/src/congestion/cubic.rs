@@ -8,7 +8,7 @@ use core::time::Duration;
 use sockeye_wire::Instant;
 
 use super::hystart::HyStart;
-use super::{AckSample, CongestionControl, Details, MAX_WINDOW, initial_window, mul_div};
+use super::{AckSample, CongestionControl, Details, MAX_WINDOW, initial_window, mul_div, resized};
 
 /// `beta_cubic`, as a fraction.
 //= rfc9438#4.6-2
@@ -298,15 +298,17 @@ impl CongestionControl for Cubic {
     }
 
     fn set_mss(&mut self, mss: u16) {
-        self.mss = u32::from(mss);
-        if self.curve.cwnd == 0 {
-            self.curve.cwnd = initial_window(self.initial, self.mss);
-        }
+        let before = core::mem::replace(&mut self.mss, u32::from(mss));
+        self.curve.cwnd = resized(self.initial, self.curve.cwnd, before, self.mss);
     }
 
     fn take_over(&mut self, other: &dyn CongestionControl) {
         self.curve.cwnd = other.cwnd();
         self.curve.ssthresh = other.ssthresh();
+    }
+
+    fn recall(&mut self, ssthresh: u32) {
+        self.curve.ssthresh = ssthresh.max(2 * self.mss);
     }
 
     fn on_lost_handshake(&mut self) {

@@ -127,6 +127,10 @@ impl CongestionControl for Dctcp {
         self.reno.take_over(other);
     }
 
+    fn recall(&mut self, ssthresh: u32) {
+        self.reno.recall(ssthresh);
+    }
+
     fn on_lost_handshake(&mut self) {
         self.reno.on_lost_handshake();
     }

@@ -206,6 +206,10 @@ pub trait CongestionControl: Debug + Send + Sync {
     /// [`Self::set_mss`]. By default the new one begins anew.
     fn take_over(&mut self, _other: &dyn CongestionControl) {}
 
+    /// An earlier connection to the same host had this slow start threshold, in octets (RFC 9040). By default nothing follows
+    /// from it.
+    fn recall(&mut self, _ssthresh: u32) {}
+
     /// The handshake needed more than one retransmission of a SYN: begin with one segment (RFC 6928 section 2).
     fn on_lost_handshake(&mut self);
 
@@ -221,6 +225,18 @@ pub trait CongestionControl: Debug + Send + Sync {
 fn initial_window(segments: u8, mss: u32) -> u32 {
     let segments = u32::from(segments);
     (segments * mss).min((2 * mss).max(segments * 1460))
+}
+
+//= rfc4821#4-8
+//= rfc4821#4-9
+/// The window, now that segments have `mss` octets instead of `before`: the initial one if there was none. Shorter segments
+/// aren't more of them, longer ones aren't more octets.
+fn resized(initial: u8, cwnd: u32, before: u32, mss: u32) -> u32 {
+    match cwnd {
+        0 => initial_window(initial, mss),
+        _ if mss < before => mul_div(cwnd, mss, before).max(mss),
+        _ => cwnd,
+    }
 }
 
 /// `value * numerator / denominator`, without overflow on the way.

@@ -4,7 +4,7 @@ use sockeye_wire::Instant;
 
 use super::hystart::HyStart;
 use super::validation::Validation;
-use super::{AckSample, CongestionControl, Details, LostSegment, MAX_WINDOW, initial_window, mul_div};
+use super::{AckSample, CongestionControl, Details, LostSegment, MAX_WINDOW, initial_window, mul_div, resized};
 
 /// RFC 5681 with the initial window of RFC 6928, byte counting (RFC 3465), HyStart++ (RFC 9406), a window that is
 /// validated by use (RFC 7661), and a milder answer to marks (RFC 8511).
@@ -202,15 +202,17 @@ impl CongestionControl for NewReno {
     }
 
     fn set_mss(&mut self, mss: u16) {
-        self.mss = u32::from(mss);
-        if self.cwnd == 0 {
-            self.cwnd = initial_window(self.initial, self.mss);
-        }
+        let before = core::mem::replace(&mut self.mss, u32::from(mss));
+        self.cwnd = resized(self.initial, self.cwnd, before, self.mss);
     }
 
     fn take_over(&mut self, other: &dyn CongestionControl) {
         self.cwnd = other.cwnd();
         self.ssthresh = other.ssthresh();
+    }
+
+    fn recall(&mut self, ssthresh: u32) {
+        self.ssthresh = ssthresh.max(2 * self.mss);
     }
 
     fn on_lost_handshake(&mut self) {

@@ -11,6 +11,7 @@ mod frto;
 mod history;
 mod on_ack;
 mod outstanding;
+mod path_probe;
 mod prr;
 mod rack;
 mod scoreboard;
@@ -33,6 +34,7 @@ use frto::Frto;
 pub(crate) use history::Counts;
 use history::History;
 use outstanding::{Mark, Outstanding, Resent};
+pub(crate) use path_probe::{News, ProbeFate};
 use prr::Prr;
 use rack::Rack;
 pub(crate) use timers::Watch;
@@ -109,10 +111,12 @@ pub(crate) struct Recovery {
     delivery_rate: u64,
     /// The application had nothing more to send when the last flight ended.
     starved: bool,
+    /// What is new of the path's MTU.
+    news: News,
 }
 
 /// What is outstanding and all that is known of it. Holds: `una <= nxt`, `outstanding` spans them; in [`Phase::Open`]
-/// nothing is held lost.
+/// nothing is held lost but what is excused.
 #[derive(Debug)]
 struct Flight {
     outstanding: Outstanding,
@@ -141,6 +145,8 @@ struct Flight {
     ramp: Option<u32>,
     /// The segment at the front is to be sent again whatever the window says.
     front_is_urgent: bool,
+    /// Octets held lost that were a probe of the path's MTU: congestion isn't to be blamed.
+    excused: u32,
     /// How often the timer expired since something new was acknowledged.
     timeouts: u8,
     timers: timers::Timers,
@@ -169,6 +175,7 @@ impl Flight {
             marked_until: una,
             ramp: None,
             front_is_urgent: false,
+            excused: 0,
             timeouts: 0,
             timers: timers::Timers::new(now),
         }
@@ -203,7 +210,15 @@ fn seq_of(place: u64) -> SeqNumber {
 
 impl Recovery {
     pub(crate) const fn new() -> Self {
-        Self { flight: None, history: None, min_rtt: WindowedMin::EMPTY, delivered: 0, delivery_rate: 0, starved: true }
+        Self {
+            flight: None,
+            history: None,
+            min_rtt: WindowedMin::EMPTY,
+            delivered: 0,
+            delivery_rate: 0,
+            starved: true,
+            news: News::NONE,
+        }
     }
 
     /// True if nothing is unacknowledged.

@@ -131,6 +131,7 @@ impl Recovery {
         delivered: &mut Delivered,
     ) {
         let end = start + u64::from(run.len);
+        self.news.on_delivered(run);
         delivered.octets += run.len;
         delivered.beyond |= end > flight.recover;
         if !run.resent {
@@ -220,7 +221,8 @@ impl Recovery {
         if advanced || !arrival.duplicate || flight.phase != Phase::Open || !flight.third_duplicate() {
             return 0;
         }
-        let lost: Pieces = flight.outstanding.mark_first_lost().into_iter().collect();
+        let mut lost: Pieces = flight.outstanding.mark_first_lost().into_iter().collect();
+        self.excuse_probe(flight, &mut lost);
         self.tell_losses(flight, arrival.now, &lost, congestion)
     }
 
@@ -238,8 +240,9 @@ impl Recovery {
             return 0;
         }
         let window = self.reordering_window(flight, rtt);
-        let (lost, overdue_at) = flight.rack.find_lost(at, window, &mut flight.outstanding);
+        let (mut lost, overdue_at) = flight.rack.find_lost(at, window, &mut flight.outstanding);
         flight.timers.overdue_at = overdue_at;
+        self.excuse_probe(flight, &mut lost);
         self.tell_losses(flight, now, &lost, congestion)
     }
 
@@ -282,7 +285,7 @@ impl Recovery {
         arrival: &Arrival<'_>,
         congestion: &mut dyn CongestionControl,
     ) -> bool {
-        let enters = flight.phase == Phase::Open && flight.outstanding.tally(Mark::Lost).octets > 0;
+        let enters = flight.phase == Phase::Open && flight.blamed() > 0;
         if enters {
             self.enter(flight, arrival.now, congestion);
         }

@@ -37,6 +37,8 @@ pub(super) struct Run {
     pub(super) sent_at: Instant,
     /// Sent more than once.
     pub(super) resent: bool,
+    /// It is one segment, longer than others: a probe of the path's MTU.
+    pub(super) probe: bool,
     pub(super) mark: Mark,
     /// What the sampler of the delivery rate knew when it was last sent.
     pub(super) snapshot: Snapshot,
@@ -216,6 +218,27 @@ impl Outstanding {
     #[cfg(not(test))]
     const fn note_visit(&self) {}
 
+    /// Octets in the segment in which `place` lies; `None` if nothing is outstanding there, or if it has arrived.
+    pub(super) fn segment_at(&self, place: u64) -> Option<u32> {
+        let (_, run) = self.run_over(place)?;
+        (run.mark != Mark::Sacked).then(|| run.size.min(run.len))
+    }
+
+    /// The last segment is a probe of the path's MTU, and in flight.
+    pub(super) fn ends_with_probe(&self) -> bool {
+        self.all().next_back().is_some_and(|(_, run)| run.probe && run.mark == Mark::InFlight)
+    }
+
+    /// Holds the probe of the path's MTU lost, if there is one in flight; its octets.
+    pub(super) fn mark_probe_lost(&mut self) -> u32 {
+        let probe = self.all().find(|(_, run)| run.probe && run.mark == Mark::InFlight);
+        let Some((start, &Run { len, .. })) = probe else {
+            return 0;
+        };
+        self.mark_lost(start);
+        len
+    }
+
     /// The run in which `place` lies.
     fn run_over(&self, place: u64) -> Option<(u64, Run)> {
         self.note_visit();
@@ -234,6 +257,7 @@ impl Outstanding {
             segments: len.div_ceil(size),
             sent_at: now,
             resent: false,
+            probe: false,
             mark: Mark::InFlight,
             snapshot,
         };
@@ -249,6 +273,22 @@ impl Outstanding {
             }
             _ => self.put(start, run),
         }
+        debug_assert!(self.holds());
+    }
+
+    /// A probe of the path's MTU, `len` octets from `start` on, left.
+    pub(super) fn on_probe_sent(&mut self, now: Instant, start: u64, len: u32, snapshot: Snapshot) {
+        let run = Run {
+            len,
+            size: len,
+            segments: 1,
+            sent_at: now,
+            resent: false,
+            probe: true,
+            mark: Mark::InFlight,
+            snapshot,
+        };
+        self.put(start, run);
         debug_assert!(self.holds());
     }
 
@@ -327,7 +367,7 @@ impl Outstanding {
 
     /// Puts a run as sacked, one with those before and after it that are.
     fn put_sacked(&mut self, start: u64, run: Run) {
-        let mut run = Run { mark: Mark::Sacked, ..run };
+        let mut run = Run { mark: Mark::Sacked, probe: false, ..run };
         let mut first = start;
         let end = start + u64::from(run.len);
         if self.runs.get(&end).is_some_and(|next| next.mark == Mark::Sacked)
@@ -390,6 +430,13 @@ impl Outstanding {
         Some((start, first))
     }
 
+    /// Holds lost what is in flight in segments of more than `size`.
+    pub(super) fn mark_longer_lost(&mut self, size: u32) {
+        let is_longer = |run: &Run| run.mark == Mark::InFlight && run.size.min(run.len) > size;
+        let longer: Vec<u64> = self.all().filter(|(_, run)| is_longer(run)).map(|(start, _)| start).collect();
+        longer.into_iter().for_each(|start| self.mark_lost(start));
+    }
+
     /// Holds everything lost that was in flight, and sent at `until` at the latest.
     pub(super) fn mark_lost_until(&mut self, until: Instant) -> Pieces {
         let mut pieces = Pieces::new();
@@ -434,7 +481,7 @@ impl Outstanding {
         snapshot: impl FnOnce(u32) -> Snapshot,
     ) -> Option<Resent> {
         let start = self.first_lost_start()?;
-        let mut run = self.take(start)?;
+        let mut run = Run { probe: false, ..self.take(start)? };
         // A segment longer than what the path takes today is cut anew.
         run.size = run.size.min(size);
         let mut end = start + u64::from(run.len);
@@ -449,7 +496,8 @@ impl Outstanding {
         if octets < run.len {
             self.put(start + u64::from(octets), run.part(run.len - octets));
         }
-        let again = Run { sent_at: now, resent: true, mark: Mark::InFlight, snapshot: snapshot(octets), ..run };
+        let snapshot = snapshot(octets);
+        let again = Run { sent_at: now, resent: true, probe: false, mark: Mark::InFlight, snapshot, ..run };
         self.put(start, again.part(octets));
         debug_assert!(self.holds());
         Some(Resent { start, octets, size: run.size })
@@ -464,7 +512,7 @@ impl Outstanding {
         let end = start + u64::from(run.len);
         let last = start + u64::from((run.len - 1) / run.size * run.size);
         let segment = self.cut_out(start, last, end)?;
-        self.put(last, Run { sent_at: now, resent: true, snapshot, ..segment });
+        self.put(last, Run { sent_at: now, resent: true, probe: false, snapshot, ..segment });
         debug_assert!(self.holds());
         Some(Resent { start: last, octets: segment.len, size: segment.size })
     }
@@ -502,6 +550,7 @@ impl Run {
         let same = self.mark == next.mark && self.resent == next.resent;
         let together = self.mark == Mark::Lost || self.sent_at == next.sent_at;
         same && together
+            && !self.probe
             && self.len.is_multiple_of(self.size)
             && (next.size == self.size || next.len <= self.size && next.segments == 1)
     }

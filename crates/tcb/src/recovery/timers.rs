@@ -9,7 +9,7 @@ use sockeye_wire::{Instant, SeqNumber};
 use super::frto::Frto;
 use super::outstanding::Mark;
 use super::undo::Cause;
-use super::{Again, Flight, Phase, Recovery};
+use super::{Again, Flight, Phase, ProbeFate, Recovery};
 use crate::Rtt;
 use crate::congestion::CongestionControl;
 
@@ -124,7 +124,7 @@ impl Recovery {
             return;
         };
         self.find_overdue(&mut flight, now, now, rtt, congestion);
-        if flight.phase == Phase::Open && flight.outstanding.tally(Mark::Lost).octets > 0 {
+        if flight.phase == Phase::Open && flight.blamed() > 0 {
             self.enter(&mut flight, now, congestion);
         }
         self.flight = Some(flight);
@@ -161,6 +161,9 @@ impl Recovery {
     //= rfc8985#7.3-4
     //= rfc8985#7.3-5
     pub(crate) fn resend_probe(&mut self, now: Instant, mss: u32) -> Option<Again> {
+        if self.give_up_last_path_probe() {
+            return self.resend(now, mss, mss, u32::MAX, u32::MAX);
+        }
         let flight = self.flight.as_mut()?;
         let snapshot = flight.sampler.snapshot(flight.in_flight(mss));
         let resent = flight.outstanding.resend_last(now, snapshot)?;
@@ -234,6 +237,9 @@ impl Recovery {
         } else {
             flight.outstanding.mark_lost_until(Instant::FAR_FUTURE)
         };
+        if lost.iter().any(|(_, run)| run.probe) {
+            self.news.probe = Some(ProbeFate::TimedOut);
+        }
         self.tell_losses(flight, now, &lost, congestion);
     }
 
@@ -264,11 +270,14 @@ impl Recovery {
         self.history().counts.timeouts += 1;
     }
 
-    /// The path proved too narrow for what is outstanding: all of it is to be sent again in smaller segments, and the
-    /// network isn't blamed (RFC 1191 section 6.5).
-    pub(crate) fn on_narrow_path(&mut self) {
+    /// The path proved too narrow for segments of more than `mss` octets: those outstanding are to be sent again in smaller
+    /// ones, and the network isn't blamed.
+    //= rfc1191#6.4-1
+    //= rfc1191#6.4-3
+    //= rfc8201#5.4-3
+    pub(crate) fn on_narrow_path(&mut self, mss: u32) {
         if let Some(flight) = &mut self.flight {
-            flight.outstanding.mark_lost_until(Instant::FAR_FUTURE);
+            flight.outstanding.mark_longer_lost(mss);
             flight.left_network = 0;
             flight.front_is_urgent = true;
             flight.recover = flight.nxt;

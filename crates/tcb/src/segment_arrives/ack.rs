@@ -84,10 +84,12 @@ impl Tcb {
             has_new: self.send.unsent() > 0 && self.send.usable() > 0,
         };
         self.recovery.on_ack(&arrival, &mut self.rtt, self.congestion.as_mut());
+        self.learn_of_path(now);
     }
 
     /// SND.UNA < SEG.ACK =< SND.NXT.
     fn on_new_ack(&mut self, now: Instant) {
+        self.path.on_progress();
         self.times.waiting_since = now;
         self.persist_backoff = 0;
         //= rfc6298#5.2-1

@@ -86,7 +86,7 @@ impl HalfOpen {
             irs: syn.seq,
             origin,
             negotiated: Negotiated { ecn, ect: ecn, ..Negotiated::from_syn(config, &syn.options) },
-            mss: config.mss,
+            mss: config.announced_mss(),
             rcv_wnd: u16::try_from(config.receive_buffer).unwrap_or(u16::MAX),
             snd_wnd: syn.window,
             timestamp_offset,

@@ -2,6 +2,7 @@
 
 pub(crate) mod decide;
 pub(crate) mod pacing;
+mod path_probe;
 mod poll;
 mod template;
 

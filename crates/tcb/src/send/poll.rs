@@ -67,6 +67,7 @@ impl Tcb {
             .or_else(|| self.retransmission(now, limit))
             .or_else(|| self.tail_probe(now))
             .or_else(|| self.window_probe(now))
+            .or_else(|| self.path_probe(now))
             .or_else(|| self.new_text(now, limit))
             .or_else(|| self.keep_alive_probe(now))
             .or_else(|| self.ack_owed(now))
@@ -104,6 +105,7 @@ impl Tcb {
         if self.recovery.lost() == 0 {
             return None;
         }
+        self.doubt_path(now);
         let mss = u32::from(self.send.mss());
         let paced = self.paced(now);
         let room = self.recovery.room(mss, self.agreed.sack, self.congestion.as_ref());
@@ -114,6 +116,9 @@ impl Tcb {
             }
             return None;
         };
+        if again.seq == self.send.snd_una() {
+            self.path.on_resent();
+        }
         Some(self.send_again(now, again))
     }
 
@@ -166,6 +171,11 @@ impl Tcb {
         }
         if self.recovery.is_idle() {
             self.restart_after_idleness(now);
+            self.age_path(now);
+        }
+        if self.waits_to_probe(now) {
+            self.held_back(now, Hold::Congestion);
+            return None;
         }
         match decide(&self.situation(now, limit)) {
             Decision::Send(octets) => {
@@ -246,20 +256,32 @@ impl Tcb {
 
     /// Books `octets` of new text, and the FIN, as sent.
     fn note_sent(&mut self, now: Instant, octets: u32, fin: bool) {
-        let seq = self.send.snd_nxt();
-        let was_idle = self.recovery.is_idle();
-        if was_idle {
-            self.times.waiting_since = now;
-        }
+        let seq = self.begin_to_send(now, octets);
         self.send.advance(octets, fin);
         // A FIN belongs to the segment whose text it follows.
         let mss = u32::from(self.send.mss());
         let size = if octets <= mss { octets + u32::from(fin) } else { mss };
-        self.tell_sent(now, octets);
         self.recovery.on_sent(now, seq, octets + u32::from(fin), size, mss);
+        self.arm_retransmit();
+    }
+
+    /// Books `octets` of new text in one segment as sent: a probe of the path's MTU.
+    pub(super) fn note_path_probe(&mut self, now: Instant, octets: u32) {
+        let seq = self.begin_to_send(now, octets);
+        self.send.advance(octets, false);
+        self.recovery.on_path_probe_sent(now, seq, octets, u32::from(self.send.mss()));
+        self.arm_retransmit();
+    }
+
+    /// `octets` of new text are about to leave: from where on.
+    fn begin_to_send(&mut self, now: Instant, octets: u32) -> SeqNumber {
+        if self.recovery.is_idle() {
+            self.times.waiting_since = now;
+        }
+        self.tell_sent(now, octets);
         self.times.sent_at = now;
         self.deadlines.stop(Timer::Persist);
-        self.arm_retransmit();
+        self.send.snd_nxt()
     }
 
     /// Congestion control hears that `octets` leave.
@@ -269,7 +291,7 @@ impl Tcb {
     }
 
     /// The segment, or several of `size` in one, with what stands in `octets` of sequence space from `seq` on.
-    fn text_segment(&mut self, now: Instant, seq: SeqNumber, octets: u32, size: u32) -> Transmit {
+    pub(super) fn text_segment(&mut self, now: Instant, seq: SeqNumber, octets: u32, size: u32) -> Transmit {
         let (payload, fin) = self.send.text_at(seq, octets);
         let text = octets - u32::from(fin);
         //= rfc9293#MUST-61

@@ -44,6 +44,7 @@ impl Tcb {
             Some(Watch::Probe) => self.recovery.on_probe_timer(now),
             Some(Watch::Timeout) | None => self.resend_text(now),
         }
+        self.learn_of_path(now);
         self.arm_retransmit();
     }
 

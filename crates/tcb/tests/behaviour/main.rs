@@ -9,6 +9,7 @@ mod hostile_sack;
 mod open;
 mod outside;
 mod pair;
+mod path_mtu;
 mod rack;
 mod recovery;
 mod timers;

@@ -18,7 +18,7 @@ mod startup;
 
 use sockeye_wire::Instant;
 
-use super::{AckSample, CongestionControl, Details, LostSegment, RateSample, initial_window};
+use super::{AckSample, CongestionControl, Details, LostSegment, RateSample, initial_window, resized};
 use model::Model;
 use probe_bw::Cycle;
 use probe_rtt::ProbeRtt;
@@ -275,11 +275,9 @@ impl CongestionControl for Bbr {
     fn on_idle(&mut self, _now: Instant) {} // the model stays: what was learnt leaves paced (section 5.4.2)
 
     fn set_mss(&mut self, mss: u16) {
-        self.mss = u32::from(mss);
+        let before = core::mem::replace(&mut self.mss, u32::from(mss));
         self.initial_window = initial_window(self.initial, self.mss);
-        if self.cwnd == 0 {
-            self.cwnd = self.initial_window;
-        }
+        self.cwnd = resized(self.initial, self.cwnd, before, self.mss);
     }
 
     fn take_over(&mut self, other: &dyn CongestionControl) {

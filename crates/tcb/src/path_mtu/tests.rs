@@ -1,0 +1,125 @@
+//! The search by itself.
+
+use alloc::vec::Vec;
+
+use super::*;
+
+const NOW: Instant = Instant::from_millis(1_000_000);
+const WAIT: Duration = Duration::from_secs(1);
+
+fn path() -> PathMtu {
+    PathMtu::new(1460)
+}
+
+/// Probes over a path that takes `mtu`, until the search is over: what was probed.
+fn search(path: &mut PathMtu, from: Instant, fits: u16) -> Vec<u16> {
+    let mut probed = Vec::new();
+    let mut now = from;
+    while let Some(size) = path.due(now) {
+        assert!(size > path.size && size <= path.limit);
+        probed.push(size);
+        path.on_probe_sent();
+        assert_eq!(path.due(now), None, "one probe at a time");
+        if size <= fits {
+            path.on_probe_arrived(now);
+        } else {
+            path.on_probe_lost(now, WAIT);
+            now = now + WAIT;
+        }
+    }
+    probed
+}
+
+//= rfc4821#7.1-2
+//= rfc4821#7.3-1
+//= rfc4821#7.3-2
+//= rfc4821#7.3-3
+//= rfc8899#5.1.2-1
+//= rfc8899#5.2-1
+#[test]
+fn a_search_ends_close_below_what_fits_and_begins_again_after_ten_minutes() {
+    for fits in (1024..=1460).step_by(7) {
+        let mut path = path();
+        path.on_resent();
+        path.on_resent();
+        assert!(path.is_too_narrow(NOW, 1460, 2, &Config::default()));
+        assert_eq!(path.size(), 1024);
+        let probed = search(&mut path, NOW, fits);
+        assert_eq!(probed[0], 1460, "the most first: it may only have been an outage");
+        assert!(path.size() <= fits && fits - path.size() <= WORTHWHILE, "{} of {fits}", path.size());
+        assert!(probed.len() <= 2 + 6 * usize::from(MAX_PROBES), "{probed:?}");
+        let much_later = NOW + Duration::from_mins(11);
+        assert_eq!(path.due(NOW + Duration::from_mins(9)), None);
+        assert_eq!(path.due(much_later), (path.size() < 1460).then_some(1460));
+        search(&mut path, much_later, 1460);
+        assert_eq!((path.size(), path.known()), (1460, None), "the path has grown");
+    }
+}
+
+//= rfc5927#7.2-1
+//= rfc1191#3-9
+#[test]
+fn a_claim_is_believed_unless_longer_segments_have_arrived() {
+    let config = Config::default();
+    let mut path = path();
+    assert_eq!(path.on_too_big(NOW, 1460, 1400, &config), TooBig::Believed);
+    assert_eq!(path.on_too_big(NOW, 1400, 1450, &config), TooBig::NothingNew);
+    path.on_arrival(1400);
+    assert_eq!(path.on_too_big(NOW, 1400, 1000, &config), TooBig::Doubted);
+    assert!(!path.is_too_narrow(NOW, 1400, 0, &config), "a first retransmission may have many reasons");
+    path.on_arrival(1400);
+    path.on_resent();
+    assert!(!path.is_too_narrow(NOW, 1400, 1, &config), "a longer one has arrived meanwhile");
+    assert_eq!(path.on_too_big(NOW, 1400, 1000, &config), TooBig::Doubted);
+    assert!(path.is_too_narrow(NOW, 1400, 1, &config), "none has arrived meanwhile");
+    assert_eq!(path.size(), 1000);
+}
+
+//= rfc4821#7.6.2-3
+#[test]
+fn an_error_about_a_probe_tells_what_to_try_next() {
+    let config = Config::default();
+    let mut path = path();
+    assert_eq!(path.on_too_big(NOW, 1460, 1240, &config), TooBig::Believed);
+    path.on_arrival(1240);
+    let later = NOW + RAISE;
+    assert_eq!(path.due(later), Some(1460));
+    path.on_probe_sent();
+    assert_eq!(path.on_too_big(later, 1460, 1360, &config), TooBig::Probe);
+    assert_eq!((path.size(), path.due(later)), (1240, Some(1360)));
+    path.on_probe_sent();
+    path.on_probe_arrived(later);
+    assert_eq!((path.size(), path.due(later)), (1360, None));
+}
+
+//= rfc4821#7.7-2
+//= rfc8201#4-3
+#[test]
+fn a_black_hole_halves_down_to_the_floor() {
+    let config = Config::default();
+    let mut path = path();
+    let mut sizes = Vec::new();
+    for _ in 0..4 {
+        (0..8).for_each(|_| path.on_resent());
+        let size = path.size();
+        path.is_too_narrow(NOW, size, 3, &config);
+        sizes.push(path.size());
+    }
+    assert_eq!(sizes, [1024, 512, 512, 512]);
+}
+
+#[test]
+fn what_has_arrived_needs_more_to_be_doubted() {
+    let config = Config::default();
+    let mut path = path();
+    path.on_arrival(1460);
+    path.on_resent();
+    path.on_resent();
+    assert!(!path.is_too_narrow(NOW, 1460, 2, &config));
+    path.on_resent();
+    assert!(path.is_too_narrow(NOW, 1460, 3, &config));
+    let off = Config { mtu_probing: MtuProbing::Off, ..config };
+    let mut path = PathMtu::new(1460);
+    (0..9).for_each(|_| path.on_resent());
+    assert!(!path.is_too_narrow(NOW, 1460, 9, &off));
+}

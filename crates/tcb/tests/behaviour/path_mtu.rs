@@ -1,0 +1,327 @@
+//! Paths that take less than both ends would: told of by ICMP, or not at all (RFC 1191, RFC 8201, RFC 4821).
+
+use std::time::Duration;
+
+use sockeye_tcb::congestion::Algorithm;
+use sockeye_tcb::{Config, MtuProbing, PathMss, TooBig};
+
+use crate::pair::{Fate, Pair, Random, Sent, Side, config, text};
+
+/// Octets of the timestamps option.
+const TIMESTAMPS: usize = 12;
+
+fn wide() -> Config {
+    Config { mss: 1460, ..config() }
+}
+
+/// Octets of text and options.
+fn size(sent: &Sent) -> usize {
+    sent.segment.payload.len() + TIMESTAMPS
+}
+
+/// The path loses what is longer than `octets` of text and options, without a word.
+fn black_hole(pair: &mut Pair, octets: usize) {
+    pair.filter = Box::new(move |sent| if size(sent) > octets { Fate::Lost } else { Fate::Arrives });
+}
+
+/// Sends `octets` and sees them arrive, within two minutes.
+fn transfer(pair: &mut Pair, octets: usize) {
+    let expected = pair.b.received.len() + octets;
+    pair.send(Side::A, text(octets));
+    let arrived = pair.run_until(Duration::from_mins(2), |pair| pair.b.received.len() == expected);
+    assert!(arrived, "{} of {expected} octets: {:?}", pair.b.received.len(), pair.info());
+}
+
+fn segments_longer_than(pair: &Pair, octets: usize) -> usize {
+    pair.log.iter().filter(|sent| sent.from == Side::A && size(sent) > octets).count()
+}
+
+//= rfc4821#7.7-1
+//= rfc8899#4.3-1
+//= rfc8899#4.6.2-2
+#[test]
+fn a_black_hole_is_found_by_the_second_timeout_and_the_path_searched() {
+    for algorithm in [Algorithm::NEWRENO, Algorithm::CUBIC, Algorithm::BBR] {
+        let mut pair = Pair::established_with(Config { congestion: algorithm, ..wide() }, wide());
+        black_hole(&mut pair, 1240);
+        let start = pair.now;
+        transfer(&mut pair, 50_000);
+        assert!(pair.now.since(start) < Duration::from_secs(3), "{:?}", pair.now.since(start));
+        assert_eq!(pair.info().timeouts, 2);
+        for _ in 0..100 {
+            transfer(&mut pair, 50_000);
+            pair.run_for(Duration::from_secs(1));
+        }
+        let mss = usize::from(pair.info().snd_mss) + TIMESTAMPS;
+        assert!((1240 - 16..=1240).contains(&mss), "{algorithm:?}: {mss}, {:?}", pair.info());
+        assert_eq!(pair.info().timeouts, 2, "{algorithm:?}: probes cost no timeout");
+    }
+}
+
+//= rfc4821#4-3
+//= rfc4821#4-4
+//= rfc4821#7.6.2-1
+//= rfc8899#3-5
+//= rfc8899#3-11
+#[test]
+fn a_lost_probe_is_no_sign_of_congestion() {
+    let mut pair = Pair::established_with(wide(), wide());
+    black_hole(&mut pair, 1240);
+    transfer(&mut pair, 20_000);
+    let before = pair.info();
+    let mut lost = 0;
+    for _ in 0..60 {
+        let cwnd = pair.info().cwnd;
+        pair.log.clear();
+        transfer(&mut pair, 60_000);
+        lost += segments_longer_than(&pair, 1240);
+        assert!(pair.info().cwnd >= cwnd, "the window fell from {cwnd} to {}", pair.info().cwnd);
+    }
+    assert!(lost > 3, "{lost} probes were lost");
+    let after = pair.info();
+    assert_eq!((after.fast_recoveries, after.timeouts), (before.fast_recoveries, before.timeouts));
+    assert_eq!(after.ssthresh, before.ssthresh);
+}
+
+//= rfc4821#4-5
+//= rfc4821#7.6.4-1
+#[test]
+fn a_probe_that_is_lost_with_other_text_proves_nothing_and_slows_the_sender() {
+    let mut pair = Pair::established_with(wide(), wide());
+    black_hole(&mut pair, 1240);
+    transfer(&mut pair, 20_000);
+    let mut doomed = 0;
+    pair.filter = Box::new(move |sent| {
+        if sent.from == Side::A && size(sent) > 1240 {
+            doomed = 2; // and the segment that follows it
+        }
+        let lost = sent.from == Side::A && doomed > 0;
+        doomed -= i32::from(lost);
+        if lost { Fate::Lost } else { Fate::Arrives }
+    });
+    let (before, mss) = (pair.info(), pair.info().snd_mss);
+    pair.log.clear();
+    let mut rounds = 0;
+    while segments_longer_than(&pair, 1240) == 0 {
+        transfer(&mut pair, 60_000);
+        rounds += 1;
+        assert!(rounds < 100);
+    }
+    assert_eq!(pair.info().fast_recoveries, before.fast_recoveries + 1);
+    assert!(pair.info().snd_mss == mss && pair.info().ssthresh < u32::MAX);
+}
+
+//= rfc4821#4-7
+//= rfc4821#4-6
+#[test]
+fn the_next_probe_waits_a_round_trip_for_each_segment_of_the_window() {
+    let mut pair = Pair::established_with(wide(), wide());
+    black_hole(&mut pair, 1100);
+    transfer(&mut pair, 20_000);
+    pair.log.clear();
+    let mut windows = Vec::new();
+    for _ in 0..40 {
+        windows.push(pair.info().cwnd / u32::from(pair.info().snd_mss));
+        transfer(&mut pair, 60_000);
+    }
+    let least = *windows.iter().min().unwrap();
+    let times: Vec<_> =
+        pair.log.iter().filter(|sent| sent.from == Side::A && size(sent) > 1100).map(|s| s.at).collect();
+    assert!(times.len() > 2);
+    for pair in times.windows(2) {
+        let gap = pair[1].since(pair[0]);
+        assert!(gap >= Duration::from_millis(20) * least, "{gap:?} with a window of {least} segments");
+    }
+}
+
+/// An error about the first segment that is outstanding.
+fn complain(pair: &mut Pair, mss: u16) -> TooBig {
+    let now = pair.clock();
+    let first = pair.log.iter().rev().find(|sent| sent.from == Side::A && !sent.segment.payload.is_empty());
+    let seq = first.unwrap().segment.seq;
+    let outcome = pair.a.tcb.on_packet_too_big(now, seq, mss).unwrap();
+    pair.settle();
+    outcome
+}
+
+/// FIELD D11.
+//= rfc1191#6.3-1
+//= rfc1191#3-5
+//= rfc1191#3-6
+//= rfc8201#4-7
+//= rfc8201#5.3-1
+//= rfc8899#5.1.1-3
+#[test]
+fn a_path_that_recovers_is_found_within_ten_minutes_and_not_before_five() {
+    for probing in [MtuProbing::Off, MtuProbing::OnBlackHole] {
+        let mut pair = Pair::established_with(Config { mtu_probing: probing, ..wide() }, wide());
+        black_hole(&mut pair, 1240);
+        pair.send(Side::A, text(1000));
+        pair.send(Side::A, text(1448));
+        assert_eq!(complain(&mut pair, 1240), TooBig::Believed);
+        let told = pair.now;
+        pair.run_for(Duration::from_secs(1));
+        transfer(&mut pair, 50_000);
+        assert_eq!(pair.info().snd_mss, 1228);
+        pair.filter = Box::new(|_| Fate::Arrives);
+        pair.log.clear();
+        while pair.now.since(told) < Duration::from_secs(601) {
+            transfer(&mut pair, 10_000);
+            pair.run_for(Duration::from_secs(5));
+        }
+        transfer(&mut pair, 50_000);
+        assert_eq!(pair.info().snd_mss, 1448, "{probing:?}");
+        let first = pair.log.iter().find(|sent| sent.from == Side::A && size(sent) > 1240).unwrap().at;
+        assert!(first.since(told) >= Duration::from_mins(5), "{:?}", first.since(told));
+    }
+}
+
+/// FIELD D10: what is claimed while longer segments arrive is a lie.
+//= rfc5927#7.2-1
+//= rfc9293#MUST-54
+#[test]
+fn a_claim_is_not_believed_while_longer_segments_arrive() {
+    let mut pair = Pair::established_with(wide(), wide());
+    transfer(&mut pair, 20_000);
+    let mut doubted = 0;
+    for _ in 0..50 {
+        pair.send(Side::A, text(20_000));
+        doubted += usize::from(complain(&mut pair, 512) == TooBig::Doubted);
+        pair.run_for(Duration::from_secs(1));
+    }
+    assert_eq!((pair.info().snd_mss, pair.info().retransmissions), (1448, 0));
+    assert_eq!(doubted, 50);
+}
+
+//= rfc5927#7.2-1
+//= rfc8201#4-6
+#[test]
+fn a_path_that_has_become_narrower_is_believed_once_the_timer_has_expired() {
+    let mut pair = Pair::established_with(wide(), wide());
+    transfer(&mut pair, 20_000);
+    black_hole(&mut pair, 1240);
+    pair.send(Side::A, text(20_000));
+    assert_eq!(complain(&mut pair, 1240), TooBig::Doubted);
+    pair.run_for(Duration::from_secs(2));
+    assert_eq!(pair.b.received.len(), 40_000);
+    assert_eq!((pair.info().snd_mss, pair.info().timeouts), (1228, 1));
+}
+
+/// An error about a probe costs neither a timeout nor a part of the window.
+//= rfc4821#7.6.2-3
+//= rfc8201#5.4-4
+#[test]
+fn an_error_about_a_probe_ends_the_search_at_once() {
+    let always = Config { mtu_probing: MtuProbing::Always, ..wide() };
+    let mut pair = Pair::established_with(always, wide());
+    assert_eq!(pair.info().snd_mss, 1024 - 12);
+    black_hole(&mut pair, 1240);
+    pair.send(Side::A, text(100_000));
+    assert!(pair.run_until(Duration::from_secs(1), |pair| segments_longer_than(pair, 1240) > 0));
+    let probe = pair.log.iter().find(|sent| size(sent) > 1240).unwrap().segment.seq;
+    let now = pair.clock();
+    assert_eq!(pair.a.tcb.on_packet_too_big(now, probe, 1240), Ok(TooBig::Probe));
+    pair.settle();
+    pair.run_for(Duration::from_secs(1));
+    assert_eq!(pair.b.received.len(), 100_000);
+    let info = pair.info();
+    assert_eq!((info.snd_mss, info.timeouts, info.fast_recoveries, info.ssthresh), (1228, 0, 0, u32::MAX));
+    assert_eq!(segments_longer_than(&pair, 1240), 1);
+}
+
+//= rfc4821#7.2-3
+//= rfc4821#7.6.1-1
+//= rfc4821#4-8
+#[test]
+fn probing_from_the_start_begins_small_and_grows_without_loss() {
+    let always = Config { mtu_probing: MtuProbing::Always, ..wide() };
+    let mut pair = Pair::established_with(always, wide());
+    let cwnd = pair.info().cwnd;
+    pair.send(Side::A, text(100_000));
+    assert!(pair.run_until(Duration::from_secs(1), |pair| pair.info().snd_mss == 1448));
+    assert!(cwnd <= 10 * 1012);
+    pair.run_for(Duration::from_secs(1));
+    assert_eq!((pair.b.received.len(), pair.info().retransmissions), (100_000, 0));
+}
+
+#[test]
+fn without_probing_a_black_hole_stays_one() {
+    let off = Config { mtu_probing: MtuProbing::Off, ..wide() };
+    let mut pair = Pair::established_with(off, wide());
+    black_hole(&mut pair, 1240);
+    pair.send(Side::A, text(20_000));
+    pair.run_for(Duration::from_mins(2));
+    assert_eq!((pair.b.received.len(), pair.info().snd_mss), (0, 1448));
+}
+
+/// An outage looks like a black hole: whoever fell into one that was none finds the way back at once.
+#[test]
+fn an_outage_costs_the_length_of_segments_only_for_a_moment() {
+    let mut pair = Pair::established_with(wide(), wide());
+    transfer(&mut pair, 20_000);
+    pair.filter = Box::new(|_| Fate::Lost);
+    pair.send(Side::A, text(20_000));
+    pair.run_for(Duration::from_secs(5));
+    assert_eq!(pair.info().snd_mss, 1024 - 12);
+    pair.filter = Box::new(|_| Fate::Arrives);
+    pair.run_for(Duration::from_secs(20));
+    assert_eq!(pair.b.received.len(), 40_000);
+    transfer(&mut pair, 50_000);
+    transfer(&mut pair, 50_000);
+    assert_eq!(pair.info().snd_mss, 1448);
+}
+
+//= rfc8201#5.2-2
+#[test]
+fn what_another_connection_has_learnt_is_taken_up_unless_it_is_disproved() {
+    let path = |now| PathMss { octets: 1240, doubted_at: now };
+    let mut pair = Pair::established_with(wide(), wide());
+    let now = pair.now;
+    pair.a.tcb.learn_path(path(now + Duration::from_mins(10)));
+    assert_eq!(pair.info().snd_mss, 1228);
+    assert_eq!(pair.a.tcb.path_mss(), Some(path(now + Duration::from_mins(10))));
+    let mut pair = Pair::established_with(wide(), wide());
+    transfer(&mut pair, 20_000);
+    pair.a.tcb.learn_path(path(now));
+    assert_eq!((pair.info().snd_mss, pair.a.tcb.path_mss()), (1448, None));
+}
+
+//= rfc4821#4-10
+#[test]
+fn a_clamp_bounds_what_is_announced_and_what_is_sent() {
+    let clamped = Config { max_mss: Some(800), ..wide() };
+    let mut pair = Pair::opening(clamped, wide());
+    pair.run_for(Duration::from_secs(1));
+    assert_eq!(pair.log[0].segment.options.mss, Some(800));
+    pair.send(Side::A, text(20_000));
+    pair.send(Side::B, text(20_000));
+    pair.run_for(Duration::from_secs(1));
+    assert!(pair.log.iter().all(|sent| size(sent) <= 800));
+    assert_eq!((pair.a.received.len(), pair.b.received.len()), (20_000, 20_000));
+}
+
+/// Thousands of paths, each with a width, losses and a mind of its own: whatever is probed, every octet arrives once and in
+/// order.
+#[test]
+fn every_octet_arrives_over_every_path() {
+    let seeds = std::env::var("SEED").map_or(0..300, |seed| seed.parse().map(|seed: u64| seed..seed + 1).unwrap());
+    for seed in seeds {
+        let mut random = Random(seed);
+        let probing = [MtuProbing::OnBlackHole, MtuProbing::Always][usize::from(random.chance(500))];
+        let (sack, timestamps) = (random.chance(700), random.chance(700));
+        let with = Config { mtu_probing: probing, sack, timestamps, ..wide() };
+        let mut pair = Pair::established_with(with.clone(), with);
+        let width = 524 + usize::try_from(random.below(1000)).unwrap();
+        let loss = random.below(30);
+        pair.limit = if random.chance(500) { 65_536 } else { 0 };
+        pair.filter = Box::new(move |sent| {
+            let lost = size(sent) > width || random.chance(loss);
+            if lost { Fate::Lost } else { Fate::Arrives }
+        });
+        let expected = text(200_000);
+        pair.send(Side::A, expected.clone());
+        let whole = pair.run_until(Duration::from_mins(10), |pair| pair.b.received.len() == expected.len());
+        let replay = format!("replay: SEED={seed} cargo test -p sockeye-tcb every_octet_arrives_over_every_path");
+        assert!(whole && pair.b.received == expected, "{:?}\n{replay}", pair.info());
+    }
+}
