@@ -112,7 +112,8 @@ impl Stack {
         let config = self.configs(options.tcp.as_ref()).towards(remote).clone();
         let isn = self.secrets.isn(now, &pair);
         let offset = self.secrets.timestamp_offset(local.ip(), remote.ip());
-        let tcb = Tcb::connect(config, isn, offset, now);
+        let mut tcb = Tcb::connect(config, isn, offset, now);
+        self.recall(now, remote.ip(), &mut tcb);
         self.counters.active_opens += 1;
         Ok(ConnectionId(self.add_connection(tcb, pair, HeldBy::Application)))
     }
@@ -312,12 +313,12 @@ impl Stack {
     }
 
     /// Forgets a connection that has ended and that nobody holds, or makes it an entry of TIME-WAIT.
-    pub(super) fn retire(&mut self, key: Key) {
+    pub(super) fn retire(&mut self, now: Instant, key: Key) {
         let Some(connection) = self.connections.get(key).filter(|connection| connection.held_by == HeldBy::Nobody)
         else {
             return;
         };
-        let pair = connection.pair;
+        let (pair, metrics) = (connection.pair, connection.tcb.metrics());
         if let (Some(time_wait), Some(local)) = (connection.tcb.time_wait(), self.addresses.number_of(pair.local.ip()))
         {
             self.enter_time_wait(time_wait, &pair, local);
@@ -326,6 +327,7 @@ impl Stack {
         } else {
             return;
         }
+        self.paths.learn_metrics(now, pair.remote.ip(), metrics);
         if let Some(connection) = self.connections.remove(key) {
             self.wheel.remove(connection.timer);
         }

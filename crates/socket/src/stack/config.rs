@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use sockeye_tcb::Config;
 
+use super::ip::path::Remember;
+
 /// The settings of a stack.
 #[derive(Clone, Debug)]
 pub struct StackConfig {
@@ -21,6 +23,13 @@ pub struct StackConfig {
     /// TTL or hop limit of what is sent. Default 64.
     //= rfc9293#MUST-49
     pub hop_limit: u8,
+    /// ICMP errors that are sent a second at most, on average. Default 1000, as Linux (`icmp_msgs_per_sec`).
+    //= rfc4443#2.4-5
+    pub max_errors: u32,
+    /// RSTs that are sent a second at most for segments that belong to no connection, on average. Default 10,000.
+    pub max_resets: u32,
+    /// What to remember of paths, to the good of connections to come.
+    pub remember: Remember,
     /// Half-open connections in all, whatever the listeners' backlogs. Default 65,536, some 8 MiB.
     pub max_half_open: usize,
     /// Entries of TIME-WAIT in all; the oldest give way. Default 262,144, some 16 MiB.
@@ -42,6 +51,9 @@ impl StackConfig {
             checksum_offload: false,
             tcp: Arc::default(),
             hop_limit: 64,
+            max_errors: 1000,
+            max_resets: 10_000,
+            remember: Remember::default(),
             max_half_open: 65_536,
             max_time_wait: 262_144,
             max_fragment_octets: 4 << 20,
@@ -86,12 +98,19 @@ impl Configs {
     //= rfc9293#MUST-15
     //= rfc9293#MUST-67
     //= rfc6691#2-1
-    /// `config` with the MSS that packets of `mtu` octets leave for each family.
+    /// `config` with the MSS that packets of `mtu` octets leave for each family. Whatever carries IPv6 takes 1280 octets.
+    //= rfc8201#4-3
     pub(super) fn new(config: &Arc<Config>, mtu: u16) -> Self {
-        let fit = |headers, default_peer_mss| {
-            Arc::new(Config { mss: mtu.saturating_sub(headers), default_peer_mss, ..Config::clone(config) })
+        let fit = |headers, default_peer_mss, least: u16| {
+            Arc::new(Config {
+                mss: mtu.saturating_sub(headers),
+                default_peer_mss,
+                base_mss: config.base_mss.max(least),
+                min_path_mss: config.min_path_mss.max(least),
+                ..Config::clone(config)
+            })
         };
-        Self { v4: fit(40, 536), v6: fit(60, 1220) }
+        Self { v4: fit(40, 536, 0), v6: fit(60, 1220, 1220) }
     }
 
     /// Those for connections to `remote`.

@@ -41,8 +41,18 @@ pub enum Drop {
     AcceptQueueFull,
     /// An ICMP error that quotes no connection of ours, or nothing in flight.
     StrayIcmp,
+    /// A claim that a segment was too long, while longer ones have arrived: kept, until something speaks for it.
+    TooBigDoubted,
+    /// A claim that a segment was too long, though it was no longer than what the claim says would fit.
+    TooBigNothingNew,
+    /// A claim of an MTU that no link may have.
+    TooBigBelowLeast,
     /// An ICMP message that nobody needs, source quench among them.
     IgnoredIcmp,
+    /// An ICMP error that wasn't sent, because too many were of late.
+    ErrorLimit,
+    /// A RST that wasn't sent, because too many were of late.
+    ResetLimit,
     /// A reply, because too many wait to be sent already.
     ReplyLimit,
 }
@@ -67,7 +77,12 @@ impl Drop {
             Self::HalfOpenEvicted => "half_open_evicted",
             Self::AcceptQueueFull => "accept_queue_full",
             Self::StrayIcmp => "stray_icmp",
+            Self::TooBigDoubted => "too_big_doubted",
+            Self::TooBigNothingNew => "too_big_nothing_new",
+            Self::TooBigBelowLeast => "too_big_below_least",
             Self::IgnoredIcmp => "ignored_icmp",
+            Self::ErrorLimit => "error_limit",
+            Self::ResetLimit => "reset_limit",
             Self::ReplyLimit => "reply_limit",
         }
     }
@@ -122,6 +137,8 @@ pub struct Counters {
     pub passive_opens: u64,
     /// RSTs sent for segments that belong to nobody.
     pub resets_for_strays: u64,
+    /// ICMP errors that told of a path narrower than was thought, and were believed.
+    pub paths_narrowed: u64,
     ended: BTreeMap<&'static str, u64>,
 }
 

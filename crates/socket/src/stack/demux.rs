@@ -37,6 +37,13 @@ impl KeyedHash {
         hasher.finish()
     }
 
+    /// The same of a number.
+    pub(crate) fn of_number(&self, number: u64) -> u64 {
+        let mut hasher = SipHasher13::new_with_key(&self.0);
+        hasher.write_u64(number);
+        hasher.finish()
+    }
+
     /// The same of two hosts.
     pub(crate) fn of_hosts(&self, local: IpAddr, remote: IpAddr) -> u64 {
         let mut hasher = SipHasher13::new_with_key(&self.0);

@@ -13,6 +13,8 @@ use super::demux::{KeyedHash, Pair};
 pub(super) struct Secrets {
     /// That of the look-up of connections.
     pub(super) pairs: KeyedHash,
+    /// That of how many answers strangers get.
+    pub(super) answers: KeyedHash,
     sequence: KeyedHash,
     timestamps: KeyedHash,
     ports: KeyedHash,
@@ -31,6 +33,7 @@ impl Secrets {
         };
         Self {
             pairs: derive("pairs"),
+            answers: derive("answers"),
             sequence: derive("sequence"),
             timestamps: derive("timestamps"),
             ports: derive("ports"),
@@ -86,10 +89,10 @@ mod tests {
     #[test]
     fn each_purpose_has_a_key_of_its_own() {
         for seed in [[0; 32], [7; 32]] {
-            let Secrets { pairs, sequence, timestamps, ports } = Secrets::new(&seed);
+            let Secrets { pairs, answers, sequence, timestamps, ports } = Secrets::new(&seed);
             let hashes: std::collections::HashSet<u64> =
-                [pairs, sequence, timestamps, ports].iter().map(|hash| hash.of(&pair(1))).collect();
-            assert_eq!(hashes.len(), 4);
+                [pairs, answers, sequence, timestamps, ports].iter().map(|hash| hash.of(&pair(1))).collect();
+            assert_eq!(hashes.len(), 5);
         }
     }
 

@@ -19,6 +19,7 @@ mod isn;
 mod listen;
 mod packet_arrives;
 mod ports;
+mod reply_limit;
 mod slab;
 mod syn_queue;
 mod time_wait;
@@ -26,10 +27,10 @@ mod timer_wheel;
 mod transmit;
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use sockeye_device::{Cidr, Outgoing};
-use sockeye_tcb::{Event, Tcb};
+use sockeye_tcb::{Event, PathMss, Tcb};
 use sockeye_wire::Instant;
 
 use config::Configs;
@@ -39,8 +40,11 @@ use demux::{Demux, Pair};
 pub use error::StackError;
 use ip::address::Addresses;
 use ip::fragment::Reassembler;
+use ip::path::Paths;
+pub use ip::path::Remember;
 use isn::Secrets;
 use listen::Listeners;
+use reply_limit::Bucket;
 use slab::{Key, Slab};
 use syn_queue::SynQueue;
 use time_wait::TimeWaitTable;
@@ -102,6 +106,10 @@ pub struct Stack {
     time_wait: TimeWaitTable,
     wheel: TimerWheel<Owner>,
     reassembler: Reassembler,
+    paths: Paths,
+    /// ICMP errors and RSTs that may be sent to strangers.
+    errors: Bucket,
+    resets: Bucket,
     /// Replies without a connection: RST, SYN-ACK, ICMP.
     replies: VecDeque<Outgoing>,
     /// Connections that may have something to send.
@@ -140,6 +148,10 @@ struct Connection {
     /// Diffserv code point, in the upper six bits of the octet.
     traffic_class: u8,
     held_by: HeldBy,
+    /// What [`Paths`] was last told of the path.
+    path: Option<PathMss>,
+    /// [`Paths::narrowed`] when it was last asked.
+    narrowed: u32,
     /// It stands in `to_send`.
     is_to_send: bool,
     /// It stands in `to_tell`.
@@ -172,6 +184,9 @@ impl Stack {
             time_wait: TimeWaitTable::default(),
             wheel: TimerWheel::new(now),
             reassembler: Reassembler::new(config.max_fragment_octets, config.fragment_timeout),
+            paths: Paths::new(config.remember),
+            errors: Bucket::new(config.max_errors, secrets.answers, now),
+            resets: Bucket::new(config.max_resets, secrets.answers, now),
             replies: VecDeque::new(),
             to_send: VecDeque::new(),
             to_tell: VecDeque::new(),
@@ -235,7 +250,7 @@ impl Stack {
         }
         while let Some(datagram) = self.reassembler.expire(now) {
             self.counters.count(Drop::FragmentTimeout);
-            self.tell_of_missing_fragments(&datagram);
+            self.tell_of_missing_fragments(now, &datagram);
         }
     }
 
@@ -280,18 +295,29 @@ impl Stack {
         }
     }
 
+    //= rfc9040#6.1-1
+    /// A connection to `host` begins with what is known of the path.
+    fn recall(&self, now: Instant, host: IpAddr, tcb: &mut Tcb) {
+        if let Some(path) = self.paths.get(now, host) {
+            path.mss.into_iter().for_each(|mss| tcb.learn_path(mss));
+            tcb.recall(now, &path.metrics);
+        }
+    }
+
     /// Adds a connection for `pair`.
     fn add_connection(&mut self, tcb: Tcb, pair: Pair, held_by: HeldBy) -> Key {
         let timer = self.wheel.add(Owner::Connection(Key::NOWHERE));
         let connection = Connection {
-            tcb,
             pair,
             timer,
             hop_limit: self.config.hop_limit,
             traffic_class: 0,
             held_by,
+            path: tcb.path_mss(),
+            narrowed: self.paths.narrowed(),
             is_to_send: false,
             is_to_tell: false,
+            tcb,
         };
         let key = self.connections.insert(connection);
         self.wheel.set_owner(timer, Owner::Connection(key));

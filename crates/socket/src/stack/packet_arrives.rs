@@ -141,8 +141,8 @@ impl Stack {
             protocol::TCP => self.on_tcp(now, datagram),
             protocol::ICMP if datagram.source.is_ipv4() => self.on_icmp(now, &datagram),
             protocol::ICMPV6 if datagram.source.is_ipv6() => self.on_icmp(now, &datagram),
-            protocol::UDP => self.refuse_udp(&datagram),
-            _ => self.refuse_protocol(&datagram),
+            protocol::UDP => self.refuse_udp(now, &datagram),
+            _ => self.refuse_protocol(now, &datagram),
         }
     }
 
@@ -192,8 +192,7 @@ impl Stack {
             self.on_listener(now, listener, pair, segment, isn)
         } else {
             if let Some(reply) = closed::reply(segment) {
-                self.counters.resets_for_strays += 1;
-                self.reply(pair, &reply);
+                self.reset_stray(now, pair, &reply);
             }
             Err(Stop::NoConnection.into())
         }
@@ -335,7 +334,8 @@ impl Stack {
             return Err(Stop::NoConnection.into());
         };
         self.forget_half_open(key);
-        let tcb = Tcb::from_half_open(config, &half_open, now);
+        let mut tcb = Tcb::from_half_open(config, &half_open, now);
+        self.recall(now, pair.remote.ip(), &mut tcb);
         let connection = self.add_connection(tcb, *pair, HeldBy::Listener);
         self.counters.passive_opens += 1;
         if let Some(listener) = self.listeners.slab.get_mut(listener) {

@@ -13,7 +13,8 @@ use super::counters::Drop;
 use super::demux::Pair;
 use super::slab::Key;
 
-/// Replies that may wait: beyond that a flood of strays costs no memory, only their answers.
+/// Replies that may wait: beyond that a flood of strays costs no memory, only their answers. What strangers are told has
+/// half of it, the rest is for handshakes.
 const MAX_REPLIES: usize = 1024;
 
 /// How a packet's IP header is to be.
@@ -38,6 +39,13 @@ impl Stack {
             let Some(connection) = self.connections.get_mut(key) else {
                 continue;
             };
+            //= rfc8201#5.2-2
+            //= rfc9040#7.1-1
+            if connection.narrowed != self.paths.narrowed() {
+                connection.narrowed = self.paths.narrowed();
+                let path = self.paths.get(now, connection.pair.remote.ip()).and_then(|path| path.mss);
+                path.into_iter().for_each(|mss| connection.tcb.learn_path(mss));
+            }
             if let Some(transmit) = connection.tcb.poll_transmit(now, limit) {
                 let envelope = Envelope {
                     hop_limit: connection.hop_limit,
@@ -49,36 +57,65 @@ impl Stack {
                 return Some(packet(&connection.pair, transmit, envelope));
             }
             connection.is_to_send = false;
-            self.settle(key);
+            self.settle(now, key);
         }
         None
     }
 
-    /// A connection has nothing more to send: its timer is set, and it is forgotten if it has ended.
-    fn settle(&mut self, key: Key) {
-        if let Some(connection) = self.connections.get(key) {
+    /// A connection has nothing more to send: its timer is set, what it has learnt of the path is remembered, and it is
+    /// forgotten if it has ended.
+    fn settle(&mut self, now: Instant, key: Key) {
+        if let Some(connection) = self.connections.get_mut(key) {
             self.wheel.set(connection.timer, connection.tcb.next_timeout());
-            self.retire(key);
+            let path = connection.tcb.path_mss();
+            if std::mem::replace(&mut connection.path, path) != path {
+                self.paths.learn_mss(now, connection.pair.remote.ip(), path);
+            }
+            self.retire(now, key);
         }
     }
 
     /// Queues a segment that belongs to no connection.
     pub(super) fn reply(&mut self, pair: &Pair, header: &Header) {
+        let packet = self.segment_alone(pair, header);
+        self.queue_reply(packet);
+    }
+
+    fn segment_alone(&self, pair: &Pair, header: &Header) -> Outgoing {
         let envelope = Envelope {
             hop_limit: self.config.hop_limit,
             traffic_class: 0,
             checksum_offload: self.config.checksum_offload,
         };
-        let packet = packet(pair, Transmit::from(*header), envelope);
-        self.queue_reply(packet);
+        packet(pair, Transmit::from(*header), envelope)
     }
 
-    pub(super) fn queue_reply(&mut self, packet: Outgoing) {
+    fn queue_reply(&mut self, packet: Outgoing) {
         if self.replies.len() >= MAX_REPLIES {
             self.counters.count(Drop::ReplyLimit);
             return;
         }
         self.replies.push_back(packet);
+    }
+
+    /// Queues what a stranger is told, unless it would take the place of what handshakes need.
+    pub(super) fn queue_for_stranger(&mut self, packet: Outgoing) {
+        if self.replies.len() >= MAX_REPLIES / 2 {
+            self.counters.count(Drop::ReplyLimit);
+        } else {
+            self.queue_reply(packet);
+        }
+    }
+
+    /// A RST for a segment that belongs to nobody, if not too many were sent of late.
+    pub(super) fn reset_stray(&mut self, now: Instant, pair: &Pair, header: &Header) {
+        if !self.resets.take(now) {
+            self.counters.count(Drop::ResetLimit);
+            return;
+        }
+        self.counters.resets_for_strays += 1;
+        let packet = self.segment_alone(pair, header);
+        self.queue_for_stranger(packet);
     }
 
     /// A packet of our own that isn't TCP: `payload` behind an IP header.

@@ -2,17 +2,10 @@
 
 use sockeye::{ConnectOptions, StackEvent};
 use sockeye_tcb::{Event, SoftError, State, Unreachable};
-use sockeye_wire::icmp::{IcmpError, emit_error};
+use sockeye_wire::icmp::IcmpError;
 use sockeye_wire::ip::protocol;
 
-use crate::net::{A4, B4, Net, ip, packet, socket};
-
-/// An error about `quoted`, from a router.
-fn error(error: IcmpError, quoted: &[u8]) -> Vec<u8> {
-    let mut message = vec![0; 8 + 28];
-    let length = emit_error(ip("10.0.0.254"), ip(A4), error, &quoted[..28], &mut message).unwrap();
-    packet(ip("10.0.0.254"), ip(A4), protocol::ICMP, &message[..length])
-}
+use crate::net::{A4, A6, B4, B6, Net, error, ip, packet, socket};
 
 fn arrives(net: &mut Net, packet: Vec<u8>) {
     net.a.stack.on_packet(net.now, sockeye_device::Packet::new(packet.into(), net.now));
@@ -88,9 +81,14 @@ fn source_quench_is_discarded_silently() {
 }
 
 /// FIELD D10: a router that doesn't say what fits, one that lies.
+//= rfc1191#3-1
+//= rfc1191#3-7
+//= rfc1191#3-8
+//= rfc1191#3-9
+//= rfc1191#7.1-1
 #[test]
 fn a_packet_too_big_lowers_the_segments_and_never_below_the_floor() {
-    for (mtu, expected) in [(1280, 1240), (0, 1452), (68, 256), (1, 256), (9000, 1460)] {
+    for (mtu, expected) in [(1280, 1240), (0, 1452), (68, 512), (1, 1460), (9000, 1460)] {
         let mut net = Net::new();
         let listener = net.listen(80);
         let (client, server) = net.connect(listener, 80);
@@ -105,4 +103,54 @@ fn a_packet_too_big_lowers_the_segments_and_never_below_the_floor() {
         net.run_for(std::time::Duration::from_secs(5));
         assert_eq!(net.b.stack.recv_queued(server), 20_000);
     }
+}
+
+//= rfc8201#4-2
+//= rfc8201#4-3
+//= rfc8201#4-4
+//= rfc8201#4-8
+#[test]
+fn over_ipv6_a_packet_too_big_below_1280_is_discarded() {
+    for (mtu, expected, counter) in [(1400, 1340, None), (1279, 1440, Some("too_big_below_least")), (0, 1440, None)] {
+        let mut net = Net::new();
+        net.b.stack.listen(socket("::", 80), &sockeye::ListenOptions::default()).unwrap();
+        let client = net.a.stack.connect(net.now, socket(B6, 80), &ConnectOptions::default()).unwrap();
+        net.run_for(std::time::Duration::from_millis(50));
+        net.a.sent.clear();
+        let mut text = bytes::Bytes::from(vec![7; 20_000]);
+        net.a.stack.send(net.now, client, &mut text).unwrap();
+        net.settle();
+        let first = net.a.sent[0].to_vec();
+        assert_eq!(sockeye_wire::ip::IpView::parse(&first).unwrap().source(), ip(A6));
+        arrives(&mut net, error(IcmpError::PacketTooBig(mtu), &first));
+        assert_eq!(net.a.stack.info(net.now, client).unwrap().snd_mss, expected - 12, "mtu {mtu}");
+        counter.into_iter().for_each(|counter| assert_eq!(net.a.stack.counters().ended(counter), 1));
+    }
+}
+
+/// FIELD D10: what longer segments disprove, and what was never in flight.
+//= rfc5927#4.1-1
+//= rfc5927#7.2-1
+#[test]
+fn claims_that_the_connection_disproves_are_counted_and_change_nothing() {
+    let mut net = Net::new();
+    let listener = net.listen(80);
+    let (client, server) = net.connect(listener, 80);
+    assert_eq!(net.transfer(client, server, &[7; 20_000]).len(), 20_000);
+    net.a.sent.clear();
+    let mut text = bytes::Bytes::from(vec![7; 20_000]);
+    net.a.stack.send(net.now, client, &mut text).unwrap();
+    net.settle();
+    let first = net.a.sent[0].to_vec();
+    arrives(&mut net, error(IcmpError::PacketTooBig(600), &first));
+    arrives(&mut net, error(IcmpError::PacketTooBig(9000), &first));
+    let mut forged = first;
+    forged[24] ^= 0x40; // another sequence number
+    arrives(&mut net, error(IcmpError::PacketTooBig(600), &forged));
+    net.run_for(std::time::Duration::from_secs(1));
+    let ended = |name| net.a.stack.counters().ended(name);
+    assert_eq!((ended("too_big_doubted"), ended("too_big_nothing_new"), ended("stray_icmp")), (1, 1, 1));
+    let info = net.a.stack.info(net.now, client).unwrap();
+    assert_eq!((info.snd_mss, info.retransmissions), (1448, 0));
+    assert_eq!(net.a.stack.counters().paths_narrowed, 0);
 }

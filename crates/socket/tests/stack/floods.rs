@@ -6,10 +6,10 @@ use proptest::prelude::*;
 use sockeye::{ConnectOptions, ListenOptions, StackConfig};
 use sockeye_device::Packet;
 use sockeye_tcb::State;
-use sockeye_wire::ip::IpView;
+use sockeye_wire::ip::{IpView, protocol};
 use sockeye_wire::tcp::{Flags, Options, TcpView};
 
-use crate::net::{A4, A6, B4, B6, Net, config, describe, packet, socket, tcp};
+use crate::net::{A4, A6, B4, B6, Net, config, describe, ip, packet, socket, tcp};
 
 /// FIELD D27.
 #[test]
@@ -26,6 +26,38 @@ fn a_syn_flood_leaves_memory_flat_and_a_true_client_gets_through() {
     net.run_for(Duration::from_secs(1));
     assert_eq!(net.a.stack.state(client), Some(State::Established));
     assert!(net.b.stack.accept(listener).is_some());
+}
+
+/// What strangers provoke is limited, and leaves room for what handshakes need, even if nothing can be sent meanwhile.
+//= rfc4443#2.4-5
+#[test]
+fn a_flood_of_strays_gets_few_answers_and_a_true_client_its_own() {
+    let mut net = Net::new();
+    net.listen(80);
+    let mut take_in = |packet: Vec<u8>| net.b.stack.on_packet(net.now, Packet::new(packet.into(), net.now));
+    for i in 0..20_000_u32 {
+        let from = socket(A4, u16::try_from(1024 + i % 50_000).unwrap());
+        take_in(tcp(from, socket(B4, 81), i, 0, Flags::SYN, Options::NONE));
+        take_in(packet(from.ip(), ip(B4), protocol::UDP, &[0, 5, 0, 9, 0, 8, 0, 0]));
+    }
+    take_in(tcp(socket(A4, 5), socket(B4, 80), 1, 0, Flags::SYN, Options::NONE));
+    let (mut resets, mut syn_acks, mut errors) = (0, 0, 0);
+    while let Some(packet) = net.b.stack.poll_transmit(net.now, 0) {
+        let packet = packet.to_bytes();
+        if IpView::parse(&packet).unwrap().protocol() == protocol::ICMP {
+            errors += 1;
+        } else if describe(&packet).2.rst {
+            resets += 1;
+        } else {
+            syn_acks += 1;
+        }
+    }
+    assert!((430..=500).contains(&resets), "{resets} at 10,000 a second");
+    assert!((1..=50).contains(&errors), "{errors} at 1000 a second");
+    assert_eq!(syn_acks, 1);
+    let counters = net.b.stack.counters();
+    assert_eq!(counters.resets_for_strays + counters.ended("reset_limit"), 20_000);
+    assert!(counters.ended("error_limit") >= 20_000 - 50);
 }
 
 #[test]

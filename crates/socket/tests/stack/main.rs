@@ -6,3 +6,4 @@ mod errors;
 mod floods;
 mod net;
 mod opens;
+mod paths;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use sockeye::{ConnectOptions, ConnectionId, ListenOptions, ListenerId, Stack, StackConfig, StackEvent};
 use sockeye_device::{Outgoing, Packet};
+use sockeye_wire::icmp::{IcmpError, emit_error};
 use sockeye_wire::ip::{IpHeader, IpView, protocol};
 use sockeye_wire::tcp::{Flags, Options, TcpHeader, TcpView, fill_checksum};
 use sockeye_wire::{Instant, SeqNumber};
@@ -48,6 +49,8 @@ pub struct Net {
     pub delay: Duration,
     /// Loses the packets for which it says so; they are counted from 0 on.
     pub loses: Box<dyn FnMut(usize) -> bool>,
+    /// The longest packet that the path takes, and whether a router tells of longer ones.
+    pub mtu: Option<(u16, bool)>,
     count: usize,
     wire: VecDeque<(Instant, bool, Bytes)>,
 }
@@ -69,6 +72,7 @@ impl Net {
             now,
             delay: Duration::from_millis(5),
             loses: Box::new(|_| false),
+            mtu: None,
             count: 0,
             wire: VecDeque::new(),
         }
@@ -82,8 +86,15 @@ impl Net {
                 let bytes = packet.to_bytes();
                 side.sent.push(bytes.clone());
                 self.count += 1;
-                if !(self.loses)(self.count - 1) {
-                    self.wire.push_back((self.now + self.delay, to_b, bytes));
+                let too_long = self.mtu.filter(|&(mtu, _)| bytes.len() > usize::from(mtu));
+                match too_long {
+                    Some((mtu, true)) => {
+                        let error = error(IcmpError::PacketTooBig(mtu.into()), &bytes);
+                        self.wire.push_back((self.now + self.delay, !to_b, error.into()));
+                    }
+                    Some((_, false)) => {}
+                    None if (self.loses)(self.count - 1) => {}
+                    None => self.wire.push_back((self.now + self.delay, to_b, bytes)),
                 }
             }
             while let Some(event) = side.stack.poll_event() {
@@ -151,6 +162,18 @@ impl Net {
         }
         received
     }
+}
+
+/// An error about `quoted`, from a router.
+pub fn error(error: IcmpError, quoted: &[u8]) -> Vec<u8> {
+    let about = IpView::parse(quoted).unwrap().source();
+    let (router, number, length) = match about {
+        IpAddr::V4(_) => ("10.0.0.254", protocol::ICMP, 28),
+        IpAddr::V6(_) => ("fd00::fe", protocol::ICMPV6, 48),
+    };
+    let mut message = vec![0; 8 + length];
+    let length = emit_error(ip(router), about, error, &quoted[..length], &mut message).unwrap();
+    packet(ip(router), about, number, &message[..length])
 }
 
 /// What a packet is in short: source, destination, flags.

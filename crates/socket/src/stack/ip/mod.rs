@@ -2,3 +2,4 @@
 
 pub(super) mod address;
 pub(super) mod fragment;
+pub(super) mod path;
