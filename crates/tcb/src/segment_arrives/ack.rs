@@ -63,7 +63,7 @@ impl Tcb {
     }
 
     /// The recovery decides what the ACK says about loss.
-    fn inform_recovery(&mut self, now: Instant, segment: &Segment, duplicate: bool, ece: bool) {
+    pub(super) fn inform_recovery(&mut self, now: Instant, segment: &Segment, duplicate: bool, ece: bool) {
         // Whoever only receives goes this way: 90 instructions less a segment.
         if self.recovery.has_nothing_to_learn() && segment.options.sack.is_empty() {
             return;
@@ -88,7 +88,7 @@ impl Tcb {
     }
 
     /// SND.UNA < SEG.ACK =< SND.NXT.
-    fn on_new_ack(&mut self, now: Instant) {
+    pub(super) fn on_new_ack(&mut self, now: Instant) {
         self.path.on_progress();
         self.times.waiting_since = now;
         self.persist_backoff = 0;
@@ -129,7 +129,7 @@ impl Tcb {
 
     /// A window that the peer has closed keeps the connection alive for as long as it answers.
     //= rfc9293#MUST-37
-    fn watch_closed_window(&mut self, now: Instant) {
+    pub(super) fn watch_closed_window(&mut self, now: Instant) {
         if self.send.snd_wnd() == 0 {
             self.times.waiting_since = now;
         } else if self.deadlines.is_set(Timer::Persist) {
@@ -140,7 +140,7 @@ impl Tcb {
     }
 
     /// Wakes a writer once there is room worth a wake-up.
-    fn tell_writer(&mut self) {
+    pub(super) fn tell_writer(&mut self) {
         let worthwhile = self.config.send_buffer / 4;
         if self.writer_waits && self.send_room() >= worthwhile as usize {
             self.writer_waits = false;

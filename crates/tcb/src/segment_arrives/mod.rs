@@ -7,6 +7,7 @@ pub mod time_wait;
 
 mod ack;
 mod fin;
+mod predict;
 mod reset;
 mod sequence;
 mod syn;
@@ -28,6 +29,13 @@ impl Tcb {
     /// about it but count.
     pub fn on_segment(&mut self, now: Instant, mut segment: Segment) -> Result<(), Stop> {
         self.counts.segments_in += 1;
+        if let Some(taken) = self.take_predicted(now, &mut segment) {
+            return taken;
+        }
+        self.in_state(now, segment)
+    }
+
+    fn in_state(&mut self, now: Instant, mut segment: Segment) -> Result<(), Stop> {
         match self.state {
             State::Closed => self.in_closed(&segment),
             State::Listen => self.in_listen(now, &segment),

@@ -15,11 +15,8 @@ impl Tcb {
         if !self.is_acceptable(segment) {
             return Err(self.refuse(now, segment));
         }
-        if let Some(timestamps) = segment.options.timestamps
-            && self.agreed.timestamps
-            && !segment.flags.rst
-        {
-            self.recv.take_timestamp(now, timestamps.value, segment.seq);
+        if !segment.flags.rst {
+            self.note_timestamp(now, segment);
         }
         if !segment.flags.rst && !segment.flags.syn {
             self.trim_to_window(segment);
@@ -46,6 +43,15 @@ impl Tcb {
         //= rfc2883#4.3-1
         self.answer_duplicate(now, segment);
         Err(Stop::Paws)
+    }
+
+    /// The segment's timestamp, if there is one, may become TS.Recent.
+    pub(super) fn note_timestamp(&mut self, now: Instant, segment: &Segment) {
+        if let Some(timestamps) = segment.options.timestamps
+            && self.agreed.timestamps
+        {
+            self.recv.take_timestamp(now, timestamps.value, segment.seq);
+        }
     }
 
     //= rfc9293#3.4-2

@@ -28,6 +28,11 @@ impl Tcb {
             return Err(self.refuse_text());
         }
         self.take_mark(segment);
+        self.keep_text(now, segment)
+    }
+
+    /// The text, which is in the window, is kept, and an ACK becomes due.
+    pub(super) fn keep_text(&mut self, now: Instant, segment: &mut Segment) -> Result<(), Stop> {
         // What is said of its segments is the device's word: none is longer than the whole.
         let whole = segment.text_len();
         let size = if segment.segment_size == 0 { whole } else { whole.min(segment.segment_size.into()) };
