@@ -14,6 +14,10 @@ use crate::timeouts::Timer;
 /// What one burst lasts, as in Linux's TSO autosizing (`sk_pacing_shift` of 10). There is no limit in octets: where a round
 /// trip is shorter than this, timers would be too coarse, and dearer than what they spread.
 const BURST: Duration = Duration::from_millis(1);
+/// What one burst has beyond that where the round trip is short, and each time that halves it again (Linux,
+/// `tcp_tso_autosize`): a near peer has no queue that a super-segment could fill, and small ones cost as much to send.
+const NEAR_BURST: u64 = 65_536;
+const NEAR: Duration = Duration::from_micros(512);
 /// The longest that a deadline may be missed without loss of rate: the tick of the coarsest clocks.
 const LATE: Duration = Duration::from_millis(10);
 
@@ -27,10 +31,9 @@ pub(crate) struct Pacer {
 }
 
 impl Pacer {
-    /// Octets that may leave now at `rate` octets a second, in segments of `mss`: whole ones; none before
-    /// [`Self::hold`]'s time.
-    pub(crate) fn allowance(&self, now: Instant, rate: u64, mss: u32) -> u32 {
-        let burst = burst(rate, mss);
+    /// Octets that may leave now at `rate` octets a second, in bursts of [`burst`] and segments of `mss`: whole ones; none
+    /// before [`Self::hold`]'s time.
+    pub(crate) fn allowance(&self, now: Instant, rate: u64, burst: u64, mss: u32) -> u32 {
         let octets = if now >= self.due {
             burst.saturating_add(octets_in(now.since(self.paid_from(now)), rate))
         } else if self.held {
@@ -71,8 +74,11 @@ impl Pacer {
     }
 }
 
-fn burst(rate: u64, mss: u32) -> u64 {
-    octets_in(BURST, rate).max(2 * u64::from(mss))
+/// Octets of one burst at `rate`, over a path that takes `min_rtt`.
+fn burst(rate: u64, mss: u32, min_rtt: Option<Duration>) -> u64 {
+    let halvings = min_rtt.map_or(u128::MAX, |min_rtt| min_rtt.as_nanos() / NEAR.as_nanos());
+    let more = u32::try_from(halvings).ok().and_then(|halvings| NEAR_BURST.checked_shr(halvings)).unwrap_or(0);
+    octets_in(BURST, rate).saturating_add(more).max(2 * u64::from(mss))
 }
 
 /// What is saturated is more than a window. In 128 bits a division would take a hundred instructions.
@@ -85,7 +91,10 @@ impl Tcb {
     /// Octets that may leave now at the pacing rate.
     pub(super) fn paced(&self, now: Instant) -> u32 {
         let mss = u32::from(self.send.mss());
-        self.pacing_rate().map_or(u32::MAX, |rate| self.pacer.allowance(now, rate, mss))
+        self.pacing_rate().map_or(u32::MAX, |rate| {
+            let burst = burst(rate, mss, self.recovery.min_rtt());
+            self.pacer.allowance(now, rate, burst, mss)
+        })
     }
 
     /// The pacing rate, in octets a second. `None` while no round trip was measured; nor are the first segments paced,
@@ -132,7 +141,7 @@ mod tests {
 
     /// Sends what may leave; the octets.
     fn send(pacer: &mut Pacer, now: Instant, rate: u64) -> u64 {
-        let octets = u64::from(pacer.allowance(now, rate, MSS));
+        let octets = u64::from(pacer.allowance(now, rate, burst(rate, MSS, None), MSS));
         if octets > 0 {
             pacer.on_sent(now, octets, rate);
         }
@@ -141,9 +150,16 @@ mod tests {
 
     #[test]
     fn a_burst_is_a_millisecond_and_at_least_two_segments() {
-        assert_eq!(burst(10_000_000, MSS), 10_000);
-        assert_eq!(burst(125_000, MSS), 2000);
-        assert_eq!(burst(1_250_000_000, MSS), 1_250_000);
+        assert_eq!(burst(10_000_000, MSS, None), 10_000);
+        assert_eq!(burst(125_000, MSS, None), 2000);
+        assert_eq!(burst(1_250_000_000, MSS, None), 1_250_000);
+    }
+
+    #[test]
+    fn a_burst_to_a_near_peer_has_room_for_a_super_segment() {
+        let over = |micros| burst(10_000_000, MSS, Some(Duration::from_micros(micros)));
+        assert_eq!([over(50), over(600), over(1100)], [75_536, 42_768, 26_384]);
+        assert_eq!([over(20_000), over(10_000_000)], [10_000, 10_000]);
     }
 
     #[test]
@@ -160,8 +176,8 @@ mod tests {
     fn what_a_burst_has_left_may_leave_while_nothing_waits() {
         let mut pacer = Pacer::default();
         pacer.on_sent(at(0), 4000, 10_000_000);
-        assert_eq!(pacer.allowance(at(0), 10_000_000, MSS), 6000);
-        assert_eq!(pacer.allowance(at(250), 10_000_000, MSS), 8000, "2500 octets of time have passed");
+        assert_eq!(pacer.allowance(at(0), 10_000_000, 10_000, MSS), 6000);
+        assert_eq!(pacer.allowance(at(250), 10_000_000, 10_000, MSS), 8000, "2500 octets of time have passed");
     }
 
     #[test]
@@ -190,7 +206,7 @@ mod tests {
                     pacer.hold();
                 }
                 let least = rate - rate / 20;
-                let most = rate + burst(rate, MSS) + u64::from(MSS);
+                let most = rate + burst(rate, MSS, None) + u64::from(MSS);
                 assert!((least..=most).contains(&sent), "tick {tick} us, rate {rate}: {sent}");
             }
         }
