@@ -9,7 +9,6 @@ use sockeye_wire::Instant;
 
 use super::Shard;
 use super::locked::{Chores, Locked};
-use crate::gather::MOST_PACKETS;
 use crate::stack::ConnectionId;
 
 /// A thread that may sit. Gets up when dropped, which must not happen under the shard's lock.
@@ -18,13 +17,11 @@ pub(super) struct Sitter<'a> {
     sits: bool,
     /// Where it reads packets to.
     packets: Vec<Packet>,
-    /// The last batch was as large as one may be: there are probably more.
-    packets_left: bool,
 }
 
 impl<'a> Sitter<'a> {
     pub(super) const fn standing(shard: &'a Shard) -> Self {
-        Self { shard, sits: false, packets: Vec::new(), packets_left: false }
+        Self { shard, sits: false, packets: Vec::new() }
     }
 
     /// True if this thread sits, or could sit down now.
@@ -67,15 +64,12 @@ impl<'a> Sitter<'a> {
         let shard = self.shard;
         let mut locked = shard.lock();
         shard.tell_stack(&mut locked, &mut self.packets);
-        match received {
-            Ok(received) => self.packets_left = received >= MOST_PACKETS,
-            Err(error) => {
-                let mut chores = Chores::default();
-                locked.die(&error, &mut chores);
-                drop(locked);
-                shard.perform(&mut chores);
-                locked = shard.lock();
-            }
+        if let Err(error) = received {
+            let mut chores = Chores::default();
+            locked.die(&error, &mut chores);
+            drop(locked);
+            shard.perform(&mut chores);
+            locked = shard.lock();
         }
         locked
     }
@@ -97,8 +91,7 @@ impl<'a> Sitter<'a> {
         }
         locked.spare = std::mem::take(&mut self.packets);
         locked.gather(chores);
-        let busy = self.packets_left || chores.wakes_anybody();
-        chores.ring |= locked.seat.get_up(now, busy);
+        chores.ring |= locked.seat.get_up(now, chores.wakes_anybody());
     }
 }
 
