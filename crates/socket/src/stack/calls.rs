@@ -307,8 +307,10 @@ impl Stack {
         id: ConnectionId,
         call: impl FnOnce(&mut Connection) -> Result<T, CallError>,
     ) -> Result<T, CallError> {
-        let result = call(self.held(id).ok_or(GONE)?);
-        self.touch(id.0);
+        let connection = self.connections.get_mut(id.0).filter(|connection| connection.held_by == HeldBy::Application);
+        let connection = connection.ok_or(GONE)?;
+        let result = call(connection);
+        self.touched.add(id.0, connection);
         result
     }
 

@@ -112,10 +112,7 @@ pub struct Stack {
     resets: Bucket,
     /// Replies without a connection: RST, SYN-ACK, ICMP.
     replies: VecDeque<Outgoing>,
-    /// Connections that may have something to send.
-    to_send: VecDeque<Key>,
-    /// Connections that may have something to tell.
-    to_tell: VecDeque<Key>,
+    touched: Touched,
     /// Listeners to which a connection has come.
     incoming: VecDeque<Key>,
     /// How many ports were chosen: what RFC 6056 calls `next_ephemeral`.
@@ -152,10 +149,31 @@ struct Connection {
     path: Option<PathMss>,
     /// [`Paths::narrowed`] when it was last asked.
     narrowed: u32,
-    /// It stands in `to_send`.
+    /// It stands in [`Touched::to_send`].
     is_to_send: bool,
-    /// It stands in `to_tell`.
+    /// It stands in [`Touched::to_tell`].
     is_to_tell: bool,
+}
+
+/// Connections to which something has happened.
+#[derive(Debug, Default)]
+struct Touched {
+    /// They may have something to send.
+    to_send: VecDeque<Key>,
+    /// They may have something to tell.
+    to_tell: VecDeque<Key>,
+}
+
+impl Touched {
+    /// Something happened to the connection that is found by `key`.
+    fn add(&mut self, key: Key, connection: &mut Connection) {
+        if !std::mem::replace(&mut connection.is_to_send, true) {
+            self.to_send.push_back(key);
+        }
+        if !std::mem::replace(&mut connection.is_to_tell, true) {
+            self.to_tell.push_back(key);
+        }
+    }
 }
 
 /// Who would miss a connection.
@@ -188,8 +206,7 @@ impl Stack {
             errors: Bucket::new(config.max_errors, secrets.answers, now),
             resets: Bucket::new(config.max_resets, secrets.answers, now),
             replies: VecDeque::new(),
-            to_send: VecDeque::new(),
-            to_tell: VecDeque::new(),
+            touched: Touched::default(),
             incoming: VecDeque::new(),
             ports_chosen: 0,
             counters: Counters::default(),
@@ -268,30 +285,24 @@ impl Stack {
                 return Some(StackEvent::Incoming(ListenerId(listener)));
             }
         }
-        while let Some(&key) = self.to_tell.front() {
-            let connection =
-                self.connections.get_mut(key).filter(|connection| connection.held_by == HeldBy::Application);
-            if let Some(event) = connection.and_then(|connection| connection.tcb.poll_event()) {
-                return Some(StackEvent::Connection(ConnectionId(key), event));
-            }
-            self.to_tell.pop_front();
+        while let Some(&key) = self.touched.to_tell.front() {
             if let Some(connection) = self.connections.get_mut(key) {
+                if connection.held_by == HeldBy::Application
+                    && let Some(event) = connection.tcb.poll_event()
+                {
+                    return Some(StackEvent::Connection(ConnectionId(key), event));
+                }
                 connection.is_to_tell = false;
             }
+            self.touched.to_tell.pop_front();
         }
         None
     }
 
     /// Something happened to a connection: it may have something to send and to tell, and another deadline.
     fn touch(&mut self, key: Key) {
-        let Some(connection) = self.connections.get_mut(key) else {
-            return;
-        };
-        if !std::mem::replace(&mut connection.is_to_send, true) {
-            self.to_send.push_back(key);
-        }
-        if !std::mem::replace(&mut connection.is_to_tell, true) {
-            self.to_tell.push_back(key);
+        if let Some(connection) = self.connections.get_mut(key) {
+            self.touched.add(key, connection);
         }
     }
 

@@ -181,7 +181,7 @@ impl Stack {
             return self.on_nobodys(now, &pair, &segment);
         }
         let result = connection.tcb.on_segment(now, segment);
-        self.touch(key);
+        self.touched.add(key, connection);
         result.map_err(Into::into)
     }
 

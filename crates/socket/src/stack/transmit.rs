@@ -8,10 +8,10 @@ use sockeye_wire::Instant;
 use sockeye_wire::ip::{IpHeader, protocol, v4, v6};
 use sockeye_wire::tcp::{TcpHeader, fill_checksum, fill_partial_checksum};
 
-use super::Stack;
 use super::counters::Drop;
 use super::demux::Pair;
 use super::slab::Key;
+use super::{HeldBy, Stack};
 
 /// Replies that may wait: beyond that a flood of strays costs no memory, only their answers. What strangers are told has
 /// half of it, the rest is for handshakes.
@@ -35,7 +35,7 @@ impl Stack {
             self.counters.packets_out += 1;
             return Some(reply);
         }
-        while let Some(key) = self.to_send.pop_front() {
+        while let Some(key) = self.touched.to_send.pop_front() {
             let Some(connection) = self.connections.get_mut(key) else {
                 continue;
             };
@@ -52,7 +52,7 @@ impl Stack {
                     traffic_class: connection.traffic_class,
                     checksum_offload: self.config.checksum_offload,
                 };
-                self.to_send.push_back(key);
+                self.touched.to_send.push_back(key);
                 self.counters.packets_out += 1;
                 return Some(packet(&connection.pair, transmit, envelope));
             }
@@ -71,7 +71,9 @@ impl Stack {
             if std::mem::replace(&mut connection.path, path) != path {
                 self.paths.learn_mss(now, connection.pair.remote.ip(), path);
             }
-            self.retire(now, key);
+            if connection.held_by == HeldBy::Nobody {
+                self.retire(now, key);
+            }
         }
     }
 
