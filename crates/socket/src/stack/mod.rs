@@ -98,6 +98,8 @@ pub struct Stack {
     /// What connections start with.
     defaults: Configs,
     addresses: Addresses,
+    /// Source and destination of a packet that had good ones: of a train of packets those of the first are looked up.
+    accepted: Option<(IpAddr, IpAddr)>,
     secrets: Secrets,
     demux: Demux<Target>,
     connections: Slab<Connection>,
@@ -194,6 +196,7 @@ impl Stack {
         Self {
             defaults: Configs::new(&config.tcp, config.mtu),
             addresses: Addresses::default(),
+            accepted: None,
             demux: Demux::new(secrets.pairs),
             secrets,
             connections: Slab::default(),
@@ -217,6 +220,7 @@ impl Stack {
     /// From now on `address` is one of the stack's own.
     pub fn add_address(&mut self, address: Cidr) {
         self.addresses.add(address);
+        self.accepted = None;
     }
 
     /// The counters.

@@ -123,7 +123,10 @@ impl Stack {
     //= rfc1122#3.2.1.3-4
     //= rfc9293#MUST-57
     //= rfc9293#MUST-63
-    fn check_addresses(&self, source: IpAddr, destination: IpAddr) -> Result<(), Drop> {
+    fn check_addresses(&mut self, source: IpAddr, destination: IpAddr) -> Result<(), Drop> {
+        if self.accepted == Some((source, destination)) {
+            return Ok(());
+        }
         if self.addresses.is_of_many(destination) {
             return Err(Drop::Broadcast);
         }
@@ -133,6 +136,7 @@ impl Stack {
         if !self.addresses.is_host(source) || self.addresses.are_ours(source) {
             return Err(Drop::InvalidSource);
         }
+        self.accepted = Some((source, destination));
         Ok(())
     }
 

@@ -109,6 +109,9 @@ impl Recovery {
             }
             flight.una = ack;
         }
+        if arrival.blocks.is_empty() {
+            return delivered;
+        }
         //= rfc6675#2-1
         //= rfc8985#7.4.1-1
         let una = super::seq_of(flight.una);
