@@ -12,6 +12,9 @@ use sockeye_device::{Cidr, Clock, Device, Tap, TapConfig, Tun, TunConfig};
 
 use crate::failure::{Failure, OrFail};
 
+/// What Linux gives a TUN device at most (`MAX_TAP_QUEUES` in `drivers/net/tun.c`).
+const MOST_QUEUES: i64 = 256;
+
 /// The arguments that say which device to run on.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Device")]
@@ -31,6 +34,10 @@ pub struct DeviceArgs {
     /// Octets of the largest packet; with IPv6 at least 1280
     #[arg(long, default_value_t = 1500, value_parser = clap::value_parser!(u16).range(68..))]
     pub mtu: u16,
+    /// Queues of the TUN device, each with a part of the connections and a thread of its own: for several processors
+    #[arg(long, value_name = "N", default_value_t = 1, conflicts_with_all = ["tap", "pcap"],
+        value_parser = clap::value_parser!(u16).range(1..=MOST_QUEUES))]
+    pub shards: u16,
     /// Write all packets to a pcapng file, for Wireshark, tcpdump or `sockeye dump`
     #[arg(long, value_name = "FILE")]
     pub pcap: Option<PathBuf>,
@@ -70,8 +77,8 @@ fn congestion_control() -> impl TypedValueParser<Value = Algorithm> {
 
 /// A device that was made, not yet in use.
 pub struct Opened {
-    /// The device.
-    pub device: Box<dyn Device>,
+    /// Its queues, one for each shard.
+    pub queues: Vec<Box<dyn Device>>,
     /// The clock that stamps its packets.
     pub clock: Clock,
     /// Its name in the kernel.
@@ -91,32 +98,32 @@ impl DeviceArgs {
     /// What a device may meet (see [`sockeye_device::Error`]); when the capture can't be written.
     pub fn open(&self) -> Result<Opened, Failure> {
         let kernels = self.kernels();
-        let (device, name) = self.make(kernels.clone())?;
+        let (mut queues, name) = self.make(kernels.clone())?;
         let clock = Clock::start();
-        let device: Box<dyn Device> = match &self.pcap {
-            None => device,
-            Some(path) => {
-                let recorder = Recorder::create(device, path, clock);
-                Box::new(recorder.or_fail(format!("creating {}", path.display()))?)
-            }
-        };
-        Ok(Opened { device, clock, name, kernels, cc: self.cc, ecn: self.ecn.into() })
+        if let Some(path) = &self.pcap {
+            let record = |queue| -> Result<Box<dyn Device>, Failure> {
+                let recorder = Recorder::create(queue, path, clock);
+                Ok(Box::new(recorder.or_fail(format!("creating {}", path.display()))?))
+            };
+            queues = queues.into_iter().map(record).collect::<Result<_, _>>()?;
+        }
+        Ok(Opened { queues, clock, name, kernels, cc: self.cc, ecn: self.ecn.into() })
     }
 
-    /// The device without capture, and its name.
-    fn make(&self, addresses: Vec<Cidr>) -> Result<(Box<dyn Device>, String), Failure> {
+    /// The device's queues without capture, and its name.
+    fn make(&self, addresses: Vec<Cidr>) -> Result<(Vec<Box<dyn Device>>, String), Failure> {
         let (name, mtu) = (self.dev.clone().unwrap_or_default(), self.mtu);
         if self.tap {
             let own_addresses = self.addr.clone();
             let config = TapConfig { name, addresses, own_addresses, mtu, ..TapConfig::default() };
             let tap = Tap::create(&config).or_fail("making the device")?;
             let name = tap.name().to_owned();
-            Ok((Box::new(tap), name))
+            Ok((vec![Box::new(tap)], name))
         } else {
             let config = TunConfig { name, addresses, mtu, ..TunConfig::default() };
-            let tun = Tun::create(&config).or_fail("making the device")?;
-            let name = tun.name().to_owned();
-            Ok((Box::new(tun), name))
+            let queues = Tun::create_queues(&config, self.shards.into()).or_fail("making the device")?;
+            let name = queues.first().map(|queue| queue.name().to_owned()).unwrap_or_default();
+            Ok((queues.into_iter().map(|queue| Box::new(queue) as Box<dyn Device>).collect(), name))
         }
     }
 
@@ -144,7 +151,7 @@ impl Opened {
     /// # Errors
     /// When the process has no descriptors or threads left.
     pub fn run(self, addresses: &[Cidr]) -> Result<Link, Failure> {
-        let builder = Host::builder().device(self.device).clock(self.clock).congestion_control(self.cc).ecn(self.ecn);
+        let builder = Host::builder().queues(self.queues).clock(self.clock).congestion_control(self.cc).ecn(self.ecn);
         let builder = addresses.iter().fold(builder, |builder, address| builder.address(*address));
         let host = builder.start().or_fail("starting the host")?;
         let ours = addresses.iter().map(|address| address.address()).collect();

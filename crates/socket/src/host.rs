@@ -10,7 +10,7 @@ use sockeye_device::{Capabilities, Cidr, Clock, Device, Tun, TunConfig, memory};
 use sockeye_tcb::congestion::Algorithm;
 use sockeye_tcb::{Config, EcnPolicy, TcpInfo};
 
-use crate::shard::Running;
+use crate::shard::{Running, Shard};
 use crate::stack::{Counters, Stack, StackConfig};
 
 /// An IP host in this process: addresses, connections and listeners on a device, and the thread that drives them.
@@ -70,15 +70,20 @@ impl Host {
 
     /// What was counted so far: packets, and each reason for dropping one.
     pub fn counters(&self) -> Counters {
-        self.running.shard.call(|locked, _now| locked.stack.counters().clone())
+        let counters =
+            self.running.shards().iter().map(|shard| shard.call(|locked, _now| locked.stack.counters().clone()));
+        counters.reduce(|sum, counters| sum.with(&counters)).unwrap_or_default()
     }
 
     /// All connections, those included that nobody has accepted yet and those that finish by themselves.
     pub fn connections(&self) -> Vec<ConnectionSummary> {
-        self.running.shard.call(|locked, now| {
-            let all = locked.stack.connections(now);
-            all.map(|(_id, local, peer, info)| ConnectionSummary { local, peer, info }).collect()
-        })
+        let of = |shard: &Arc<Shard>| {
+            shard.call(|locked, now| {
+                let all = locked.stack.connections(now);
+                all.map(|(_id, local, peer, info)| ConnectionSummary { local, peer, info }).collect::<Vec<_>>()
+            })
+        };
+        self.running.shards().iter().flat_map(of).collect()
     }
 
     /// Closes all listeners and connections, whoever still has a handle of them, as dropping the last handle would. Returns
@@ -108,7 +113,9 @@ pub struct ConnectionSummary {
 
 /// What a [`Host`] is to be; made by [`Host::builder`].
 pub struct HostBuilder {
-    device: Option<Box<dyn Device>>,
+    /// One for each shard; none yet if a TUN device is to be made.
+    queues: Vec<Arc<dyn Device>>,
+    shards: usize,
     tun: TunConfig,
     addresses: Vec<Cidr>,
     tcp: Config,
@@ -121,7 +128,8 @@ pub struct HostBuilder {
 impl Default for HostBuilder {
     fn default() -> Self {
         Self {
-            device: None,
+            queues: Vec::new(),
+            shards: 1,
             tun: TunConfig::default(),
             addresses: Vec::new(),
             tcp: Config::default(),
@@ -137,7 +145,23 @@ impl HostBuilder {
     /// The device to run on. Default: a new TUN device.
     #[must_use]
     pub fn device(self, device: impl Device + 'static) -> Self {
-        Self { device: Some(Box::new(device)), ..self }
+        self.queues([device])
+    }
+
+    /// The queues of a device to run on, each with a shard of its own: a stack behind a lock of its own, a thread that drives
+    /// it, and its share of the connections. What comes to another queue than its connection's is handed over. For TUN
+    /// devices see [`Tun::create_queues`]; to have one made, [`Self::shards`].
+    #[must_use]
+    pub fn queues<D: Device + 'static>(self, queues: impl IntoIterator<Item = D>) -> Self {
+        let queues: Vec<_> = queues.into_iter().map(|queue| Arc::new(queue) as Arc<dyn Device>).collect();
+        Self { shards: queues.len(), queues, ..self }
+    }
+
+    /// How many queues the TUN device to make has, each with a shard: see [`Self::queues`]. Several are for several processors:
+    /// a single connection gains nothing by it. Default 1.
+    #[must_use]
+    pub fn shards(self, shards: usize) -> Self {
+        Self { shards, ..self }
     }
 
     /// The name of the TUN device to make, up to 15 octets; empty for whatever the kernel chooses, which is the default.
@@ -207,38 +231,46 @@ impl HostBuilder {
         Self { clock, ..self }
     }
 
-    /// Makes the device if none was given, and starts the thread that drives the host.
+    /// Makes the device if none was given, and starts the threads that drive the host, one a shard.
     ///
     /// # Errors
-    /// `InvalidInput` without an address, or with a device that can't be waited for; what making a TUN device may meet
+    /// `InvalidInput` without an address, with a device that can't be waited for, or with another number of shards than of
+    /// queues that were given; what making a TUN device may meet
     /// (see [`sockeye_device::Error`]); when the process has no descriptors or threads left.
     pub fn start(self) -> io::Result<Host> {
         if self.addresses.is_empty() {
             return Err(invalid("a host needs an address: 10.9.0.2/24, for one"));
         }
-        let device: Arc<dyn Device> = match self.device {
-            Some(device) => device.into(),
-            None => Arc::new(make_tun(self.tun, &self.addresses)?),
-        };
+        let mut queues = self.queues;
+        if queues.is_empty() {
+            let made = make_tun(self.tun, &self.addresses, self.shards)?;
+            queues = made.into_iter().map(|queue| Arc::new(queue) as Arc<dyn Device>).collect();
+        } else if queues.len() != self.shards {
+            return Err(invalid("a host has as many shards as its device has queues"));
+        }
         let mut seed = [0; 32];
         match self.seed {
             Some(given) => seed = given,
             None => getrandom::fill(&mut seed).map_err(|error| io::Error::other(error.to_string()))?,
         }
-        let Capabilities { mtu, .. } = device.capabilities();
-        // Checksums are the shard's: it sums outside the lock what the device doesn't.
-        let config = StackConfig { mtu, checksum_offload: true, tcp: Arc::new(self.tcp), ..StackConfig::new(seed) };
-        let mut stack = Stack::new(config, self.clock.now());
-        for address in self.addresses {
-            stack.add_address(address);
-        }
-        Ok(Host { running: Arc::new(Running::start(stack, device, self.clock, self.linger, self.busy_poll)?) })
+        let (now, count, tcp) = (self.clock.now(), queues.len(), Arc::new(self.tcp));
+        let part = |(index, device): (usize, Arc<dyn Device>)| {
+            let Capabilities { mtu, .. } = device.capabilities();
+            // Checksums are the shard's: it sums outside the lock what the device doesn't.
+            let config = StackConfig { mtu, checksum_offload: true, tcp: Arc::clone(&tcp), ..StackConfig::new(seed) };
+            let mut stack = Stack::new(config, now);
+            stack.split(index, count);
+            self.addresses.iter().for_each(|address| stack.add_address(*address));
+            (stack, device)
+        };
+        let parts = queues.into_iter().enumerate().map(part).collect();
+        Ok(Host { running: Arc::new(Running::start(parts, self.clock, self.linger, self.busy_poll)?) })
     }
 }
 
-fn make_tun(config: TunConfig, ours: &[Cidr]) -> io::Result<Tun> {
+fn make_tun(config: TunConfig, ours: &[Cidr], queues: usize) -> io::Result<Vec<Tun>> {
     let addresses = ours.iter().filter_map(|address| address.first_other_host()).collect();
-    Ok(Tun::create(&TunConfig { addresses, ..config })?)
+    Ok(Tun::create_queues(&TunConfig { addresses, ..config }, queues.max(1))?)
 }
 
 fn invalid(what: &'static str) -> io::Error {

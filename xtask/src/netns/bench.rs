@@ -75,6 +75,20 @@ impl Bench {
         self.host_on(Tun::create(&config)?)
     }
 
+    /// A host of ours on an offloading TUN device of so many queues, with a shard for each; not captured.
+    pub fn host_of_shards(count: usize) -> Outcome<Host> {
+        let config = TunConfig {
+            name: DEVICE.to_owned(),
+            addresses: vec!["10.9.0.1/24".parse()?, "fd09::1/64".parse()?],
+            ..TunConfig::default()
+        };
+        let queues = Tun::create_queues(&config, count)?;
+        expect("queues that the kernel gave", queues.len(), count)?;
+        Self::say_settings()?;
+        let builder = Host::builder().queues(queues);
+        Ok(builder.address("10.9.0.2/24".parse()?).address("fd09::2/64".parse()?).start()?)
+    }
+
     /// A host of ours on an offloading TAP device, captured.
     pub fn host_on_ethernet(&self) -> Outcome<Host> {
         let config = TapConfig {

@@ -26,6 +26,7 @@ pub const CASES: &[Case] = cases![
     kernel_peers::ethernet_carries_it_as_well: "both again over TAP: ARP and neighbour discovery on the way",
     kernel_peers::packets_go_one_by_one_without_offload: "both again over a plain TUN",
     kernel_peers::texts_of_every_length_fill_super_segments: "odd lengths there and back, both families, offload",
+    kernel_peers::shards_share_the_connections_of_a_device: "a TUN device of two queues, a shard for each: all of it again",
     kernel_peers::either_end_may_close_first: "the client closes first, then the server, both ways",
     kernel_peers::a_closed_port_refuses: "connecting to a closed port fails at once, both ways",
     kernel_peers::resets_are_told_to_both_ends: "a reset arrives as one, both ways",

@@ -253,6 +253,31 @@ pub fn an_interface_is_taken_over_by_xdp(bench: &Bench) -> Outcome {
 }
 
 /// Case: see the table.
+pub fn shards_share_the_connections_of_a_device(_bench: &Bench) -> Outcome {
+    let host = Bench::host_of_shards(2)?;
+    our_clients_on(&host)?;
+    kernel_clients_on(&host)?;
+    // Many at once, whose first packets the kernel spreads as it likes.
+    for (_, ours) in FAMILIES {
+        let clients: Vec<_> = (0..64_usize)
+            .map(|number| {
+                thread::spawn(move || {
+                    let echoed = echoed(kernel_connect((ours, 7).into())?, &text(200_000 + number));
+                    echoed.map_err(|error| std::io::Error::other(error.to_string()))
+                })
+            })
+            .collect();
+        for client in clients {
+            client.join().map_err(|_| "a client has panicked")??;
+        }
+    }
+    FAMILIES.into_iter().try_for_each(|family| bulk_each_way(&host, 1 << 28, family))?;
+    let counters = host.counters();
+    expect("segments that nobody knew", counters.ended("no_connection"), 0)?;
+    expect("packets lost between shards", counters.ended("hand_over_full"), 0)
+}
+
+/// Case: see the table.
 pub fn texts_of_every_length_fill_super_segments(bench: &Bench) -> Outcome {
     let host = bench.host()?;
     serve_echo(&host, 7)?;

@@ -14,7 +14,7 @@ use sockeye_wire::Instant;
 use super::Timeout;
 use crate::copies::CHUNK;
 use crate::error;
-use crate::shard::{Running, Sleeper, Until, Waiter};
+use crate::shard::{Running, Shard, Sleeper, Until, Waiter};
 use crate::stack::{ConnectOptions, ConnectionId, Stack};
 
 /// Octets that a thread writes before it looks what has arrived, unless it has to wait anyway.
@@ -36,7 +36,10 @@ pub(super) type Chunks = SmallVec<[Bytes; 8]>;
 
 /// What the handles of a stream share. The last one to go closes the connection.
 pub(super) struct Connection {
-    pub(super) running: Arc<Running>,
+    /// The host, which lives as long as this.
+    running: Arc<Running>,
+    /// Where the connection is.
+    pub(super) shard: Arc<Shard>,
     pub(super) id: ConnectionId,
     pub(super) local: SocketAddr,
     pub(super) peer: SocketAddr,
@@ -56,6 +59,7 @@ pub(super) struct Connection {
 impl Connection {
     pub(super) fn new(
         running: Arc<Running>,
+        shard: Arc<Shard>,
         id: ConnectionId,
         local: SocketAddr,
         peer: SocketAddr,
@@ -63,6 +67,7 @@ impl Connection {
     ) -> Self {
         Self {
             running,
+            shard,
             id,
             local,
             peer,
@@ -84,13 +89,14 @@ impl Connection {
         options: &ConnectOptions,
         patience: Option<Duration>,
     ) -> io::Result<Self> {
-        let (id, local, waiter) = running.shard.call(|locked, now| {
+        let shard = running.shard_towards(remote, options.local);
+        let (id, local, waiter) = shard.call(|locked, now| {
             locked.check_alive()?;
             let id = locked.stack.connect(now, remote, options)?;
             let local = locked.stack.local_addr(id).ok_or(ErrorKind::AddrNotAvailable)?;
             io::Result::Ok((id, local, locked.waiters.add(id)))
         })?;
-        let connection = Self::new(running, id, local, remote, waiter);
+        let connection = Self::new(running, shard, id, local, remote, waiter);
         let opened = connection.wait_for(Until::Writable, patience, |stack, now| match stack.state(id) {
             Some(State::SynSent | State::SynReceived) => None,
             _ => Some(stack.send(now, id, &mut Bytes::new())),
@@ -113,7 +119,7 @@ impl Connection {
         call: impl FnMut(&mut Stack, Instant) -> Option<R>,
     ) -> io::Result<R> {
         let sleeper = Sleeper { id: self.id, waiter: &self.waiter, until, patience };
-        self.running.shard.wait_for(sleeper, call)
+        self.shard.wait_for(sleeper, call)
     }
 
     /// How long to wait where `timeout` is set.
@@ -206,7 +212,7 @@ impl Connection {
         if !self.nonblocking.load(Ordering::Relaxed) {
             return part; // what doesn't go now goes later
         }
-        let room = self.running.shard.call(|locked, _now| locked.stack.send_room(self.id));
+        let room = self.shard.call(|locked, _now| locked.stack.send_room(self.id));
         part.get(..room.max(1)).unwrap_or(part)
     }
 
@@ -222,7 +228,7 @@ impl Connection {
     fn glance_after(&self, octets: usize) {
         if self.unseen.fetch_add(octets, Ordering::Relaxed) + octets >= UNSEEING {
             self.unseen.store(0, Ordering::Relaxed);
-            self.running.shard.glance();
+            self.shard.glance();
         }
     }
 
@@ -273,7 +279,7 @@ impl Connection {
     fn end_error(&self, because: ClosedBecause) -> io::Error {
         if matches!(because, ClosedBecause::HandshakeTimedOut | ClosedBecause::UserTimeout)
             && let Some(SoftError::Unreachable(what)) =
-                self.running.shard.call(|locked, _now| locked.waiters.take_soft_error(self.id))
+                self.shard.call(|locked, _now| locked.waiters.take_soft_error(self.id))
         {
             return error::soft(SoftError::Unreachable(what));
         }
@@ -282,10 +288,8 @@ impl Connection {
 
     /// The error that waits to be told, if there is one.
     pub(super) fn take_error(&self) -> Option<io::Error> {
-        let (ended, soft) = self
-            .running
-            .shard
-            .call(|locked, _now| (locked.waiters.ended(self.id), locked.waiters.take_soft_error(self.id)));
+        let (ended, soft) =
+            self.shard.call(|locked, _now| (locked.waiters.ended(self.id), locked.waiters.take_soft_error(self.id)));
         match ended {
             Some(because) if !because.is_clean() && !self.told.swap(true, Ordering::Relaxed) => {
                 Some(error::closed(because))
@@ -302,7 +306,7 @@ impl Connection {
 
     /// Our FIN follows what was written.
     pub(super) fn shut_write(&self) -> io::Result<()> {
-        let shut = self.running.shard.call(|locked, now| locked.stack.shutdown(now, self.id));
+        let shut = self.shard.call(|locked, now| locked.stack.shutdown(now, self.id));
         self.wake();
         match shut {
             Ok(()) | Err(CallError::Closing) => Ok(()),
@@ -312,12 +316,12 @@ impl Connection {
 
     /// The peer gets a RST, all handles an error.
     pub(super) fn abort(&self) {
-        self.running.shard.call(|locked, now| locked.stack.abort(now, self.id));
+        self.shard.call(|locked, now| locked.stack.abort(now, self.id));
     }
 
     /// Other threads may be blocked in a call on this stream: what they wait for has changed.
     fn wake(&self) {
-        if let Some(wake_up) = self.running.shard.call(|locked, _now| locked.waiters.wake(self.id)) {
+        if let Some(wake_up) = self.shard.call(|locked, _now| locked.waiters.wake(self.id)) {
             wake_up.notify();
         }
     }
@@ -326,7 +330,7 @@ impl Connection {
 impl Drop for Connection {
     fn drop(&mut self) {
         let linger = self.linger.get();
-        self.running.shard.call(|locked, now| {
+        self.shard.call(|locked, now| {
             locked.waiters.remove(self.id);
             match linger {
                 Some(Duration::ZERO) => locked.stack.abort(now, self.id),

@@ -6,7 +6,7 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crossbeam_channel::{Receiver, TryRecvError};
+use crossbeam_channel::{Receiver, TryRecvError, unbounded};
 
 use super::connection::Connection;
 use super::{TcpStream, on_any};
@@ -17,6 +17,8 @@ use crate::stack::{ListenOptions, ListenerId};
 /// Takes in connections, any number of them at a time. Like [`std::net::TcpListener`], on a [`Host`] of ours.
 ///
 /// When the last handle of a listener is dropped, connections that nobody has accepted are reset.
+///
+/// On a host with [several shards](crate::HostBuilder::shards) it listens on each, with a backlog on each.
 ///
 /// ```
 /// use std::io::{Read, Write};
@@ -43,7 +45,8 @@ pub struct TcpListener {
 /// What the handles of a listener share.
 struct Shared {
     running: Arc<Running>,
-    id: ListenerId,
+    /// On each shard, by number.
+    ids: Vec<ListenerId>,
     local: SocketAddr,
     announced: Receiver<Ticket>,
     nonblocking: AtomicBool,
@@ -66,13 +69,21 @@ impl TcpListener {
     /// Those of [`Self::bind`].
     pub fn bind_with(host: &Host, address: SocketAddr, options: &ListenOptions) -> io::Result<Self> {
         let running = host.running();
-        let (id, local, announced) = running.shard.call(|locked, _now| {
-            locked.check_alive()?;
-            let id = locked.stack.listen(address, options)?;
-            let local = locked.stack.listener_addr(id).unwrap_or(address);
-            io::Result::Ok((id, local, locked.open_door(id)))
-        })?;
-        let shared = Shared { running, id, local, announced, nonblocking: AtomicBool::new(false) };
+        let (door, announced) = unbounded();
+        let nonblocking = AtomicBool::new(false);
+        let mut shared =
+            Shared { ids: Vec::new(), local: address, announced, nonblocking, running: Arc::clone(&running) };
+        for (number, shard) in running.shards().iter().enumerate() {
+            let (id, local) = shard.call(|locked, _now| {
+                locked.check_alive()?;
+                // The first shard chooses the port, if it is to be chosen.
+                let id = locked.stack.listen(shared.local, options)?;
+                locked.open_door(id, door.clone(), Ticket(number));
+                io::Result::Ok((id, locked.stack.listener_addr(id).unwrap_or(address)))
+            })?;
+            shared.local = local;
+            shared.ids.push(id);
+        }
         Ok(Self { shared: Arc::new(shared) })
     }
 
@@ -84,15 +95,19 @@ impl TcpListener {
     pub fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
         let shared = &*self.shared;
         loop {
-            self.take_ticket()?;
-            let accepted = shared.running.shard.call(|locked, _now| {
-                let (id, peer) = locked.stack.accept(shared.id)?;
+            let Ticket(number) = self.take_ticket()?;
+            let (Some(shard), Some(listener)) = (shared.running.shards().get(number), shared.ids.get(number)) else {
+                continue;
+            };
+            let accepted = shard.call(|locked, _now| {
+                let (id, peer) = locked.stack.accept(*listener)?;
                 let local = locked.stack.local_addr(id).unwrap_or(shared.local);
                 Some((id, local, peer, locked.waiters.add(id)))
             });
             // The connection that the ticket stood for may be gone again.
             if let Some((id, local, peer, waiter)) = accepted {
-                let connection = Connection::new(Arc::clone(&shared.running), id, local, peer, waiter);
+                let (running, shard) = (Arc::clone(&shared.running), Arc::clone(shard));
+                let connection = Connection::new(running, shard, id, local, peer, waiter);
                 return Ok((TcpStream::new(connection), peer));
             }
         }
@@ -107,8 +122,11 @@ impl TcpListener {
                 Err(ErrorKind::WouldBlock.into())
             }
             Err(TryRecvError::Empty) => {
-                // Another thread may take the ticket that this one has sat for: then it waits like all others.
-                self.shared.running.shard.sit_until(|| !announced.is_empty());
+                // Another thread may take the ticket that this one has sat for: then it waits like all others. Of several
+                // shards nobody knows which one the next connection comes to.
+                if let [shard] = self.shared.running.shards() {
+                    shard.sit_until(|| !announced.is_empty());
+                }
                 announced.recv().map_err(|_| self.shut())
             }
         }
@@ -116,8 +134,11 @@ impl TcpListener {
 
     /// Why nobody will come any more.
     fn shut(&self) -> io::Error {
-        let dead = self.shared.running.shard.call(|locked, _now| locked.check_alive());
-        dead.err().unwrap_or_else(|| io::Error::new(ErrorKind::NotConnected, "the host was shut down"))
+        let dead = self.shared.running.shards().iter().find_map(|shard| {
+            let alive = shard.call(|locked, _now| locked.check_alive());
+            alive.err()
+        });
+        dead.unwrap_or_else(|| io::Error::new(ErrorKind::NotConnected, "the host was shut down"))
     }
 
     /// The connections to come, one after the other, for ever: each as from [`Self::accept`], without the peer's address.
@@ -153,7 +174,9 @@ impl TcpListener {
 
 impl Drop for Shared {
     fn drop(&mut self) {
-        self.running.shard.call(|locked, now| locked.close_door(now, self.id));
+        for (shard, id) in self.running.shards().iter().zip(&self.ids) {
+            shard.call(|locked, now| locked.close_door(now, *id));
+        }
     }
 }
 

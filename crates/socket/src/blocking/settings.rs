@@ -146,7 +146,7 @@ impl TcpStream {
             return Err(io::Error::new(ErrorKind::InvalidInput, "a hop limit is 1 to 255"));
         };
         let id = self.connection.id;
-        self.connection.running.shard.call(|locked, _now| {
+        self.connection.shard.call(|locked, _now| {
             locked.stack.hop_limit(id).ok_or_else(gone)?;
             locked.stack.set_hop_limit(id, ttl);
             Ok(())
@@ -159,7 +159,7 @@ impl TcpStream {
     /// `NotConnected` if the host was shut down.
     pub fn ttl(&self) -> io::Result<u32> {
         let id = self.connection.id;
-        self.connection.running.shard.call(|locked, _now| locked.stack.hop_limit(id)).map(u32::from).ok_or_else(gone)
+        self.connection.shard.call(|locked, _now| locked.stack.hop_limit(id)).map(u32::from).ok_or_else(gone)
     }
 
     /// Goes on under another congestion control, one of [`Algorithm::all`] by its name, as with the kernel's
@@ -187,7 +187,7 @@ impl TcpStream {
     /// `NotConnected` if the host was shut down.
     pub fn configure(&self, change: impl FnOnce(&mut Config)) -> io::Result<()> {
         let id = self.connection.id;
-        self.connection.running.shard.call(|locked, now| {
+        self.connection.shard.call(|locked, now| {
             locked.stack.state(id).ok_or_else(gone)?;
             locked.stack.configure(now, id, change);
             Ok(())
@@ -196,7 +196,7 @@ impl TcpStream {
 
     fn setting<R>(&self, read: impl FnOnce(&Config) -> R) -> io::Result<R> {
         let id = self.connection.id;
-        self.connection.running.shard.call(|locked, _now| locked.stack.tcp_config(id).map(read)).ok_or_else(gone)
+        self.connection.shard.call(|locked, _now| locked.stack.tcp_config(id).map(read)).ok_or_else(gone)
     }
 }
 

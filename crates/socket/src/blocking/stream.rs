@@ -114,7 +114,6 @@ impl TcpStream {
     pub fn info(&self) -> io::Result<TcpInfo> {
         let id = self.connection.id;
         self.connection
-            .running
             .shard
             .call(|locked, now| locked.stack.info(now, id))
             .ok_or_else(|| ErrorKind::NotConnected.into())

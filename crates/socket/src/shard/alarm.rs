@@ -14,7 +14,7 @@ use rustix::io::Errno;
 use rustix::time::{
     Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create, timerfd_settime,
 };
-use sockeye_device::Clock;
+use sockeye_device::{Clock, Device};
 use sockeye_wire::Instant;
 
 use super::driver_seat::SleepOn;
@@ -63,7 +63,13 @@ pub(crate) struct Alarm {
 impl Alarm {
     /// An alarm that also wakes when `device` becomes readable. The device must outlive it or be gone from the set by
     /// being closed.
-    pub(crate) fn new(device: BorrowedFd<'_>, clock: Clock) -> io::Result<Self> {
+    ///
+    /// # Errors
+    /// `InvalidInput` if the device can't be waited for; when the process has no descriptors left.
+    pub(crate) fn on(device: &dyn Device, clock: Clock) -> io::Result<Self> {
+        let Some(device) = device.as_fd() else {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "the device can't be waited for"));
+        };
         let bell = Bell::new()?;
         let timer = timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK)?;
         let quiet = Self::set(&bell, &timer)?;

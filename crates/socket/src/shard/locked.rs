@@ -5,7 +5,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender, unbounded};
+use crossbeam_channel::Sender;
 use smallvec::SmallVec;
 use sockeye_device::Packet;
 use sockeye_wire::Instant;
@@ -28,14 +28,14 @@ pub(crate) struct Locked {
     /// Where the next thread in the seat reads packets to.
     pub(super) spare: Vec<Packet>,
     /// For each listener where to announce connections that wait to be accepted.
-    doors: HashMap<ListenerId, Sender<Ticket>>,
+    doors: HashMap<ListenerId, (Sender<Ticket>, Ticket)>,
     stage: Stage,
     death: Option<Death>,
 }
 
-/// Stands for one connection in the accept queue of a listener: whoever receives it may accept.
-#[derive(Debug)]
-pub(crate) struct Ticket;
+/// Stands for one connection in the accept queue of a listener on the shard with this number: whoever receives it may accept.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ticket(pub(crate) usize);
 
 /// How far a shard is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,13 +88,11 @@ impl Locked {
         }
     }
 
-    /// Where connections to `listener` are announced from now on.
-    pub(crate) fn open_door(&mut self, listener: ListenerId) -> Receiver<Ticket> {
-        let (door, announced) = unbounded();
+    /// Connections to `listener` are announced behind `door` from now on, each by a `ticket`.
+    pub(crate) fn open_door(&mut self, listener: ListenerId, door: Sender<Ticket>, ticket: Ticket) {
         if self.death.is_none() {
-            self.doors.insert(listener, door);
+            self.doors.insert(listener, (door, ticket));
         }
-        announced
     }
 
     /// Nobody accepts any more.
@@ -167,7 +165,7 @@ pub(super) struct Chores {
     /// Wake who sits in the driver's seat.
     pub(super) rouse: bool,
     wake_ups: SmallVec<[WakeUp; 4]>,
-    tickets: SmallVec<[Sender<Ticket>; 4]>,
+    tickets: SmallVec<[(Sender<Ticket>, Ticket); 4]>,
 }
 
 impl Chores {
@@ -188,9 +186,9 @@ impl Chores {
     /// Wakes up those who are to hear of something.
     pub(super) fn announce(&mut self) {
         self.wake_ups.drain(..).for_each(|wake_up| wake_up.notify());
-        for door in self.tickets.drain(..) {
+        for (door, ticket) in self.tickets.drain(..) {
             // If nobody is behind the door any more, nobody waits.
-            let _ = door.send(Ticket);
+            let _ = door.send(ticket);
         }
     }
 }

@@ -1,4 +1,5 @@
-//! A shard: one [`Stack`] behind one mutex, one device, one driver thread, in whose seat a thread that waits may sit.
+//! A shard: one [`Stack`] behind one mutex, one device queue, one driver thread, in whose seat a thread that waits may sit.
+//! A host has one, or one for each queue of its device: they share nothing but what they hand over to each other.
 //!
 //! Whoever wants something of the stack calls it under the lock. What follows from the call is gathered while the lock is
 //! still held (packets to send, threads to wake, a deadline to arm) and done by the same thread after it is released. So
@@ -7,6 +8,7 @@
 mod alarm;
 mod driver;
 mod driver_seat;
+mod hand_over;
 mod locked;
 mod sitter;
 mod transmit_token;
@@ -14,6 +16,8 @@ mod waiters;
 
 use std::io;
 use std::mem;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -26,6 +30,7 @@ use crate::gather::Gather;
 use crate::stack::{ConnectionId, Stack};
 use alarm::{Alarm, Cushion};
 use driver::Driver;
+use hand_over::{HandOver, Inbox};
 use locked::Chores;
 pub(crate) use locked::{Locked, Ticket};
 use sitter::Sitter;
@@ -39,8 +44,9 @@ pub(crate) struct Shard {
     /// What the device does itself.
     capabilities: Capabilities,
     gather: Gather,
+    hand_over: HandOver,
     clock: Clock,
-    alarm: Alarm,
+    alarm: Arc<Alarm>,
     /// Where the thread in the driver's seat sleeps.
     cushion: Arc<Cushion>,
     /// How long that thread asks the device again and again before it sleeps.
@@ -64,16 +70,20 @@ pub(crate) struct Sleeper<'a> {
 }
 
 impl Shard {
-    fn new(stack: Stack, device: Arc<dyn Device>, clock: Clock, busy_poll: Duration) -> io::Result<Self> {
-        let Some(fd) = device.as_fd() else {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "the device can't be waited for"));
-        };
-        let alarm = Alarm::new(fd, clock)?;
+    fn new(
+        stack: Stack,
+        device: Arc<dyn Device>,
+        inboxes: Arc<[Inbox]>,
+        alarm: Arc<Alarm>,
+        clock: Clock,
+        busy_poll: Duration,
+    ) -> io::Result<Self> {
         let capabilities = device.capabilities();
         let cushion = Arc::new(Cushion::new()?);
+        let hand_over = HandOver::new(stack.share(), inboxes);
         let locked = Mutex::new(Locked::new(stack, Arc::clone(&cushion)));
         let (gather, finished) = (Gather::new(capabilities), Condvar::new());
-        Ok(Self { device, capabilities, gather, clock, alarm, cushion, busy_poll, locked, finished })
+        Ok(Self { device, capabilities, gather, hand_over, clock, alarm, cushion, busy_poll, locked, finished })
     }
 
     fn lock(&self) -> MutexGuard<'_, Locked> {
@@ -190,18 +200,22 @@ impl Shard {
         self.receive(packets)
     }
 
-    /// Reads a batch: see [`Gather::receive`].
+    /// Reads a batch: see [`Gather::receive`]. What is other shards' goes to them.
     fn receive(&self, packets: &mut Vec<Packet>) -> io::Result<usize> {
-        self.gather.receive(&*self.device, self.clock.now(), packets)
+        let received = self.gather.receive(&*self.device, self.clock.now(), packets);
+        self.hand_over.sort(packets);
+        received
     }
 
     /// Tells the stack what has arrived, and the time.
     fn tell_stack(&self, locked: &mut Locked, packets: &mut Vec<Packet>) {
         let now = self.clock.now();
         self.alarm.passed(now);
-        for packet in packets.drain(..) {
+        let (handed_over, lost) = self.hand_over.take();
+        for packet in packets.drain(..).chain(handed_over) {
             locked.stack.on_packet(now, packet);
         }
+        locked.stack.lost_in_hand_over(lost);
         if locked.stack.next_timeout().is_some_and(|due| due <= now) {
             locked.stack.on_timeout(now);
         }
@@ -300,11 +314,16 @@ impl Shard {
         self.perform(&mut chores);
     }
 
-    /// Closes all that is open, waits at most `linger` until all of it has finished, and resets what has not.
-    fn close(&self, linger: Duration) {
+    /// Closes all that is open; says until when that may take.
+    fn begin_closing(&self, linger: Duration) -> Instant {
         let (until, wake_ups) = self.call(|locked, now| (now + linger, locked.close_all(now)));
         wake_ups.iter().for_each(WakeUp::notify);
         self.cushion.ring();
+        until
+    }
+
+    /// Waits until all that was closed has finished, and resets what has not by then.
+    fn finish_closing(&self, until: Instant) {
         self.wait_until_finished(until);
         self.call(|locked, now| locked.stack.abort_all(now));
     }
@@ -321,43 +340,77 @@ impl Shard {
     }
 }
 
-/// A shard whose driver runs, until the last of those who share this is dropped: then it closes what is open, resets
-/// what doesn't finish within the linger time, and joins the driver.
+/// The shards of a host, their drivers running, until the last of those who share this is dropped: then it closes what is
+/// open, resets what doesn't finish within the linger time, and joins the drivers.
 pub(crate) struct Running {
-    pub(crate) shard: Arc<Shard>,
+    /// At least one.
+    shards: Vec<Arc<Shard>>,
     /// What is written is copied there.
     pub(crate) copies: Copies,
     linger: Duration,
-    driver: Option<JoinHandle<()>>,
+    drivers: Vec<JoinHandle<()>>,
+    /// Counts connections that we open, so that each shard gets its part.
+    turn: AtomicUsize,
 }
 
 impl Running {
-    /// Starts the driver.
+    /// Starts a driver for each of the stacks, which has its share of the host's connections, on its device. At least one.
     pub(crate) fn start(
-        stack: Stack,
-        device: Arc<dyn Device>,
+        parts: Vec<(Stack, Arc<dyn Device>)>,
         clock: Clock,
         linger: Duration,
         busy_poll: Duration,
     ) -> io::Result<Self> {
-        let shard = Arc::new(Shard::new(stack, device, clock, busy_poll)?);
-        let driver = Driver::new(Arc::clone(&shard));
-        let driver = thread::Builder::new().name("sockeye".to_owned()).spawn(move || driver.run())?;
-        Ok(Self { shard, copies: Copies::default(), linger, driver: Some(driver) })
+        let alarms = parts.iter().map(|(_, device)| Alarm::on(&**device, clock).map(Arc::new));
+        let alarms = alarms.collect::<io::Result<Vec<_>>>()?;
+        let inboxes: Arc<[Inbox]> = alarms.iter().map(|alarm| Inbox::new(Arc::clone(alarm))).collect();
+        let shards = parts.into_iter().zip(alarms).map(|((stack, device), alarm)| {
+            Shard::new(stack, device, Arc::clone(&inboxes), alarm, clock, busy_poll).map(Arc::new)
+        });
+        let shards = shards.collect::<io::Result<_>>()?;
+        // If a thread can't be started, those that were are joined as this is dropped.
+        let mut running =
+            Self { shards, copies: Copies::default(), linger, drivers: Vec::new(), turn: AtomicUsize::new(0) };
+        for shard in &running.shards {
+            let driver = Driver::new(Arc::clone(shard));
+            let thread = thread::Builder::new().name("sockeye".to_owned());
+            running.drivers.push(thread.spawn(move || driver.run())?);
+        }
+        Ok(running)
+    }
+
+    /// All shards, by number.
+    pub(crate) fn shards(&self) -> &[Arc<Shard>] {
+        &self.shards
+    }
+
+    /// The shard that is to connect to `remote` from this socket.
+    pub(crate) fn shard_towards(&self, remote: SocketAddr, local: Option<SocketAddr>) -> Arc<Shard> {
+        let [first, others @ ..] = &self.shards[..] else { unreachable!("there is a shard") };
+        let index = if others.is_empty() {
+            0
+        } else {
+            let owner = first.call(|locked, _now| locked.stack.owner_towards(remote, local));
+            owner.unwrap_or_else(|| self.turn.fetch_add(1, Ordering::Relaxed) % self.shards.len())
+        };
+        Arc::clone(self.shards.get(index).unwrap_or(first))
     }
 
     /// Closes all that is open, gives it the linger time to finish, and resets what has not.
     pub(crate) fn close(&self) {
-        self.shard.close(self.linger);
+        let until: Vec<_> = self.shards.iter().map(|shard| shard.begin_closing(self.linger)).collect();
+        self.shards.iter().zip(until).for_each(|(shard, until)| shard.finish_closing(until));
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
         self.close();
-        self.shard.call(Locked::end);
-        self.shard.alarm.ring();
-        if let Some(driver) = self.driver.take() {
+        for shard in &self.shards {
+            shard.call(Locked::end);
+            shard.alarm.ring();
+        }
+        for driver in self.drivers.drain(..) {
             // If it panicked, everybody has heard of it.
             let _ = driver.join();
         }

@@ -123,6 +123,13 @@ impl Stack {
         wanted.map_or_else(|| self.defaults.clone(), |config| Configs::new(config, self.config.mtu))
     }
 
+    /// Which of a host's stacks is to connect to `remote` from this socket: `None` if any may, choosing a port to suit itself.
+    pub(crate) fn owner_towards(&mut self, remote: SocketAddr, local: Option<SocketAddr>) -> Option<usize> {
+        let chosen = local.filter(|local| local.port() != 0)?;
+        let local = self.local_for(remote, Some(chosen)).ok()?;
+        Some(self.share.owner(&Pair { local, remote }))
+    }
+
     fn local_for(&mut self, remote: SocketAddr, wanted: Option<SocketAddr>) -> Result<SocketAddr, StackError> {
         let ip = match wanted {
             Some(local) if !local.ip().is_unspecified() => {

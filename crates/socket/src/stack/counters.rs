@@ -53,6 +53,10 @@ pub enum Drop {
     ErrorLimit,
     /// A RST that wasn't sent, because too many were of late.
     ResetLimit,
+    /// A datagram whose fragments all stacks of a host have put together: it is another's.
+    OtherShard,
+    /// A packet that came to the wrong queue, while too many waited to be handed over.
+    HandOverFull,
     /// A reply, because too many wait to be sent already.
     ReplyLimit,
 }
@@ -83,6 +87,8 @@ impl Drop {
             Self::IgnoredIcmp => "ignored_icmp",
             Self::ErrorLimit => "error_limit",
             Self::ResetLimit => "reset_limit",
+            Self::OtherShard => "other_shard",
+            Self::HandOverFull => "hand_over_full",
             Self::ReplyLimit => "reply_limit",
         }
     }
@@ -145,6 +151,25 @@ pub struct Counters {
 impl Counters {
     pub(crate) fn count(&mut self, reason: impl Into<Reason>) {
         *self.ended.entry(reason.into().name()).or_default() += 1;
+    }
+
+    /// As [`Self::count`], of so many packets at once; none is no entry.
+    pub(crate) fn count_many(&mut self, reason: impl Into<Reason>, packets: u64) {
+        if packets > 0 {
+            *self.ended.entry(reason.into().name()).or_default() += packets;
+        }
+    }
+
+    /// What this and another stack of the same host have counted together.
+    #[must_use]
+    pub(crate) fn with(mut self, other: &Self) -> Self {
+        self.packets_in += other.packets_in;
+        self.packets_out += other.packets_out;
+        self.active_opens += other.active_opens;
+        self.passive_opens += other.passive_opens;
+        self.resets_for_strays += other.resets_for_strays;
+        other.ended.iter().for_each(|(&name, &count)| *self.ended.entry(name).or_default() += count);
+        self
     }
 
     /// How many packets ended for this reason: the name of a [`Drop`], a [`Stop`] or a [`ParseError`].

@@ -18,6 +18,8 @@ pub(super) struct Secrets {
     sequence: KeyedHash,
     timestamps: KeyedHash,
     ports: KeyedHash,
+    /// Which stack of a host has a connection.
+    pub(super) shards: KeyedHash,
 }
 
 impl Secrets {
@@ -37,6 +39,7 @@ impl Secrets {
             sequence: derive("sequence"),
             timestamps: derive("timestamps"),
             ports: derive("ports"),
+            shards: derive("shards"),
         }
     }
 
@@ -89,10 +92,10 @@ mod tests {
     #[test]
     fn each_purpose_has_a_key_of_its_own() {
         for seed in [[0; 32], [7; 32]] {
-            let Secrets { pairs, answers, sequence, timestamps, ports } = Secrets::new(&seed);
+            let Secrets { pairs, answers, sequence, timestamps, ports, shards } = Secrets::new(&seed);
             let hashes: std::collections::HashSet<u64> =
-                [pairs, answers, sequence, timestamps, ports].iter().map(|hash| hash.of(&pair(1))).collect();
-            assert_eq!(hashes.len(), 5);
+                [pairs, answers, sequence, timestamps, ports, shards].iter().map(|hash| hash.of(&pair(1))).collect();
+            assert_eq!(hashes.len(), 6);
         }
     }
 

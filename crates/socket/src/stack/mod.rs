@@ -20,6 +20,7 @@ mod listen;
 mod packet_arrives;
 mod ports;
 mod reply_limit;
+mod share;
 mod slab;
 mod syn_queue;
 mod time_wait;
@@ -36,7 +37,8 @@ use sockeye_wire::Instant;
 use config::Configs;
 pub use config::{ConnectOptions, ListenOptions, StackConfig};
 pub use counters::{Counters, Drop};
-use demux::{Demux, Pair};
+use demux::Demux;
+pub(crate) use demux::Pair;
 pub use error::StackError;
 use ip::address::Addresses;
 use ip::fragment::Reassembler;
@@ -45,6 +47,7 @@ pub use ip::path::Remember;
 use isn::Secrets;
 use listen::Listeners;
 use reply_limit::Bucket;
+pub(crate) use share::{Share, Way};
 use slab::{Key, Slab};
 use syn_queue::SynQueue;
 use time_wait::TimeWaitTable;
@@ -101,6 +104,8 @@ pub struct Stack {
     /// Source and destination of a packet that had good ones: of a train of packets those of the first are looked up.
     accepted: Option<(IpAddr, IpAddr)>,
     secrets: Secrets,
+    /// Which of the host's connections are this stack's.
+    share: Share,
     demux: Demux<Target>,
     connections: Slab<Connection>,
     listeners: Listeners,
@@ -198,6 +203,7 @@ impl Stack {
             addresses: Addresses::default(),
             accepted: None,
             demux: Demux::new(secrets.pairs),
+            share: Share::whole(secrets.shards),
             secrets,
             connections: Slab::default(),
             listeners: Listeners::default(),
@@ -215,6 +221,21 @@ impl Stack {
             counters: Counters::default(),
             config,
         }
+    }
+
+    /// From now on it is one of `count` stacks of the same host, and has the share `index` of its connections.
+    pub(crate) const fn split(&mut self, index: usize, count: usize) {
+        self.share = self.share.part(index, count);
+    }
+
+    /// Which of the host's connections are this stack's.
+    pub(crate) const fn share(&self) -> Share {
+        self.share
+    }
+
+    /// Counts packets for which there was no room on their way here from other stacks of the host.
+    pub(crate) fn lost_in_hand_over(&mut self, packets: u64) {
+        self.counters.count_many(Drop::HandOverFull, packets);
     }
 
     /// From now on `address` is one of the stack's own.
@@ -271,7 +292,10 @@ impl Stack {
         }
         while let Some(datagram) = self.reassembler.expire(now) {
             self.counters.count(Drop::FragmentTimeout);
-            self.tell_of_missing_fragments(now, &datagram);
+            // All stacks of a host have the pieces: one of them tells.
+            if self.share.index() == 0 {
+                self.tell_of_missing_fragments(now, &datagram);
+            }
         }
     }
 

@@ -141,6 +141,12 @@ impl Stack {
     }
 
     fn on_datagram(&mut self, now: Instant, datagram: Datagram) -> Result<(), Reason> {
+        if datagram.joined.is_some() {
+            let Datagram { source, destination, protocol, .. } = datagram;
+            if !self.share.takes(source, destination, protocol, datagram.payload()) {
+                return Err(Drop::OtherShard.into());
+            }
+        }
         match datagram.protocol {
             protocol::TCP => self.on_tcp(now, datagram),
             protocol::ICMP if datagram.source.is_ipv4() => self.on_icmp(now, &datagram),

@@ -3,6 +3,7 @@
 mod devices;
 mod ends;
 mod seat;
+mod shards;
 mod transfer;
 mod waiting;
 
