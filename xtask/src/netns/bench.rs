@@ -29,21 +29,34 @@ pub const DEVICE: &str = "sockeye0";
 /// How long a peer may be silent before a case has failed.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
+/// What carries packets between the kernel and us, for cases that don't say it themselves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Over {
+    /// A TUN device with segmentation and checksum offload.
+    #[default]
+    Tun,
+    /// An `AF_XDP` socket on our end of a veth pair, in the driver's mode.
+    Xdp,
+}
+
 /// A namespace with nothing in it but what the case makes.
 pub struct Bench {
     capture: Option<PathBuf>,
+    /// Where our end of the veth pair is, if it is to be one.
+    ours: Option<Namespace>,
 }
 
 impl Bench {
     /// Makes a namespace and enters it: every thread and process that is started from now on is in it.
-    pub fn enter(capture: Option<PathBuf>) -> Outcome<Self> {
+    pub fn enter(over: Over, capture: Option<PathBuf>) -> Outcome<Self> {
         if rustix::process::geteuid().is_root() {
             Namespace::create()?.enter()?;
         } else {
             enter_user_namespace()?;
         }
         Settings::default().apply()?;
-        Ok(Self { capture })
+        let ours = if over == Over::Xdp { Some(Namespace::create()?) } else { None };
+        Ok(Self { capture, ours })
     }
 
     /// What a case says of its namespace, in a line of its own on standard error, begins with this.
@@ -55,34 +68,22 @@ impl Bench {
         Ok(())
     }
 
-    /// A host of ours on an offloading TUN device, captured.
+    /// A host of ours on the case's device, captured.
     pub fn host(&self) -> Outcome<Host> {
-        self.host_on_tun(true)
+        match &self.ours {
+            None => self.host_on(Tun::create(&tun_config(true)?)?),
+            Some(ours) => self.host_on_xdp(ours),
+        }
     }
 
     /// A host of ours on a TUN device without offload, captured.
     pub fn host_without_offload(&self) -> Outcome<Host> {
-        self.host_on_tun(false)
-    }
-
-    fn host_on_tun(&self, offload: bool) -> Outcome<Host> {
-        let config = TunConfig {
-            name: DEVICE.to_owned(),
-            addresses: vec!["10.9.0.1/24".parse()?, "fd09::1/64".parse()?],
-            offload,
-            ..TunConfig::default()
-        };
-        self.host_on(Tun::create(&config)?)
+        self.host_on(Tun::create(&tun_config(false)?)?)
     }
 
     /// A host of ours on an offloading TUN device of so many queues, with a shard for each; not captured.
     pub fn host_of_shards(count: usize) -> Outcome<Host> {
-        let config = TunConfig {
-            name: DEVICE.to_owned(),
-            addresses: vec!["10.9.0.1/24".parse()?, "fd09::1/64".parse()?],
-            ..TunConfig::default()
-        };
-        let queues = Tun::create_queues(&config, count)?;
+        let queues = Tun::create_queues(&tun_config(true)?, count)?;
         expect("queues that the kernel gave", queues.len(), count)?;
         Self::say_settings()?;
         let builder = Host::builder().queues(queues);
@@ -100,11 +101,10 @@ impl Bench {
         self.host_on(Tap::create(&config)?)
     }
 
-    /// A host of ours on an `AF_XDP` socket, captured. The kernel has the other end of a veth pair here; ours is in the
-    /// namespace given back, which is to outlive the host.
-    pub fn host_on_xdp(&self, mode: XdpMode) -> Outcome<(Namespace, Host)> {
+    /// A host of ours on an `AF_XDP` socket, captured. The kernel has the other end of a veth pair here; ours is in a
+    /// namespace of its own.
+    fn host_on_xdp(&self, theirs: &Namespace) -> Outcome<Host> {
         let up = LinkSettings { up: Some(true), ..LinkSettings::default() };
-        let theirs = Namespace::create()?;
         create_veth(DEVICE, "ours")?;
         Link::by_name("ours")?.move_to(theirs.as_fd())?;
         theirs.run(|| Link::by_name("ours").and_then(|link| link.set(up)))??;
@@ -116,14 +116,15 @@ impl Bench {
         let config = XdpConfig {
             interface: "ours".to_owned(),
             own_addresses: vec!["10.9.0.2/24".parse()?, "fd09::2/64".parse()?],
-            mode,
+            mode: XdpMode::Driver,
             ..XdpConfig::default()
         };
         let xdp = theirs.run(|| Xdp::open(&config))??;
-        Ok((theirs, self.host_on(xdp)?))
+        self.host_on(xdp)
     }
 
-    fn host_on(&self, device: impl Device + 'static) -> Outcome<Host> {
+    /// A host of ours on this device, captured.
+    pub fn host_on(&self, device: impl Device + 'static) -> Outcome<Host> {
         Self::say_settings()?;
         let clock = Clock::start();
         let builder = Host::builder().clock(clock).address("10.9.0.2/24".parse()?).address("fd09::2/64".parse()?);
@@ -138,6 +139,12 @@ impl Bench {
     pub fn sockeye() -> Outcome<Command> {
         Ok(Command::new(std::env::current_exe()?.with_file_name("sockeye")))
     }
+}
+
+/// The device of most cases.
+pub fn tun_config(offload: bool) -> Outcome<TunConfig> {
+    let addresses = vec!["10.9.0.1/24".parse()?, "fd09::1/64".parse()?];
+    Ok(TunConfig { name: DEVICE.to_owned(), addresses, offload, ..TunConfig::default() })
 }
 
 /// A child that is ended with its owner.

@@ -1,7 +1,7 @@
 //! The cases, by name.
 
-use super::bench::Bench;
-use super::{kernel_peers, link, programs, simulated, trouble};
+use super::bench::{Bench, Over};
+use super::{flows, kernel_peers, link, programs, simulated, strain, trouble};
 use crate::shell::Outcome;
 
 /// One case.
@@ -11,11 +11,21 @@ pub struct Case {
     /// What it shows.
     pub about: &'static str,
     pub run: fn(&Bench) -> Outcome,
+    /// The device, where the case doesn't say it.
+    pub over: Over,
 }
 
 macro_rules! cases {
-    ($($module:ident :: $name:ident: $about:literal,)*) => {
-        &[$(Case { name: stringify!($name), about: $about, run: $module::$name },)*]
+    ($($module:ident :: $name:ident: $about:literal,)*; over xdp: $($other:ident :: $again:ident,)*) => {
+        &[
+            $(Case { name: stringify!($name), about: $about, run: $module::$name, over: Over::Tun },)*
+            $(Case {
+                name: concat!(stringify!($again), "_over_xdp"),
+                about: "the same over AF_XDP on a veth pair",
+                run: $other::$again,
+                over: Over::Xdp,
+            },)*
+        ]
     };
 }
 
@@ -39,13 +49,40 @@ pub const CASES: &[Case] = cases![
     programs::ncat_half_closes_both_ways: "ncat as client and as server, half-close",
     programs::curl_fetches_a_hundred_files: "curl: a hundred files, in parallel, connections kept; one of 100 MiB",
     programs::python_moves_bulk_both_ways: "python's sockets, 64 MiB each way at once",
+    strain::a_device_that_refuses_packets: "a device that refuses one packet in fifty, both families",
+    strain::a_device_whose_queue_is_often_full: "a device that takes a packet at a time, and often none",
+    strain::queues_of_every_length_lose_nothing: "txqueuelen 1,000, 100 and 3 under a full window",
+    strain::a_hundred_thousand_tiny_segments_are_held: "100,000 segments of one octet, unread: memory follows what is held",
+    strain::many_readers_that_never_read: "200 windows full of what nobody reads, and a transfer beside them",
+    strain::damaged_segments_are_dropped_and_counted: "segments with wrong checksums in between, from a raw socket",
+    flows::a_swarm_of_flows_in_real_time: "six seconds of random flows, many at once, both families",
     trouble::a_killed_peer_is_noticed: "a peer killed in mid-transfer",
     trouble::a_link_that_goes_down_and_up_again: "the interface goes down and up in mid-transfer",
     trouble::a_vanished_device_ends_every_call: "the device is deleted under open connections",
     trouble::a_stack_that_is_dropped_leaves_nothing: "live connections get a FIN or RST, threads and descriptors go",
-    kernel_peers::an_interface_is_taken_over_by_xdp: "AF_XDP on a veth pair: both again, and 256 MiB each way, hashed",
+    kernel_peers::a_quarter_gigabyte_each_way: "256 MiB each way in super-segments, both families, hashed",
     kernel_peers::a_quarter_gigabyte_each_way_without_offload: "256 MiB each way over a plain TUN, both families, hashed",
     kernel_peers::a_gigabyte_each_way_arrives_whole: "1 GiB each way in super-segments, hashed",
     kernel_peers::a_gigabyte_each_way_over_ipv6: "the same over IPv6",
     kernel_peers::a_gigabyte_each_way_over_ethernet: "the same over TAP",
+    ; over xdp:
+    kernel_peers::kernel_client_is_echoed,
+    kernel_peers::our_client_reaches_a_kernel_server,
+    kernel_peers::texts_of_every_length_fill_super_segments,
+    kernel_peers::either_end_may_close_first,
+    kernel_peers::a_closed_port_refuses,
+    kernel_peers::resets_are_told_to_both_ends,
+    kernel_peers::a_thousand_clients_at_once,
+    kernel_peers::a_slow_reader_closes_the_window,
+    kernel_peers::a_quarter_gigabyte_each_way,
+    programs::openbsd_netcat_half_closes_both_ways,
+    programs::python_moves_bulk_both_ways,
+    strain::a_hundred_thousand_tiny_segments_are_held,
+    strain::many_readers_that_never_read,
+    strain::damaged_segments_are_dropped_and_counted,
+    flows::a_swarm_of_flows_in_real_time,
+    trouble::a_killed_peer_is_noticed,
+    trouble::a_link_that_goes_down_and_up_again,
+    trouble::a_vanished_device_ends_every_call,
+    trouble::a_stack_that_is_dropped_leaves_nothing,
 ];

@@ -6,10 +6,13 @@
 
 mod bench;
 mod cases;
+mod faulty;
+mod flows;
 mod kernel_peers;
 mod link;
 mod programs;
 mod simulated;
+mod strain;
 mod trouble;
 
 use std::fs;
@@ -202,6 +205,6 @@ fn end_case_on_interrupt() -> Outcome {
 /// Runs one case in this process, which has no threads yet.
 fn run_here(name: &str, capture: Option<PathBuf>) -> Outcome {
     let case = CASES.iter().find(|case| case.name == name).ok_or("there is no such case")?;
-    let bench = bench::Bench::enter(capture)?;
+    let bench = bench::Bench::enter(case.over, capture)?;
     (case.run)(&bench)
 }
