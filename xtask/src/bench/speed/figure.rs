@@ -13,6 +13,8 @@ use crate::shell::Outcome;
 pub enum Who {
     Sockeye,
     SockeyePolling,
+    /// With a shard for each of two queues.
+    SockeyeTwoShards,
     /// A stack that costs nothing.
     Ceiling,
     Smoltcp,
@@ -35,6 +37,7 @@ impl Who {
         match self {
             Self::Sockeye => "Sockeye",
             Self::SockeyePolling => "Sockeye, polling",
+            Self::SockeyeTwoShards => "Sockeye, two shards",
             Self::Ceiling => "ceiling (a fake that only answers)",
             Self::Smoltcp => "smoltcp 0.14",
             Self::KernelOverVeth => "kernel over veth",
@@ -77,7 +80,8 @@ impl Who {
             };
         }
         match self {
-            Self::Sockeye => ours::start(room, task),
+            Self::Sockeye => ours::start(room, task, 1),
+            Self::SockeyeTwoShards => ours::start(room, task, 2),
             Self::Iperf3OverVeth => programs::start_iperf3(room),
             Self::SockeyePolling => ours::start_polling(room, task),
             Self::Ceiling => fake::start(room, task),

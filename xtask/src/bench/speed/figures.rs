@@ -14,6 +14,7 @@ pub fn all(time: Duration) -> Vec<Figure> {
     figures.extend(exchanges(time));
     figures.extend(connections(time));
     figures.extend(many(time));
+    figures.extend(shards(time));
     figures.extend(memory(time));
     figures.extend(long_link(time));
     figures.extend(http(time));
@@ -126,6 +127,30 @@ fn many(time: Duration) -> Vec<Figure> {
     vec![
         one("in, 1,000 connections together", Task::Sink { chunks: false }),
         one("out, 1,000 connections together", Task::Source { chunks: false }),
+    ]
+}
+
+/// What a second shard gives: the clients, which are the kernel's, want processors too.
+fn shards(time: Duration) -> Vec<Figure> {
+    use Who::{KernelOverVeth, Sockeye, SockeyeTwoShards};
+    let plan = |joint, task| Plan { joint, task, processors: None, spins: false, connections: 8, time };
+    let rivals = [(Sockeye, None), (KernelOverVeth, None)];
+    let (sink, echo) = (Task::Sink { chunks: false }, Task::Echo);
+    vec![
+        figure(
+            "in, 8 connections, two shards",
+            Workload::Many,
+            plan(Joint::OffloadTun, sink),
+            SockeyeTwoShards,
+            &rivals,
+        ),
+        figure(
+            "connections, 8 at a time, two shards",
+            Workload::Connections,
+            plan(Joint::PlainTun, echo),
+            SockeyeTwoShards,
+            &rivals,
+        ),
     ]
 }
 

@@ -17,14 +17,14 @@ use crate::shell::Outcome;
 const SPIN: Duration = Duration::from_secs(60);
 const BACKLOG: usize = 4096;
 
-/// Starts blocking listeners and streams in `room`.
-pub fn start(room: &Room, task: Task) -> Outcome<Server> {
-    let tun = room.tun()?;
+/// Starts blocking listeners and streams in `room`, on so many shards.
+pub fn start(room: &Room, task: Task, shards: usize) -> Outcome<Server> {
+    let queues = room.tun_queues(shards)?;
     let spin = if room.plan.spins { SPIN } else { Duration::ZERO };
     let address = format!("{PEER}/24").parse()?;
     // On a thread that is where the server is, so that the driver is there too.
     let host =
-        room.serve(|| Host::builder().device(tun).address(address).linger(Duration::ZERO).busy_poll(spin).start())??;
+        room.serve(|| Host::builder().queues(queues).address(address).linger(Duration::ZERO).busy_poll(spin).start())??;
     let options = ListenOptions { backlog: BACKLOG, ..ListenOptions::default() };
     let listener = TcpListener::bind_with(&host, (PEER, PORT).into(), &options)?;
     let workers = room.plan.connections;

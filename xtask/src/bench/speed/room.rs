@@ -154,16 +154,21 @@ impl Room {
 
     /// The device, for who serves behind one.
     pub fn tun(&self) -> Outcome<Tun> {
+        Ok(Tun::create(&self.tun_config()?)?)
+    }
+
+    /// The same, in so many queues.
+    pub fn tun_queues(&self, count: usize) -> Outcome<Vec<Tun>> {
+        Ok(Tun::create_queues(&self.tun_config()?, count)?)
+    }
+
+    fn tun_config(&self) -> Outcome<TunConfig> {
         let offload = match self.plan.joint {
             Joint::OffloadTun => true,
             Joint::PlainTun => false,
             _ => return Err("no device here".into()),
         };
-        Ok(Tun::create(&TunConfig {
-            addresses: vec![format!("{KERNEL}/24").parse()?],
-            offload,
-            ..TunConfig::default()
-        })?)
+        Ok(TunConfig { addresses: vec![format!("{KERNEL}/24").parse()?], offload, ..TunConfig::default() })
     }
 
     /// Where clients find the server.
