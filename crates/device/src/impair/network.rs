@@ -8,7 +8,7 @@
 //! A packet goes to the host that has its destination address. Between hosts of one side it goes by their access links
 //! alone; to an address that nobody has it is lost and counted.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
 
 use sockeye_wire::Instant;
@@ -23,7 +23,7 @@ use crate::Packet;
 pub struct HostId(pub usize);
 
 /// On which side of the bottleneck a host is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Side {
     /// The first one.
     Left,
@@ -52,6 +52,17 @@ pub struct Network {
     hosts: Vec<Host>,
     by_address: HashMap<IpAddr, HostId>,
     unroutable: u64,
+    /// When something comes out of a link that leads on to another: nobody looks at links where nothing does.
+    between: BTreeSet<(Instant, Via)>,
+    /// When something arrives at a host.
+    arrivals: BTreeSet<(Instant, HostId)>,
+}
+
+/// A link that leads on to another. Of one instant all access links come before the bottleneck.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Via {
+    Up(HostId),
+    Bottleneck(Side),
 }
 
 #[derive(Debug)]
@@ -66,7 +77,16 @@ impl Network {
     /// chance from `seed` and its place.
     pub fn new(rightward: LinkConfig, leftward: LinkConfig, seed: u64) -> Self {
         let (rightward, leftward) = (Link::new(rightward, seed), Link::new(leftward, seed.wrapping_add(1)));
-        Self { seed, rightward, leftward, hosts: Vec::new(), by_address: HashMap::new(), unroutable: 0 }
+        Self {
+            seed,
+            rightward,
+            leftward,
+            hosts: Vec::new(),
+            by_address: HashMap::new(),
+            unroutable: 0,
+            between: BTreeSet::new(),
+            arrivals: BTreeSet::new(),
+        }
     }
 
     /// Adds a host with these addresses, its access link being `up` away from it and `down` towards it.
@@ -81,21 +101,29 @@ impl Network {
     /// A host sends a packet. From a host that there isn't it goes nowhere.
     pub fn send(&mut self, now: Instant, from: HostId, packet: Packet) {
         self.advance(now);
-        if let Some(host) = self.hosts.get_mut(from.0) {
-            host.up.send(now, packet);
+        let errors = self.on_link(Via::Up(from), |up| send(up, now, packet));
+        for error in errors.unwrap_or_default() {
+            // About an error no error is sent.
+            self.arrive(now, from, error);
         }
     }
 
     /// The next packet that has arrived at a host by `now`, and at which.
     pub fn receive(&mut self, now: Instant) -> Option<(HostId, Packet)> {
         self.advance(now);
-        let mut arrived = self.hosts.iter_mut().enumerate();
-        arrived.find_map(|(id, host)| host.down.receive(now).map(|packet| (HostId(id), packet)))
+        while let Some(&(_, id)) = self.arrivals.first().filter(|(at, _)| *at <= now) {
+            // There may be nothing yet, if something else has happened in there.
+            if let Some(packet) = self.on_last_link(id, |down| down.receive(now)).flatten() {
+                return Some((id, packet));
+            }
+        }
+        None
     }
 
     /// When to call [`receive`](Self::receive) next. `None` if nothing is on its way.
     pub fn next_timeout(&self) -> Option<Instant> {
-        self.links().fold(None, |next, link| earlier(next, link.next_timeout()))
+        let arrives = self.arrivals.first().map(|(at, _)| *at);
+        earlier(arrives, self.between.first().map(|(at, _)| *at))
     }
 
     /// The bottleneck, as seen from a side.
@@ -106,12 +134,10 @@ impl Network {
         }
     }
 
-    /// The bottleneck, to be changed.
-    pub const fn bottleneck_mut(&mut self, from: Side) -> &mut Link {
-        match from {
-            Side::Left => &mut self.rightward,
-            Side::Right => &mut self.leftward,
-        }
+    /// From now on another bottleneck on the way from a side; see [`Link::set_config`].
+    pub fn set_bottleneck(&mut self, now: Instant, from: Side, config: LinkConfig) {
+        self.advance(now);
+        self.on_link(Via::Bottleneck(from), |link| link.set_config(now, config));
     }
 
     /// The access links of a host, away from it and towards it.
@@ -124,74 +150,79 @@ impl Network {
         self.unroutable
     }
 
-    fn links(&self) -> impl Iterator<Item = &Link> {
-        [&self.rightward, &self.leftward].into_iter().chain(self.hosts.iter().flat_map(|host| [&host.up, &host.down]))
+    /// Does something to a link that leads on to another, and notes when something comes out of it then.
+    fn on_link<T>(&mut self, via: Via, work: impl FnOnce(&mut Link) -> T) -> Option<T> {
+        let link = match via {
+            Via::Up(id) => &mut self.hosts.get_mut(id.0)?.up,
+            Via::Bottleneck(Side::Left) => &mut self.rightward,
+            Via::Bottleneck(Side::Right) => &mut self.leftward,
+        };
+        let (before, done, after) = (link.next_timeout(), work(link), link.next_timeout());
+        note(&mut self.between, via, before, after);
+        Some(done)
+    }
+
+    /// The same for the link that leads to a host.
+    fn on_last_link<T>(&mut self, to: HostId, work: impl FnOnce(&mut Link) -> T) -> Option<T> {
+        let down = &mut self.hosts.get_mut(to.0)?.down;
+        let (before, done, after) = (down.next_timeout(), work(down), down.next_timeout());
+        note(&mut self.arrivals, to, before, after);
+        Some(done)
     }
 
     /// Carries packets from link to link, in the order of their times, until all have happened that happens by `now`.
     fn advance(&mut self, now: Instant) {
-        while let Some(at) = self.next_between().filter(|at| *at <= now) {
-            for id in 0..self.hosts.len() {
-                while let Some((packet, side)) = self.take_from(id, at) {
-                    self.forward(at, side, packet);
-                }
-            }
-            for side in [Side::Left, Side::Right] {
-                while let Some(packet) = self.bottleneck_mut(side).receive(at) {
-                    self.deliver(at, packet);
-                }
-                while let Some(reply) = self.bottleneck_mut(side).reply() {
-                    self.deliver(at, reply);
-                }
+        while let Some(&(at, via)) = self.between.first().filter(|(at, _)| *at <= now) {
+            while let Some(packet) = self.on_link(via, |link| link.receive(at)).flatten() {
+                self.lead_on(at, via, packet);
             }
         }
     }
 
-    /// When something comes out of a link that leads on to another.
-    fn next_between(&self) -> Option<Instant> {
-        let ups = self.hosts.iter().map(|host| &host.up);
-        ups.chain([&self.rightward, &self.leftward]).fold(None, |next, link| earlier(next, link.next_timeout()))
-    }
-
-    fn take_from(&mut self, id: usize, at: Instant) -> Option<(Packet, Side)> {
-        let host = self.hosts.get_mut(id)?;
-        if let Some(reply) = host.up.reply() {
-            host.down.send(at, reply);
-        }
-        host.up.receive(at).map(|packet| (packet, host.side))
-    }
-
-    /// From a host's access link to the bottleneck, or to a neighbour on the same side.
-    fn forward(&mut self, at: Instant, from: Side, packet: Packet) {
-        match self.destination(&packet).and_then(|id| self.hosts.get(id.0)) {
-            Some(host) if host.side != from => self.bottleneck_mut(from).send(at, packet),
-            _ => self.deliver(at, packet),
-        }
-    }
-
-    /// To the access link of the host that has the destination address.
-    fn deliver(&mut self, at: Instant, packet: Packet) {
-        let host = self.destination(&packet).and_then(|id| self.hosts.get_mut(id.0));
-        match host {
-            Some(host) => {
-                host.down.send(at, packet);
-                if let Some(error) = host.down.reply() {
-                    self.answer(at, error);
-                }
+    /// What came out of a link goes on: from a host to the bottleneck, or to a neighbour on the same side; from there to the
+    /// host that has the destination address.
+    fn lead_on(&mut self, at: Instant, via: Via, packet: Packet) {
+        let Some(to) = self.destination(&packet) else {
+            self.unroutable += 1;
+            return;
+        };
+        let side = |id: HostId| self.hosts.get(id.0).map(|host| host.side);
+        let crosses = if let Via::Up(from) = via { side(from).filter(|from| side(to) != Some(*from)) } else { None };
+        let errors = match crosses {
+            Some(from) => self.on_link(Via::Bottleneck(from), |link| send(link, at, packet)).unwrap_or_default(),
+            None => self.arrive(at, to, packet),
+        };
+        for error in errors {
+            match self.destination(&error) {
+                Some(id) => drop(self.arrive(at, id, error)),
+                None => self.unroutable += 1,
             }
-            None => self.unroutable += 1,
         }
     }
 
-    /// An error that a host's own link gave rise to goes back to the sender.
-    fn answer(&mut self, at: Instant, error: Packet) {
-        if let Some(host) = self.destination(&error).and_then(|id| self.hosts.get_mut(id.0)) {
-            host.down.send(at, error);
-        }
+    /// Down the last link to a host; gives the errors that this gave rise to.
+    fn arrive(&mut self, at: Instant, to: HostId, packet: Packet) -> Vec<Packet> {
+        self.on_last_link(to, |down| send(down, at, packet)).unwrap_or_default()
     }
 
     fn destination(&self, packet: &Packet) -> Option<HostId> {
         let ip = IpView::parse(&packet.bytes).ok()?;
         self.by_address.get(&ip.destination()).copied()
+    }
+}
+
+/// Sends a packet over a link; gives the errors that the link sends back.
+fn send(link: &mut Link, now: Instant, packet: Packet) -> Vec<Packet> {
+    link.send(now, packet);
+    std::iter::from_fn(|| link.reply()).collect()
+}
+
+/// Notes that something happens at another time than it did.
+fn note<T: Ord + Copy>(agenda: &mut BTreeSet<(Instant, T)>, what: T, before: Option<Instant>, after: Option<Instant>) {
+    if before != after {
+        if let Some(at) = before {
+            agenda.remove(&(at, what));
+        }
+        agenda.extend(after.map(|at| (at, what)));
     }
 }

@@ -51,14 +51,14 @@ impl World {
     }
 
     fn next_event(&mut self) -> Option<Instant> {
-        let timers = self.nodes.iter().filter_map(|node| node.deadline);
+        let timer = self.deadlines.first().map(|&(at, _)| at);
         let agenda = self.agenda.first().map(|&(at, ..)| at);
-        timers.chain(self.network.next_timeout()).chain(agenda).min()
+        timer.into_iter().chain(self.network.next_timeout()).chain(agenda).min()
     }
 
     /// What happens at this instant; false if nothing does any more.
     fn happens(&mut self) -> bool {
-        let mut any = false;
+        let (mut any, mut due) = (false, Vec::new());
         while let Some((host, packet)) = self.network.receive(self.now) {
             any = true;
             self.arrives(host.0, packet);
@@ -66,12 +66,14 @@ impl World {
                 return false;
             }
         }
-        for host in 0..self.nodes.len() {
-            if self.nodes[host].deadline.is_some_and(|at| at <= self.now) {
-                any = true;
-                self.on_timeout(host);
-            }
+        while let Some(&(_, host)) = self.deadlines.first().filter(|(at, _)| *at <= self.now) {
+            any = true;
+            self.set_deadline(host, None);
+            due.push(host);
         }
+        // In the order of the hosts. One whose next deadline is now, too, has its turn in the next round.
+        due.sort_unstable();
+        due.into_iter().for_each(|host| self.on_timeout(host));
         while let Some(&(at, flow, role)) = self.agenda.first().filter(|(at, ..)| *at <= self.now) {
             any = true;
             self.agenda.remove(&(at, flow, role));
@@ -97,7 +99,6 @@ impl World {
 
     fn on_timeout(&mut self, host: usize) {
         let node = &mut self.nodes[host];
-        node.deadline = None;
         if node.has_vanished(self.now) {
             return;
         }
@@ -150,7 +151,8 @@ impl World {
             }
         }
         let node = &mut self.nodes[host];
-        node.deadline = node.machine.next_timeout().map(|at| node.shows(at));
+        let deadline = node.machine.next_timeout().map(|at| node.shows(at));
+        self.set_deadline(host, deadline);
         self.judge(host);
     }
 

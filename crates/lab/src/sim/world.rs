@@ -54,8 +54,8 @@ pub(super) struct Node {
     pub(super) tso: u32,
     pub(super) trickster: Option<Trickster>,
     pub(super) connections: HashMap<Handle, (usize, Role)>,
-    /// When, on its clock, something is due.
-    pub(super) deadline: Option<Instant>,
+    /// When, on its clock, something is due: also in [`World::deadlines`].
+    deadline: Option<Instant>,
     pub(super) vanishes: Option<Instant>,
 }
 
@@ -129,6 +129,8 @@ pub(super) struct World {
     pub(super) packets: Arc<()>,
     /// Ends of flows that want to act at a time.
     pub(super) agenda: BTreeSet<(Instant, usize, Role)>,
+    /// When something is due at which host.
+    pub(super) deadlines: BTreeSet<(Instant, usize)>,
     /// Flows that have ended.
     pub(super) ended: usize,
     /// The first rule that was broken: the run stops.
@@ -155,6 +157,7 @@ impl World {
             payload: Payload::new(scenario.seed),
             packets: Arc::new(()),
             agenda: BTreeSet::new(),
+            deadlines: BTreeSet::new(),
             ended: 0,
             violation: None,
             record,
@@ -197,6 +200,14 @@ impl World {
         self.flows.push(Flow { spec, start, ends, client_port: None, endless, may_fail });
         self.agenda.insert((start, index, Role::Client));
         Ok(())
+    }
+
+    /// Something is due at a host then, and no more when it was before.
+    pub(super) fn set_deadline(&mut self, host: usize, at: Option<Instant>) {
+        if let Some(before) = std::mem::replace(&mut self.nodes[host].deadline, at) {
+            self.deadlines.remove(&(before, host));
+        }
+        self.deadlines.extend(at.map(|at| (at, host)));
     }
 
     /// Connects the client of a flow.
