@@ -118,7 +118,11 @@ impl Ear {
         }
         self.hears_ack(segment);
         self.expects_ack(now, segment, text, options.timestamps.map(|timestamps| timestamps.value));
-        self.arrived_to = self.arrived_to.max(segment.seq() + length);
+        let end = segment.seq() + length;
+        if end.after(self.arrived_to) {
+            self.arrived_to = end;
+            self.restless = 0; // whatever answers more text is something new
+        }
         if flags.fin {
             self.their_end = Some(segment.seq() + length);
         }

@@ -166,7 +166,8 @@ impl Outstanding {
     }
 
     fn put(&mut self, start: u64, run: Run) {
-        self.note_visit();
+        #[cfg(test)]
+        self.visits.update(|visits| visits + 1);
         self.tallies[run.mark as usize].add(&run);
         let first = self.front.as_ref().map(|&(first, _)| first);
         let next = first.or_else(|| self.runs.first_key_value().map(|(&next, _)| next));
@@ -178,7 +179,8 @@ impl Outstanding {
     }
 
     fn take(&mut self, start: u64) -> Option<Run> {
-        self.note_visit();
+        #[cfg(test)]
+        self.visits.update(|visits| visits + 1);
         let run = match self.front {
             Some((first, run)) if first == start => {
                 self.front = None;
@@ -210,14 +212,6 @@ impl Outstanding {
         Some(run)
     }
 
-    #[cfg(test)]
-    fn note_visit(&self) {
-        self.visits.update(|visits| visits + 1);
-    }
-
-    #[cfg(not(test))]
-    const fn note_visit(&self) {}
-
     /// Octets in the segment in which `place` lies; `None` if nothing is outstanding there, or if it has arrived.
     pub(super) fn segment_at(&self, place: u64) -> Option<u32> {
         let (_, run) = self.run_over(place)?;
@@ -241,7 +235,8 @@ impl Outstanding {
 
     /// The run in which `place` lies.
     fn run_over(&self, place: u64) -> Option<(u64, Run)> {
-        self.note_visit();
+        #[cfg(test)]
+        self.visits.update(|visits| visits + 1);
         let (start, run) = match &self.front {
             Some((start, run)) if (*start..start + u64::from(run.len)).contains(&place) => (*start, run),
             _ => self.runs.range(..=place).next_back().map(|(&start, run)| (start, run))?,
