@@ -82,6 +82,11 @@ impl Tcb {
             self.challenge(now);
             return Stop::SynOnConnection;
         }
+        // A probe of our closed window is exact, hence no forgery: its mark counts.
+        //= rfc3168#6.1.6-2
+        if self.recv.rcv_wnd() == 0 && segment.seq == self.recv.rcv_nxt() && segment.text_len() == 1 {
+            self.take_mark(segment);
+        }
         self.answer_duplicate(now, segment);
         // What lies just outside, such as a probe of our closed window or the second half of FINs that crossed, may
         // bring an ACK that we need: two ends that both refuse would never agree again (RFC 9293 appendix A.2).
