@@ -24,7 +24,7 @@ fn search(path: &mut PathMtu, from: Instant, fits: u16) -> Vec<u16> {
             path.on_probe_arrived(now);
         } else {
             path.on_probe_lost(now, WAIT);
-            now = now + WAIT;
+            now += WAIT;
         }
     }
     probed
