@@ -27,9 +27,19 @@ const ATTENTION: Duration = Duration::from_millis(20);
 #[derive(Debug)]
 pub struct Emulator {
     clock: Clock,
-    stop: Arc<AtomicBool>,
+    stop: Stop,
     links: [Arc<Mutex<Link>>; 2],
     threads: [JoinHandle<io::Result<Counters>>; 2],
+}
+
+/// Ends both directions when it is dropped.
+#[derive(Debug)]
+struct Stop(Arc<AtomicBool>);
+
+impl Drop for Stop {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 /// What has happened in one direction.
@@ -55,14 +65,14 @@ impl Emulator {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
         }
         let clock = Clock::start();
-        let stop = Arc::new(AtomicBool::new(false));
+        let stop = Stop(Arc::new(AtomicBool::new(false)));
         let link = |config, seed| Arc::new(Mutex::new(Link::starting_at(config, seed, clock.now())));
         let links = [link(there, seed), link(back, seed.wrapping_add(1))];
         let [left, right] = ends.map(|end| Arc::new(end) as Arc<dyn Device>);
         let carry = |link: &Arc<Mutex<Link>>, from: &Arc<dyn Device>, to: &Arc<dyn Device>| {
             let direction = Direction {
                 clock,
-                stop: Arc::clone(&stop),
+                stop: Arc::clone(&stop.0),
                 link: Arc::clone(link),
                 from: Arc::clone(from),
                 to: Arc::clone(to),
@@ -96,7 +106,7 @@ impl Emulator {
     /// # Errors
     /// When a device had failed before.
     pub fn stop(self) -> io::Result<[Report; 2]> {
-        self.stop.store(true, Ordering::Relaxed);
+        drop(self.stop);
         let [one, other] =
             self.threads.map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
         let report = |link: &Arc<Mutex<Link>>, device| {
@@ -207,7 +217,7 @@ fn headers_len(bytes: &[u8]) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use sockeye_device::memory;
+    use sockeye_device::{Counter, memory};
 
     use super::*;
 
@@ -244,6 +254,20 @@ mod tests {
         assert!(!emulator.has_failed());
         let [there, back] = emulator.stop().expect("no failure");
         assert_eq!((there.counters.delivered, there.counters.lost, back.counters.delivered), (2, 1, 1));
+    }
+
+    #[test]
+    fn one_that_is_dropped_lets_go_of_its_devices() {
+        let ((us, near), (far, _them)) = (memory::pair(1500), memory::pair(1500));
+        let emulator = Emulator::start([near, far], LinkConfig::default(), LinkConfig::default(), 7).expect("a thread");
+        drop(emulator);
+        // What is sent to a device that is gone is lost, and counted.
+        let clock = Clock::start();
+        while us.counters().get(Counter::LinkDown) == 0 {
+            us.transmit(&mut [ping(1)].into()).expect("room or nobody there");
+            assert!(clock.now() < Instant::from_millis(10_000), "ten seconds");
+            thread::sleep(Duration::from_millis(1));
+        }
     }
 
     #[test]
