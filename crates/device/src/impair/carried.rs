@@ -65,13 +65,6 @@ fn mark_v4(bytes: &mut [u8]) {
     [*high, *low] = checksum.to_be_bytes();
 }
 
-/// A TCP segment that does nothing but acknowledge.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct PureAck {
-    pub(super) flow: Flow,
-    pub(super) ack: SeqNumber,
-}
-
 /// One direction of a connection: addresses and ports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Flow {
@@ -80,7 +73,7 @@ pub(super) struct Flow {
 }
 
 /// The connection that a packet belongs to, and what it acknowledges if it does nothing else; `None` if it isn't TCP.
-pub(super) fn tcp_of(bytes: &[u8]) -> Option<(Flow, Option<PureAck>)> {
+pub(super) fn tcp_of(bytes: &[u8]) -> Option<(Flow, Option<SeqNumber>)> {
     let ip = IpView::parse(bytes).ok()?;
     if ip.protocol() != protocol::TCP || ip.fragment().is_some() {
         return None;
@@ -89,7 +82,7 @@ pub(super) fn tcp_of(bytes: &[u8]) -> Option<(Flow, Option<PureAck>)> {
     let flow = Flow { addresses: [ip.source(), ip.destination()], ports: [tcp.source_port(), tcp.destination_port()] };
     let flags = tcp.flags();
     let acknowledges = flags.ack && !(flags.syn || flags.fin || flags.rst || flags.urg) && tcp.payload().is_empty();
-    Some((flow, acknowledges.then_some(PureAck { flow, ack: tcp.ack() })))
+    Some((flow, acknowledges.then(|| tcp.ack())))
 }
 
 /// The earlier of two instants, either of which may never come.

@@ -64,17 +64,17 @@ impl AckGate {
     /// A packet comes; those that go on now are in `out`.
     pub(super) fn push(&mut self, now: Instant, carried: Carried, counters: &mut LinkCounters, out: &mut Vec<Carried>) {
         let segment = if matches!(self.acks, Acks::Untouched) { None } else { tcp_of(&carried.packet.bytes) };
-        let Some((flow, pure)) = segment else {
+        let Some((flow, acknowledged)) = segment else {
             out.push(carried);
             return;
         };
-        match (pure, self.acks) {
-            (Some(pure), Acks::Thin(gather)) => {
-                let held = Held { carried, flow, ack: pure.ack, count: 1, until: now + gather.hold };
+        match (acknowledged, self.acks) {
+            (Some(ack), Acks::Thin(gather)) => {
+                let held = Held { carried, flow, ack, count: 1, until: now + gather.hold };
                 self.thin(held, gather.count, counters, out);
             }
-            (Some(pure), Acks::Compress(gather)) => {
-                self.held.push(Held { carried, flow, ack: pure.ack, count: 1, until: now + gather.hold });
+            (Some(ack), Acks::Compress(gather)) => {
+                self.held.push(Held { carried, flow, ack, count: 1, until: now + gather.hold });
                 if self.held.len() >= gather.count as usize {
                     out.extend(self.held.drain(..).map(|held| held.carried));
                 }
