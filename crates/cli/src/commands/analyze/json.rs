@@ -18,6 +18,7 @@ pub fn write(to: &mut impl Write, report: &Report) -> io::Result<()> {
     let object = json!({
         "packets": report.tally.packets,
         "skipped": skipped,
+        "filtered": report.tally.filtered,
         "not_followed": report.tally.not_followed,
         "capture_ends": match report.end {
             End::Complete => "complete",
