@@ -1,8 +1,9 @@
 //! `cargo xtask versus`: one workload over one impaired link, with one TCP after the other at its ends.
 //!
 //! A cell is a link; in each round every pairing moves the same bytes over it, one after the other, with the same seed, so
-//! that what disturbs the machine disturbs them all. A transfer that fails is said, and counts for nobody. The kernel's ends are sockets in namespaces of their own behind TUN
-//! devices, the others run in this process; [`Emulator`](sockeye_lab::link::Emulator) is between them.
+//! that what disturbs the machine disturbs them all. A transfer that fails is said, and counts for nobody. The kernel's ends
+//! are sockets in namespaces of their own behind TUN devices, the others run in this process;
+//! [`Emulator`](sockeye_lab::link::Emulator) is between them.
 
 mod ends;
 mod grid;

@@ -138,7 +138,7 @@ impl Scope<'_> {
         let extreme =
             |wanted: Ordering| values.iter().cloned().reduce(|a, b| if b.order(&a) == Some(wanted) { b } else { a });
         let result = match (name, &values[..]) {
-            ("abs", [Value::Integer(value)]) => Some(Value::Integer(value.abs())),
+            ("abs", [Value::Integer(value)]) => value.checked_abs().map(Value::Integer),
             ("abs", [Value::Float(value)]) => Some(Value::Float(value.abs())),
             ("len", [Value::List(list)]) => Some(Value::Integer(list.len() as i128)),
             ("len", [Value::Text(text)]) => Some(Value::Integer(text.len() as i128)),
@@ -185,7 +185,7 @@ fn index_of(list: &Value, index: &Value) -> Evaluated {
 fn unary(operator: &str, operand: &Value) -> Evaluated {
     match (operator, operand) {
         ("not", value) => Ok(Value::Integer(i128::from(!value.holds()))),
-        ("-", Value::Integer(value)) => Ok(Value::Integer(-value)),
+        ("-", Value::Integer(value)) if *value > i128::MIN => Ok(Value::Integer(-value)),
         ("-", Value::Float(value)) => Ok(Value::Float(-value)),
         ("~", Value::Integer(value)) => Ok(Value::Integer(!value)),
         ("+", value) => Ok(value.clone()),
@@ -239,7 +239,8 @@ fn integers(a: i128, operator: &str, b: i128) -> Option<i128> {
         "&" => Some(a & b),
         "|" => Some(a | b),
         "^" => Some(a ^ b),
-        "<<" => a.checked_shl(u32::try_from(b).ok()?),
+        // Bits that fall out at the top would be lost in silence.
+        "<<" => a.checked_mul(1_i128.checked_shl(u32::try_from(b).ok()?).filter(|power| *power > 0)?),
         ">>" => a.checked_shr(u32::try_from(b).ok()?),
         _ => None,
     }

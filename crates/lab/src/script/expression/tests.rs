@@ -28,6 +28,21 @@ fn precedence_is_pythons() {
 }
 
 #[test]
+fn a_number_too_large_is_told_and_not_cut_off() {
+    let least = "least = -2 ** 126 * 2\n";
+    for (code, what) in [
+        ("assert 1 << 100 << 100", "1267650600228229401496703205376 << 100 in code"),
+        ("assert 1 << 127", "1 << 127 in code"),
+        ("assert 2 ** 127", "2 ** 127 in code"),
+        ("assert -least", "--170141183460469231731687303715884105728 in code"),
+        ("assert abs(least)", "the call of abs in code"),
+    ] {
+        assert_eq!(run(&format!("{least}{code}")), Err(Problem::Beyond(what.into())), "{code}");
+    }
+    assert_eq!(run(&format!("{least}assert 3 << 100 == 3 * 2 ** 100 and -1 << 126 == least // 2")), Ok(()));
+}
+
+#[test]
 fn variables_last_from_one_piece_of_code_to_the_next() {
     let mut variables = Variables::default();
     let info = LinuxTcpInfo::default();
