@@ -162,6 +162,9 @@ impl Connection {
         if self.ending == Ending::Open && self.sides.iter().all(is_done) {
             self.ending = Ending::Closed;
         }
+        if self.ending != Ending::Open {
+            self.watches.iter_mut().for_each(Watch::forget_text);
+        }
     }
 
     fn draw(&mut self, segment: &Segment<'_>, from: usize, range: &Range<i64>, class: Class, ack: Option<i64>) {

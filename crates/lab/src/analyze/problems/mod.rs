@@ -208,6 +208,11 @@ impl Watch {
         }
     }
 
+    /// Gives back the memory that text takes: the connection is over, and others will come.
+    pub fn forget_text(&mut self) {
+        self.contents = sending::Contents::default();
+    }
+
     /// What was found, in the RFC's order, if the capture was made close to this side or not.
     pub fn findings(&self, near: bool) -> Vec<Finding> {
         let at_end = [
