@@ -1,7 +1,8 @@
 //! Packets that arrive otherwise than they were sent: with a bit flipped, with garbage for a header.
 //!
-//! No damage gets past a TCP that verifies its checksums: a flipped bit never does, and garbage that would by chance is
-//! given another flipped bit.
+//! No damage to a segment gets past a TCP that verifies its checksums: a flipped bit never does, and garbage that would by
+//! chance is given another flipped bit. Only what no checksum covers may change unseen: of an IPv6 header the traffic class,
+//! with ECN in it, the flow label and the hop limit.
 
 use sockeye_wire::ip::{IpView, protocol};
 use sockeye_wire::tcp::{self, TcpView};
