@@ -1,5 +1,7 @@
 //! Servers, on any sockets: a thread a connection, not more than so many at a time.
 
+//= rfc2398#2.11-1
+
 use std::io::{self, Read, Write};
 use std::net::SocketAddr;
 use std::thread;

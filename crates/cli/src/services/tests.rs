@@ -36,6 +36,16 @@ fn supply_ends_when_the_source_does_although_the_client_has_said_something() {
     assert_eq!(served.join().expect("it doesn't panic").ok(), Some(12));
 }
 
+//= rfc2398#2.11-1
+#[test]
+fn load_is_made_and_taken_in_memory() {
+    const OCTETS: u64 = 3 << 20;
+    let (mut client, mut server) = pair();
+    let made = thread::spawn(move || supply(&mut server, &mut Characters::default().take(OCTETS)));
+    assert_eq!(discard(&mut client, &mut io::sink()).expect("the server is there"), OCTETS);
+    assert_eq!(made.join().expect("it doesn't panic").ok(), Some(OCTETS));
+}
+
 #[test]
 fn no_more_clients_than_allowed_are_served_at_a_time() {
     const MOST: usize = 3;

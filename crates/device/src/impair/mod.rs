@@ -38,6 +38,9 @@
 //! # Ok::<(), sockeye_device::impair::ConfigError>(())
 //! ```
 
+//= rfc2398#2.4-1
+//= rfc2398#2.5-1
+
 mod aqm;
 mod carried;
 mod config;

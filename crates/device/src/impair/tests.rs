@@ -93,6 +93,7 @@ fn a_perfect_wire_takes_no_time() {
     assert_eq!(drain(&mut link), [(0, 0), (1, 1), (2, 2)]);
 }
 
+//= rfc2398#2.4-1
 #[test]
 fn rate_and_delay_space_packets_and_a_full_queue_drops_the_tail() {
     let mut link = link("rate 1mbit delay 40ms limit 3"); // 10 ms a packet
@@ -141,6 +142,7 @@ fn a_late_look_finds_what_an_early_one_would_have() {
     assert!(late.1.reordered > 0 && late.1.lost_down > 0 && late.1.lost > 0 && late.1.duplicated > 0);
 }
 
+//= rfc2398#2.4-1
 #[test]
 fn every_packet_is_accounted_for() {
     let words = "rate 8mbit limit 50 delay 20ms 10ms loss 2% duplicate 3% corrupt 1% police rate 12mbit burst 20kb red \
@@ -177,6 +179,7 @@ fn jitter_reorders_as_in_netem_unless_it_may_not() {
     }
 }
 
+//= rfc2398#2.5-1
 #[test]
 fn reordering_follows_netem_by_gap_and_ours_by_distance() {
     let mut by_gap = link("delay 10ms reorder 100% gap 5");
@@ -207,6 +210,7 @@ fn a_displaced_packet_that_nothing_follows_comes_out_in_the_end() {
     assert_eq!(drain(&mut link), [(0, 50)]);
 }
 
+//= rfc2398#2.5-1
 #[test]
 fn a_schedule_changes_rate_delay_loss_and_cuts_the_link() {
     let mut link = link("rate 1mbit delay 40ms at 100ms rate 10mbit delay 10ms at 200ms down at 300ms up loss 100%");
@@ -237,6 +241,7 @@ fn a_trace_carries_1504_octets_a_line() {
     assert_eq!(drain(&mut link), [(5, 60)], "what nothing used is gone");
 }
 
+//= rfc2398#2.4-1
 #[test]
 fn codel_keeps_the_delay_near_its_target_and_marks_who_understands() {
     for (words, ecn) in [("codel", Ecn::NotEct), ("codel ecn", Ecn::Ect0)] {
@@ -281,6 +286,7 @@ fn with_ecn_and_no_queue_management_losses_become_marks() {
     assert_eq!((link.counters().marked, link.counters().lost), (5, 5));
 }
 
+//= rfc2398#2.5-1
 #[test]
 fn no_damage_gets_past_the_checksums() {
     let mut link = link("corrupt 50% corrupt-header 50%");

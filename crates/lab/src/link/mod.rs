@@ -17,6 +17,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+//= rfc2398#2.2-1
+
 mod emulator;
 
 pub use emulator::{Emulator, Report};

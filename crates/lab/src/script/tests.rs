@@ -49,6 +49,7 @@ fn a_failure_shows_line_expected_got_and_the_ladder() {
     assert!(lines[11].contains("0.200000  |") && lines[11].ends_with("| write(…) = 50"), "{text}");
 }
 
+//= rfc2398#2.6-1
 #[test]
 fn every_field_is_compared() {
     for (expected, what) in [

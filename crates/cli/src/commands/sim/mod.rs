@@ -1,5 +1,7 @@
 //! `sockeye sim`: a network with its hosts and flows in virtual time, in figures and pictures.
 
+//= rfc2398#2.1-1
+
 mod against_kernel;
 mod flags;
 mod show;
