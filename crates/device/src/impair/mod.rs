@@ -38,6 +38,7 @@
 //! # Ok::<(), sockeye_device::impair::ConfigError>(())
 //! ```
 
+//= rfc2398#2.2-1
 //= rfc2398#2.4-1
 //= rfc2398#2.5-1
 

@@ -93,7 +93,7 @@ fn a_perfect_wire_takes_no_time() {
     assert_eq!(drain(&mut link), [(0, 0), (1, 1), (2, 2)]);
 }
 
-//= rfc2398#2.4-1
+//= rfc2398#2.2-1
 #[test]
 fn rate_and_delay_space_packets_and_a_full_queue_drops_the_tail() {
     let mut link = link("rate 1mbit delay 40ms limit 3"); // 10 ms a packet
@@ -119,6 +119,7 @@ fn overhead_and_cells_cost_time() {
     assert_eq!(link.next_timeout(), Some(Instant::from_nanos(27 * 53 * 8_000)));
 }
 
+//= rfc2398#2.5-1
 #[test]
 fn a_late_look_finds_what_an_early_one_would_have() {
     let words = "rate 1mbit delay 20ms 15ms loss 5% duplicate 5% reorder 10% displace 5% 2 late 5% 30ms codel limit 20 \

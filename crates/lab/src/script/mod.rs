@@ -24,7 +24,6 @@
 //! Every script has the settings that `defaults.sh` of the public scripts makes, whether it names it or not. `net.ipv4.*`
 //! settings in the first command change them; any other command is [beyond](Outcome::ToCome) a stack outside the kernel.
 
-//= rfc2398#2.5-1
 //= rfc2398#2.6-1
 
 mod expression;
