@@ -42,6 +42,8 @@ pub struct Connection {
     pub sides: [Side; 2],
     pub first_at: Instant,
     pub last_at: Instant,
+    /// Until then the capture would show more of it.
+    watched_until: Instant,
     /// When the third segment of the handshake came.
     pub opened_at: Option<Instant>,
     pub ending: Ending,
@@ -67,6 +69,7 @@ impl Connection {
             sides: [Side::new(opener), Side::new(other)],
             first_at: segment.at,
             last_at: segment.at,
+            watched_until: segment.at,
             opened_at: None,
             ending: Ending::Open,
             watches: [Watch::default(), Watch::default()],
@@ -217,11 +220,13 @@ impl Connection {
     pub fn findings(&self, which: usize) -> Vec<Finding> {
         let near = matches!(self.vantage(), Vantage::Both) || self.vantage() == Vantage::At(which);
         let [a, b] = &self.watches;
-        if which == 0 { a.findings(near) } else { b.findings(near) }
+        let watch = if which == 0 { a } else { b };
+        watch.findings(near, self.watched_until)
     }
 
-    /// Nothing more will come.
-    pub fn finish(&mut self) {
+    /// Nothing more has come until then.
+    pub fn finish(&mut self, until: Instant) {
+        self.watched_until = self.last_at.max(until);
         let at = self.last_at;
         self.sides.iter_mut().for_each(|side| side.finish(at));
     }

@@ -33,6 +33,7 @@ use crate::capture;
 pub use crate::capture::{End, Error};
 use connection::Connection;
 use packet::Segment;
+use sockeye_wire::Instant;
 
 /// Which connections to follow, and how.
 #[derive(Clone, Debug, Default)]
@@ -65,15 +66,17 @@ impl Filter {
 /// If it is no capture, or can't be read. One that breaks off is analysed as far as it goes.
 pub fn analyze(file: impl Read + Send, filter: &Filter) -> Result<Report, Error> {
     let mut table = Table { filter, open: HashMap::new(), connections: Vec::new(), seen: 0, tally: Tally::default() };
+    let mut last_at = Instant::ZERO;
     let end = capture::read(file, |packet| {
         table.tally.packets += 1;
+        last_at = last_at.max(packet.at);
         match packet::segment(&packet) {
             Ok(segment) => table.take(&segment),
             Err(why) => *table.tally.skipped.entry(why).or_default() += 1,
         }
         ControlFlow::Continue(())
     })?;
-    table.connections.iter_mut().for_each(Connection::finish);
+    table.connections.iter_mut().for_each(|connection| connection.finish(last_at));
     Ok(Report::new(table.connections, table.tally, end))
 }
 
@@ -111,7 +114,7 @@ impl Table<'_> {
         };
         let known = (*entry.get()).and_then(|index| self.connections.get_mut(index));
         if let Some(connection) = known.filter(|connection| connection.is_over_for(segment)) {
-            connection.finish();
+            connection.finish(segment.at);
             let follows = Self::begin(self.filter, limit, &mut self.seen, &mut self.connections, segment);
             entry.insert(follows);
         }

@@ -187,6 +187,19 @@ fn excessively_short_keep_alive_timeout() {
     assert_eq!(problems(&idle(KeepAlive::default(), true, 3).report(A)), []);
 }
 
+//= rfc2525#2.9-1
+#[test]
+fn a_capture_that_ends_between_probes_does_not_tell_when_the_last_one_is() {
+    let hasty = KeepAlive { interval: Duration::from_secs(5), count: 5, ..KeepAlive::default() };
+    let mut world = World::new(Config { keep_alive: Some(hasty), ..config() }, config());
+    world.run_for(Duration::from_secs(1));
+    world.fate = Box::new(|_, _, _| vec![]);
+    world.run_for(Duration::from_secs(7_212));
+    let report = world.report(A);
+    assert_eq!(report.connections[0].directions[0].figures.keep_alives, 3);
+    assert_eq!(problems(&report), []);
+}
+
 //= rfc2525#2.11-1
 #[test]
 fn insufficient_interval_between_keep_alives() {

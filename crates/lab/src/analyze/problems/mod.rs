@@ -213,10 +213,10 @@ impl Watch {
         self.contents = sending::Contents::default();
     }
 
-    /// What was found, in the RFC's order, if the capture was made close to this side or not.
-    pub fn findings(&self, near: bool) -> Vec<Finding> {
+    /// What was found, in the RFC's order, if the capture was made close to this side or not, and went on until then.
+    pub fn findings(&self, near: bool, until: Instant) -> Vec<Finding> {
         let at_end = [
-            self.keep_alive.verdict(),
+            self.keep_alive.verdict(until),
             self.retention.verdict(),
             self.ack_policy.verdict(),
             self.segment_size.verdict(),

@@ -140,11 +140,12 @@ impl KeepAlive {
         finding(Problem::ShortKeepAliveTimeout, at, why)
     }
 
-    /// Not every TCP says that it gives up: probes in quick succession, and then nothing.
-    pub fn verdict(&self) -> Option<Finding> {
+    /// Not every TCP says that it gives up: probes in quick succession, and then nothing, though the capture goes on.
+    pub fn verdict(&self, until: Instant) -> Option<Finding> {
         let probes = self.probed.as_ref().filter(|probes| probes.count >= 3)?;
         let tried = probes.last_at.since(probes.first_at);
-        if tried / (probes.count - 1) > Self::HASTE || tried >= Self::PATIENCE {
+        let is_over = until.since(probes.last_at) >= Self::PATIENCE;
+        if tried / (probes.count - 1) > Self::HASTE || tried >= Self::PATIENCE || !is_over {
             return None;
         }
         let why = format!("{} probes in {:.1} s without an answer, and none after", probes.count, tried.as_secs_f64());
