@@ -50,6 +50,8 @@ fn command_line(config: &mut Config, line: &str) -> Result<(), String> {
 
 #[cfg(test)]
 mod tests {
+    use sockeye::MtuProbing;
+
     use super::super::Overrides;
     use super::*;
 
@@ -70,11 +72,21 @@ mod tests {
     }
 
     #[test]
+    fn path_mtu_probing_is_set_in_linuxs_numbers() {
+        for (number, probing) in [(0, MtuProbing::Off), (1, MtuProbing::OnBlackHole), (2, MtuProbing::Always)] {
+            let command = format!("sysctl -q net.ipv4.tcp_mtu_probing={number} net.ipv4.tcp_base_mss=900");
+            let tcp = config(&command).unwrap().tcp;
+            assert_eq!((tcp.mtu_probing, tcp.base_mss), (probing, 900));
+        }
+    }
+
+    #[test]
     fn what_is_for_the_kernel_is_refused_by_name() {
         assert_eq!(
             config("tc qdisc add dev tun0 root fq").unwrap_err(),
             "the command `tc qdisc add dev tun0 root fq`, which is for the kernel"
         );
-        assert_eq!(config("sysctl -q net.ipv4.tcp_mtu_probing=1").unwrap_err(), "net.ipv4.tcp_mtu_probing=1");
+        assert_eq!(config("sysctl -q net.ipv4.tcp_adv_win_scale=1").unwrap_err(), "net.ipv4.tcp_adv_win_scale=1");
+        assert_eq!(config("sysctl -q net.ipv4.tcp_sack=maybe").unwrap_err(), "net.ipv4.tcp_sack=maybe");
     }
 }

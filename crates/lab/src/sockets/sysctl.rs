@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sockeye::{Config, EcnPolicy};
+use sockeye::{Config, EcnPolicy, MtuProbing};
 
 use super::options::handshake_timeout;
 
@@ -53,7 +53,11 @@ pub fn set_sysctl(config: &mut Config, name: &str, value: &str) -> Result<(), St
     let name = name.trim_start_matches("/proc/sys/net/ipv4/").trim_start_matches("net.ipv4.");
     let last = value.split_whitespace().next_back().unwrap_or_default();
     let unsupported = || format!("net.ipv4.{name}={value}");
-    let number: u64 = last.parse().unwrap_or_default();
+    if name == "tcp_congestion_control" {
+        config.congestion = last.parse().map_err(|_| unsupported())?;
+        return Ok(());
+    }
+    let number: u64 = last.parse().map_err(|_| unsupported())?;
     let seconds = Duration::from_secs(number);
     match name {
         "tcp_timestamps" => config.timestamps = number != 0,
@@ -64,7 +68,15 @@ pub fn set_sysctl(config: &mut Config, name: &str, value: &str) -> Result<(), St
         "tcp_syn_retries" | "tcp_synack_retries" => {
             config.handshake_timeout = handshake_timeout(u32::try_from(number).map_err(|_| unsupported())?);
         }
-        "tcp_congestion_control" => config.congestion = last.parse().map_err(|_| unsupported())?,
+        "tcp_mtu_probing" => {
+            config.mtu_probing = match number {
+                0 => MtuProbing::Off,
+                1 => MtuProbing::OnBlackHole,
+                2 => MtuProbing::Always,
+                _ => return Err(unsupported()),
+            }
+        }
+        "tcp_base_mss" => config.base_mss = u16::try_from(number).map_err(|_| unsupported())?,
         "tcp_fin_timeout" => config.orphan_timeout = seconds,
         "tcp_thin_linear_timeouts" => config.thin_linear_timeouts = number != 0,
         "tcp_ecn" => {
