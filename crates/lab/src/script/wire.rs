@@ -74,8 +74,8 @@ impl TcpOption {
                 Self::Timestamps { value: word(data), echo: word(data.get(4..).unwrap_or_default()) }
             }
             (34, _) => Self::FastOpen(data.to_vec()),
-            (254, [magic @ .., _]) if magic.starts_with(&FAST_OPEN_MAGIC) => {
-                Self::FastOpenExperimental(data.get(2..).unwrap_or_default().to_vec())
+            (254, &[high, low, ref cookie @ ..]) if [high, low] == FAST_OPEN_MAGIC => {
+                Self::FastOpenExperimental(cookie.to_vec())
             }
             (19, _) => Self::Md5(data.to_vec()),
             (172 | 174, _) if data.len().is_multiple_of(3) => {
@@ -290,4 +290,31 @@ fn read_segment(bytes: &[u8]) -> Result<(Segment, (u16, u16)), String> {
         options: TcpOptions::Exactly(TcpOption::read_all(options)?),
     };
     Ok((segment, (half(0), half(2))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_option_is_read_as_it_was_written() {
+        for option in [
+            TcpOption::Nop,
+            TcpOption::End,
+            TcpOption::Mss(1460),
+            TcpOption::WindowScale(7),
+            TcpOption::SackPermitted,
+            TcpOption::Sack(vec![(1, 2), (u32::MAX, 4)]),
+            TcpOption::Timestamps { value: 5, echo: 6 },
+            TcpOption::FastOpen(vec![]),
+            TcpOption::FastOpen(vec![1; 8]),
+            TcpOption::FastOpenExperimental(vec![]),
+            TcpOption::FastOpenExperimental(vec![1; 8]),
+            TcpOption::Md5(vec![9; 16]),
+            TcpOption::AccEcn { order: 0, counters: vec![1, 0xff_ffff] },
+            TcpOption::AccEcn { order: 1, counters: vec![] },
+        ] {
+            assert_eq!(TcpOption::read_all(&option.to_bytes()), Ok(vec![option]));
+        }
+    }
 }
