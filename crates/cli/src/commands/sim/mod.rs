@@ -52,8 +52,8 @@ pub struct SimArgs {
     #[arg(long, value_name = "FILE.svg")]
     plot: Option<PathBuf>,
     /// The flow, counted from 1, that the time-sequence graph shows
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    plot_flow: usize,
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    plot_flow: u32,
     /// Run it also with the kernel at one end and then at the other, over the same path in real time, and compare
     #[arg(long, conflicts_with_all = ["csv", "pcap", "plot"])]
     against_kernel: bool,
@@ -79,6 +79,9 @@ pub fn run(args: &SimArgs) -> Result<(), Failure> {
         return Err(Failure::new("writing a capture", error));
     }
     if let Some(path) = &args.plot {
+        if record.sequence().is_some_and(|(events, _)| events.is_empty()) {
+            return Err(Failure::usage(format!("--plot-flow {}", args.plot_flow), "there is no such flow"));
+        }
         draw(&record, &scenario, path)?;
     }
     let text = if args.json {
@@ -119,7 +122,7 @@ fn record(args: &SimArgs, scenario: &Scenario) -> Result<Record, Failure> {
     if args.plot.is_some() {
         // A sample for each pixel or so, but none closer than the clock of most hosts.
         let interval = (scenario.duration.0 / 1500).clamp(Duration::from_millis(1), Duration::from_millis(100));
-        record = record.sequence_of(args.plot_flow.saturating_sub(1)).series(interval);
+        record = record.sequence_of(args.plot_flow as usize - 1).series(interval);
     }
     Ok(record)
 }
