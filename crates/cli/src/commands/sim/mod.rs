@@ -80,7 +80,7 @@ pub fn run(args: &SimArgs) -> Result<(), Failure> {
     }
     if let Some(path) = &args.plot {
         if record.sequence().is_some_and(|(events, _)| events.is_empty()) {
-            return Err(Failure::usage(format!("--plot-flow {}", args.plot_flow), "there is no such flow"));
+            return Err(Failure::usage(format!("--plot-flow {}", args.plot_flow), "no such flow sent anything"));
         }
         draw(&record, &scenario, path)?;
     }
