@@ -1,4 +1,4 @@
-//! The problems of RFC 2525, each seen by a function of its own.
+//! The problems of RFC 2525, each cited where it is seen; what shows in the same segments is seen by the same function.
 //!
 //! A [`Watch`] stands beside each side of a connection and judges that side's TCP: what it sends ([`Watch::sent`]) in the
 //! light of what it has heard ([`Watch::heard`]). Where a problem shows only close to one end, the finding says so, and
