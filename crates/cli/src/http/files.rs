@@ -4,8 +4,10 @@ use std::fmt::Write as _;
 use std::fs::{self, File, Metadata};
 use std::io::{self, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use super::pieces::Pieces;
 use super::range::Range;
 use super::request::{Method, Request};
 use super::response::{Body, Response, Status};
@@ -19,6 +21,7 @@ const INDEX: &str = "index.html";
 pub struct Files {
     /// Absolute, without symbolic links.
     root: PathBuf,
+    pieces: Arc<Pieces>,
 }
 
 impl Files {
@@ -31,7 +34,12 @@ impl Files {
         if !root.is_dir() {
             return Err(io::ErrorKind::NotADirectory.into());
         }
-        Ok(Self { root })
+        Ok(Self { root, pieces: Arc::default() })
+    }
+
+    /// Where pieces of files are read to.
+    pub(super) fn pieces(&self) -> &Pieces {
+        &self.pieces
     }
 
     /// The answer to a request.

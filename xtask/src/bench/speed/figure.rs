@@ -137,6 +137,11 @@ impl Workload {
         if matches!(self, Self::Http { .. }) { Some("wrk") } else { None }
     }
 
+    /// True if it is the same in every round: virtual time knows no noise.
+    pub const fn is_exact(self) -> bool {
+        matches!(self, Self::LongLink)
+    }
+
     /// Asks whoever serves in `room`.
     fn ask(self, room: &Room, who: Who) -> Outcome<Sample> {
         match self {

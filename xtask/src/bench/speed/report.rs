@@ -60,8 +60,13 @@ fn spread(median: f64, min: f64, max: f64, cpu: Option<f64>, p99: Option<f64>) -
 }
 
 impl Row {
+    /// True if less is better: it is no rate, but a time.
+    fn is_a_cost(&self) -> bool {
+        !self.unit.ends_with("/s")
+    }
+
     fn cells(&self) -> [String; 6] {
-        let sign = if self.unit.starts_with('µ') { '≤' } else { '≥' };
+        let sign = if self.is_a_cost() { '≤' } else { '≥' };
         let verdict = match (self.target, self.met) {
             (Some(target), Some(met)) => format!("{sign} {target} {}", if met { "✓" } else { "✗" }),
             _ => "-".to_owned(),
@@ -102,34 +107,40 @@ pub fn markdown(rows: &[Row]) -> String {
 
 /// A bar a row: the ratio, and a mark where it should be.
 pub fn draw(rows: &[Row], path: &Path) -> Outcome {
-    const LINE: u32 = 22;
-    const LABELS: i32 = 520;
-    const WIDTH: u32 = 1100;
-    let height = u32::try_from(rows.len())? * LINE + 50;
-    let root = SVGBackend::new(path, (WIDTH, height)).into_drawing_area();
+    const LINE: i32 = 22;
+    const TOP: i32 = 56;
+    const LABELS: i32 = 560;
+    const BARS: f64 = 560.0;
+    const MOST: f64 = 3.0;
+    let height = TOP + LINE * i32::try_from(rows.len())? + 10;
+    let root = SVGBackend::new(path, (1180, height.unsigned_abs())).into_drawing_area();
     root.fill(&WHITE)?;
-    root.draw_text("Sockeye / rival (1 = as fast as the rival)", &("sans-serif", 16).into_text_style(&root), (10, 8))?;
-    let most = rows.iter().map(|row| row.ratio).fold(1.5, f64::max).min(4.0);
+    let write = |text: &str, size: i32, at| root.draw_text(text, &("sans-serif", size).into_text_style(&root), at);
+    let runs = rows.first().map_or(0, |row| row.runs);
+    write(&format!("Sockeye's figure / the rival's, median of {runs} rounds"), 17, (10, 8))?;
+    write(
+        "black mark: what is aimed at; green: reached; red: not; grey: nothing is aimed at; bars end at 3",
+        13,
+        (10, 30),
+    )?;
     #[expect(clippy::cast_possible_truncation, reason = "pixels")]
-    let x = |ratio: f64| LABELS + (ratio.min(most) / most * f64::from(WIDTH - 560)) as i32;
-    for (index, row) in rows.iter().enumerate() {
-        let top = 36 + i32::try_from(index)? * i32::try_from(LINE)?;
+    let x = |ratio: f64| LABELS + (ratio.min(MOST) / MOST * BARS) as i32;
+    root.draw(&PathElement::new([(x(1.0), TOP - 4), (x(1.0), height - 8)], RGBColor(170, 170, 170)))?;
+    for (top, row) in (0..).map(|index| TOP + index * LINE).zip(rows) {
         let colour = match row.met {
             Some(true) => RGBColor(46, 125, 80),
             Some(false) => RGBColor(190, 80, 60),
             None => RGBColor(120, 130, 150),
         };
-        let label = format!("{} / {}", row.figure, row.rival_name);
-        root.draw_text(&label, &("sans-serif", 13).into_text_style(&root), (10, top + 2))?;
+        let less = if row.is_a_cost() { " (less is better)" } else { "" };
+        write(&format!("{} / {}{less}", row.figure, row.rival_name), 13, (10, top + 2))?;
         root.draw(&Rectangle::new([(LABELS, top + 2), (x(row.ratio), top + 16)], colour.filled()))?;
-        root.draw_text(
-            &format!("{:.2}", row.ratio),
-            &("sans-serif", 12).into_text_style(&root),
-            (x(row.ratio) + 4, top + 3),
-        )?;
+        let mut end = x(row.ratio);
         if let Some(target) = row.target {
             root.draw(&Rectangle::new([(x(target) - 1, top), (x(target) + 1, top + 18)], BLACK.filled()))?;
+            end = if x(target) >= end && x(target) < end + 40 { x(target) } else { end };
         }
+        write(&format!("{:.2}", row.ratio), 12, (end + 5, top + 3))?;
     }
     root.present()?;
     Ok(())

@@ -108,7 +108,7 @@ impl Plan {
 
     /// What is not counted, so that windows are open and caches warm.
     pub fn warm_up(&self) -> Duration {
-        (self.time / 2).max(Duration::from_millis(200))
+        (self.time / 2).max(Duration::from_millis(100))
     }
 }
 
