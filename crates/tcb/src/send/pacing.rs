@@ -14,10 +14,10 @@ use crate::timeouts::Timer;
 /// What one burst lasts, as in Linux's TSO autosizing (`sk_pacing_shift` of 10). There is no limit in octets: where a round
 /// trip is shorter than this, timers would be too coarse, and dearer than what they spread.
 const BURST: Duration = Duration::from_millis(1);
-/// What one burst has beyond that where the round trip is short, and each time that halves it again (Linux,
+/// What one burst has beyond that where the round trip is short, and the microseconds each of which halve it (Linux,
 /// `tcp_tso_autosize`): a near peer has no queue that a super-segment could fill, and small ones cost as much to send.
 const NEAR_BURST: u64 = 65_536;
-const NEAR: Duration = Duration::from_micros(512);
+const HALVED_EACH: u128 = 512;
 /// The longest that a deadline may be missed without loss of rate: the tick of the coarsest clocks.
 const LATE: Duration = Duration::from_millis(10);
 
@@ -76,7 +76,8 @@ impl Pacer {
 
 /// Octets of one burst at `rate`, over a path that takes `min_rtt`.
 fn burst(rate: u64, mss: u32, min_rtt: Option<Duration>) -> u64 {
-    let halvings = min_rtt.map_or(u128::MAX, |min_rtt| min_rtt.as_nanos() / NEAR.as_nanos());
+    // A power of two: divided by anything else, 128 bits would take a hundred instructions.
+    let halvings = min_rtt.map_or(u128::MAX, |min_rtt| min_rtt.as_micros() / HALVED_EACH);
     let more = u32::try_from(halvings).ok().and_then(|halvings| NEAR_BURST.checked_shr(halvings)).unwrap_or(0);
     octets_in(BURST, rate).saturating_add(more).max(2 * u64::from(mss))
 }
