@@ -46,6 +46,17 @@ fn a_syn_from_an_address_that_no_host_has_is_ignored() {
     assert_eq!(net.b.stack.usage().half_open, 0);
 }
 
+#[test]
+fn addresses_that_were_good_are_looked_at_again_when_one_becomes_ours() {
+    let mut net = Net::new();
+    net.listen(80);
+    let syn = || tcp(socket("10.0.0.77", 5), socket(B4, 80), 1, 0, Flags::SYN, Options::NONE);
+    assert_eq!(net.inject(syn()).len(), 1);
+    net.b.stack.add_address("10.0.0.77/24".parse().unwrap());
+    assert!(net.inject(syn()).is_empty());
+    assert_eq!(net.b.stack.counters().ended("invalid_source"), 1);
+}
+
 //= rfc1122#3.2.1.3-4
 #[test]
 fn what_is_for_others_is_dropped_and_counted() {
