@@ -38,6 +38,9 @@ pub struct Config {
     pub receive_buffer: u32,
     /// Octets that may wait to be sent or acknowledged: up to 2^30. Default 1 MiB.
     pub send_buffer: u32,
+    /// Take no more text while so many octets of it, or more, are unsent (`TCP_NOTSENT_LOWAT` of Linux): whoever decides late
+    /// what to send next keeps the queue in front of the network short. Default `u32::MAX`: the buffer alone counts.
+    pub unsent_limit: u32,
     /// Send small segments at once: Nagle off (RFC 9293 section 3.7.4). Default false.
     pub nodelay: bool,
     /// Hold back everything but full segments for up to 200 ms (`TCP_CORK` of Linux). Default false.
@@ -146,6 +149,7 @@ impl Default for Config {
             default_peer_mss: 536,
             receive_buffer: 1 << 20,
             send_buffer: 1 << 20,
+            unsent_limit: u32::MAX,
             nodelay: false,
             cork: false,
             delayed_ack: Duration::from_millis(40),

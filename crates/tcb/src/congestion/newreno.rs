@@ -152,7 +152,8 @@ impl CongestionControl for NewReno {
     }
 
     fn on_loss(&mut self, _now: Instant, flight: u32) {
-        self.reduce_to(self.half(self.validation.on_loss(flight)));
+        // What was measured before the window last shrank says nothing of this one (RFC 7661 section 4.3).
+        self.reduce_to(self.half(self.validation.on_loss(flight).min(self.cwnd.max(flight))));
     }
 
     //= rfc8511#3-1

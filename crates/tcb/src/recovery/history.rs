@@ -1,5 +1,7 @@
 //! What outlives a flight: counters, how far the path reorders, the last probe, the last recovery.
 
+use sockeye_wire::SeqNumber;
+
 use super::rack::Reordering;
 use super::tlp::Tlp;
 use super::undo::{Cause, Undo};
@@ -11,6 +13,9 @@ pub(super) struct History {
     pub(super) reordering: Reordering,
     pub(super) tlp: Tlp,
     pub(super) undo: Undo,
+    /// Where the last recovery ended, if all that was outstanding was acknowledged by then: duplicate ACKs of that place
+    /// answer what was sent again needlessly.
+    pub(super) recovered_to: Option<SeqNumber>,
     /// More duplicates were reported than we ever sent: from then on they don't tell what was needless.
     pub(super) network_duplicates: bool,
 }
@@ -22,6 +27,7 @@ impl Default for History {
             reordering: Reordering::NONE,
             tlp: Tlp::NONE,
             undo: Undo::NONE,
+            recovered_to: None,
             network_duplicates: false,
         }
     }

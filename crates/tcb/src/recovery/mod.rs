@@ -302,14 +302,21 @@ impl Recovery {
         self.flight.as_ref().map_or(0, |flight| flight.timeouts)
     }
 
-    /// Octets of sequence space left from `start` on, in segments of `size`, for the first time.
+    /// Octets of sequence space left from `start` on, in segments of `size`, for the first time; but for the first octet if
+    /// it was `probed` with: an ACK may answer that, and tells no round-trip time then (Karn's algorithm).
     //= rfc8985#6.1-1
     //= rfc8985#4-2
-    pub(crate) fn on_sent(&mut self, now: Instant, start: SeqNumber, octets: u32, size: u32, mss: u32) {
+    pub(crate) fn on_sent(&mut self, now: Instant, start: SeqNumber, octets: u32, size: u32, mss: u32, probed: bool) {
         let (delivered, starved) = (self.delivered, self.starved);
-        let flight = self.flight.get_or_insert_with(|| Box::new(Flight::new(now, start, delivered, starved)));
+        let recovered_to = self.history.as_ref().and_then(|history| history.recovered_to);
+        let flight = self.flight.get_or_insert_with(|| {
+            let mut flight = Box::new(Flight::new(now, start, delivered, starved));
+            //= rfc6582#3.2-2
+            flight.recover += u64::from(recovered_to == Some(start));
+            flight
+        });
         let snapshot = flight.sampler.snapshot(flight.in_flight(mss) + octets);
-        flight.outstanding.on_sent(now, flight.nxt, octets, size.max(1), snapshot);
+        flight.outstanding.on_sent(now, flight.nxt, octets, size.max(1), snapshot, probed);
         flight.nxt += u64::from(octets);
         flight.prr.on_sent(octets);
         flight.timers.on_sent(now);

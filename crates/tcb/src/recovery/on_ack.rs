@@ -83,6 +83,9 @@ impl Recovery {
         flight.on_progress(account.advanced);
         if flight.outstanding.is_empty() {
             self.delivered = flight.sampler.delivered();
+            if let Some(history) = &mut self.history {
+                history.recovered_to = (flight.una == flight.recover).then(|| super::seq_of(flight.una));
+            }
         } else {
             self.flight = Some(flight);
         }

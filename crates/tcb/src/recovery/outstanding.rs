@@ -244,14 +244,14 @@ impl Outstanding {
         (place < start + u64::from(run.len)).then_some((start, *run))
     }
 
-    /// `len` octets from `start` on, in segments of at most `size`, left for the first time.
-    pub(super) fn on_sent(&mut self, now: Instant, start: u64, len: u32, size: u32, snapshot: Snapshot) {
+    /// `len` octets from `start` on, in segments of at most `size`, left for the first time, or some of them `again`.
+    pub(super) fn on_sent(&mut self, now: Instant, start: u64, len: u32, size: u32, snapshot: Snapshot, again: bool) {
         let run = Run {
             len,
             size,
             segments: len.div_ceil(size),
             sent_at: now,
-            resent: false,
+            resent: again,
             probe: false,
             mark: Mark::InFlight,
             snapshot,

@@ -94,8 +94,9 @@ impl Rack {
         }
         let rtt = arrived_at.since(run.sent_at);
         //= rfc8985#6.2-2
-        if run.resent && (echo.is_some_and(|echo| echo.is_before(run.sent_at)) || min_rtt.is_some_and(|min| rtt < min))
-        {
+        // Nor does anything come back within one tick of a coarse clock, or tell anything while no round trip is known.
+        let too_soon = rtt.is_zero() || min_rtt.map_or(echo.is_none(), |min| rtt < min);
+        if run.resent && (too_soon || echo.is_some_and(|echo| echo.is_before(run.sent_at))) {
             return; // the ACK tells of an earlier transmission
         }
         //= rfc8985#6.2-3
@@ -149,14 +150,15 @@ impl Rack {
         let latest = outstanding.latest_sent_before(self.sent_at, self.end);
         (lost, latest.map(|sent_at| sent_at + self.rtt + window))
     }
+}
 
-    /// The retransmission timer expired: the first segment is lost, and what is older than a round trip and the window.
-    //= rfc8985#6.3-1
-    pub(super) fn lost_on_timeout(&self, now: Instant, window: Duration, outstanding: &mut Outstanding) -> Pieces {
-        let mut lost: Pieces = outstanding.mark_first_lost().into_iter().collect();
-        lost.extend(outstanding.mark_lost_until(now - self.rtt - window));
-        lost
-    }
+/// The retransmission timer expired: the first segment is lost, and what is older than `window`, which is a round trip and
+/// the reordering window.
+//= rfc8985#6.3-1
+pub(super) fn lost_on_timeout(now: Instant, window: Duration, outstanding: &mut Outstanding) -> Pieces {
+    let mut lost: Pieces = outstanding.mark_first_lost().into_iter().collect();
+    lost.extend(outstanding.mark_lost_until(now - window));
+    lost
 }
 
 #[cfg(test)]
@@ -176,7 +178,7 @@ mod tests {
     fn flight() -> Outstanding {
         let mut outstanding = Outstanding::default();
         for i in 0..10 {
-            outstanding.on_sent(at(10 * i), START + 1000 * i, 1000, 1000, Snapshot::default());
+            outstanding.on_sent(at(10 * i), START + 1000 * i, 1000, 1000, Snapshot::default(), false);
         }
         outstanding
     }
@@ -246,11 +248,10 @@ mod tests {
     //= rfc8985#6.3-1
     #[test]
     fn a_timeout_holds_the_first_lost_and_what_is_old_enough() {
-        let (mut outstanding, mut rack, mut reordering) = (flight(), Rack::default(), Reordering::NONE);
-        deliver(&mut rack, &mut outstanding, 9, RTT, &mut reordering);
-        let lost = rack.lost_on_timeout(at(130), Duration::ZERO, &mut outstanding);
+        let mut outstanding = flight();
+        let lost = lost_on_timeout(at(130), RTT, &mut outstanding);
         assert_eq!(lost.iter().map(|(start, _)| start - START).collect::<alloc::vec::Vec<_>>(), [0, 1000, 2000, 3000]);
         let mut young = flight();
-        assert_eq!(rack.lost_on_timeout(at(50), Duration::ZERO, &mut young).len(), 1);
+        assert_eq!(lost_on_timeout(at(50), RTT, &mut young).len(), 1);
     }
 }

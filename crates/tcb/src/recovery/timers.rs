@@ -9,7 +9,7 @@ use sockeye_wire::{Instant, SeqNumber};
 use super::frto::Frto;
 use super::outstanding::Mark;
 use super::undo::Cause;
-use super::{Again, Flight, Phase, ProbeFate, Recovery};
+use super::{Again, Flight, Phase, ProbeFate, Recovery, rack};
 use crate::Rtt;
 use crate::congestion::CongestionControl;
 
@@ -233,7 +233,9 @@ impl Recovery {
     ) {
         let lost = if sack {
             let window = self.reordering_window(flight, rtt);
-            flight.rack.lost_on_timeout(now, window, &mut flight.outstanding)
+            // The recent round-trip time; that of an earlier flight if none was measured in this one.
+            let recent = Some(flight.rack.rtt).filter(|rtt| !rtt.is_zero()).or(rtt.srtt()).unwrap_or_default();
+            rack::lost_on_timeout(now, recent + window, &mut flight.outstanding)
         } else {
             flight.outstanding.mark_lost_until(Instant::FAR_FUTURE)
         };

@@ -37,7 +37,11 @@ impl Flight {
     pub(super) fn on_partial_ack(&mut self, delivered: &Delivered) {
         // Of the segments that it covers the first was the one sent again, the others had left the network before.
         self.left_network = self.left_network.saturating_sub(delivered.acked_segments.saturating_sub(1));
-        self.outstanding.mark_first_lost();
-        self.front_is_urgent = true;
+        // What is left of a segment that was itself sent again is on its way: a peer that acknowledges it in pieces would
+        // else have the rest of it again for each.
+        if self.outstanding.front().is_some_and(|front| !front.resent) {
+            self.outstanding.mark_first_lost();
+            self.front_is_urgent = true;
+        }
     }
 }

@@ -140,7 +140,7 @@ impl Tcb {
     }
 
     /// Wakes a writer once there is room worth a wake-up.
-    pub(super) fn tell_writer(&mut self) {
+    pub(crate) fn tell_writer(&mut self) {
         let worthwhile = self.config.send_buffer / 4;
         if self.writer_waits && self.send_room() >= worthwhile as usize {
             self.writer_waits = false;

@@ -50,7 +50,7 @@ impl Tcb {
         match self.state {
             State::Closed => self.reset_owed(now),
             State::Listen => None,
-            State::TimeWait => self.ack_owed(now),
+            State::TimeWait => self.time_wait_ack(now),
             State::SynSent | State::SynReceived => self.syn_owed(now),
             State::Established
             | State::FinWait1
@@ -240,6 +240,7 @@ impl Tcb {
         self.note_sent(now, octets, with_fin);
         self.pending.overdue = false;
         self.deadlines.stop(Timer::Cork);
+        self.tell_writer();
         let mut transmit = self.text_segment(now, seq, octets + u32::from(with_fin), mss);
         self.mark_new_text(&mut transmit);
         transmit
@@ -257,11 +258,12 @@ impl Tcb {
     /// Books `octets` of new text, and the FIN, as sent.
     fn note_sent(&mut self, now: Instant, octets: u32, fin: bool) {
         let seq = self.begin_to_send(now, octets);
+        let probed = core::mem::take(&mut self.send.probed);
         self.send.advance(octets, fin);
         // A FIN belongs to the segment whose text it follows.
         let mss = u32::from(self.send.mss());
         let size = if octets <= mss { octets + u32::from(fin) } else { mss };
-        self.recovery.on_sent(now, seq, octets + u32::from(fin), size, mss);
+        self.recovery.on_sent(now, seq, octets + u32::from(fin), size, mss, probed);
         self.arm_retransmit();
     }
 
@@ -313,5 +315,15 @@ impl Tcb {
     fn ack_owed(&mut self, now: Instant) -> Option<Transmit> {
         let owed = self.recv.ack.owed() == Owed::Now || (self.state.receives_text() && self.recv.owes_window_update());
         owed.then(|| self.ack_segment(now))
+    }
+
+    /// The window that it names is the one that TIME-WAIT repeats from then on: no edge moves left.
+    //= rfc9293#SHLD-14
+    fn time_wait_ack(&mut self, now: Instant) -> Option<Transmit> {
+        let ack = self.ack_owed(now)?;
+        if let Some(time_wait) = &mut self.time_wait {
+            time_wait.window = ack.header.window;
+        }
+        Some(ack)
     }
 }

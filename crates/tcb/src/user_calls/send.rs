@@ -70,6 +70,9 @@ impl Tcb {
 
     /// Octets that [`Self::send`] would take now.
     pub fn send_room(&self) -> usize {
+        if self.send.unsent() >= self.config.unsent_limit {
+            return 0;
+        }
         self.config.send_buffer.saturating_sub(self.send.queued()) as usize
     }
 }

@@ -315,3 +315,23 @@ fn text_that_comes_with_the_fin_is_read_before_the_end() {
     assert_eq!((pair.b.received.len(), pair.b.ended), (701, true));
     assert_eq!(pair.b.tcb.state(), State::CloseWait);
 }
+
+//= rfc9293#SHLD-14
+#[test]
+fn time_wait_repeats_the_window_that_was_told_last() {
+    let mut pair = Pair::established();
+    pair.close(Side::A);
+    pair.run_for(Duration::from_secs(1));
+    pair.send(Side::B, text(20_000));
+    pair.close(Side::B);
+    pair.run_for(Duration::from_secs(1));
+    let told = pair.sent_by(Side::A).last().unwrap().window;
+    let fin = pair.sent_by(Side::B).into_iter().rfind(|segment| segment.flags.fin).unwrap();
+    let now = pair.now;
+    pair.a.tcb.close(now);
+    let verdict = pair.a.tcb.time_wait().unwrap().on_segment(now, &fin);
+    let sockeye_tcb::time_wait::Verdict::Restarted(reply) = verdict else {
+        panic!("{verdict:?}");
+    };
+    assert_eq!(reply.window, told);
+}

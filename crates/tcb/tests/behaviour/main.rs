@@ -18,3 +18,4 @@ mod transfer;
 mod undo;
 mod unpaced;
 mod windows;
+mod without_sack;

@@ -3,9 +3,12 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use sockeye_tcb::{ClosedBecause, Config, Event, State};
+use sockeye_tcb::{ClosedBecause, Config, Event, Segment, State};
+use sockeye_wire::SeqNumber;
+use sockeye_wire::tcp::Flags;
 
-use crate::pair::{Fate, Pair, Side, config, text};
+use crate::open::segment;
+use crate::pair::{Fate, ISS_A, Pair, Side, config, text};
 
 /// A pair whose `b` doesn't read and whose window has been filled.
 fn filled() -> Pair {
@@ -319,4 +322,30 @@ impl Pair {
 /// An empty segment that `a` might send after its handshake.
 fn a_forges() -> sockeye_tcb::Segment {
     crate::open::segment(crate::pair::ISS_A + 1, crate::pair::ISS_B + 1, sockeye_wire::tcp::Flags::ACK)
+}
+
+/// The answer to a probe may come after the window was opened, and its octet was sent again by then.
+//= rfc9293#MUST-18
+#[test]
+fn the_answer_to_a_window_probe_tells_no_round_trip_time() {
+    let mut pair = Pair::established_with(Config { timestamps: false, ..config() }, config());
+    pair.send(Side::A, text(500));
+    pair.run_for(Duration::from_secs(1));
+    pair.filter = Box::new(|_| Fate::Lost);
+    let (una, least) = (ISS_A + 1 + 500, pair.info().min_rtt.unwrap());
+    let ack = |pair: &Pair, ack: SeqNumber, window: u16| Segment {
+        window,
+        ..segment(pair.sent_by(Side::A)[0].ack, ack, Flags::ACK)
+    };
+    let closed = ack(&pair, una, 0);
+    pair.inject(Side::A, closed).unwrap();
+    pair.send(Side::A, text(3_000));
+    assert!(pair.run_until(Duration::from_secs(5), |pair| pair.times_sent(Side::A, una) == 1));
+    let opened = ack(&pair, una, 8_000);
+    pair.inject(Side::A, opened).unwrap();
+    assert_eq!(pair.times_sent(Side::A, una), 2, "what the probe held, and more");
+    pair.run_for(Duration::from_millis(1));
+    let answer = ack(&pair, una + 1, 8_000);
+    pair.inject(Side::A, answer).unwrap();
+    assert!(pair.info().min_rtt.unwrap() >= least);
 }

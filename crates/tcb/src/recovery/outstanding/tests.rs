@@ -16,7 +16,7 @@ fn at(millis: u64) -> Instant {
 
 fn sent(octets: u32) -> Outstanding {
     let mut outstanding = Outstanding::default();
-    outstanding.on_sent(at(0), START, octets, MSS, Snapshot::default());
+    outstanding.on_sent(at(0), START, octets, MSS, Snapshot::default(), false);
     outstanding
 }
 
@@ -61,7 +61,7 @@ fn a_block_visits_no_more_runs_in_a_long_window_than_in_a_short_one() {
     let most = |segments: u64, stride: usize, grows: bool| {
         let mut outstanding = Outstanding::default();
         for segment in 0..segments {
-            outstanding.on_sent(at(segment), START + segment * 10, MSS, MSS, Snapshot::default());
+            outstanding.on_sent(at(segment), START + segment * 10, MSS, MSS, Snapshot::default(), false);
         }
         let visited = (1..segments).step_by(stride).map(|segment| {
             let before = outstanding.visits.get();
@@ -80,7 +80,7 @@ fn a_block_visits_no_more_runs_in_a_long_window_than_in_a_short_one() {
 #[test]
 fn what_is_lost_goes_again_in_order_and_in_todays_size() {
     let mut outstanding = Outstanding::default();
-    outstanding.on_sent(at(0), START, 28, 14, Snapshot::default());
+    outstanding.on_sent(at(0), START, 28, 14, Snapshot::default(), false);
     outstanding.mark_lost_until(at(0));
     assert_eq!(resend(&mut outstanding, 5, 10), Some((0, 10)));
     assert_eq!(resend(&mut outstanding, 5, 50), Some((10, 18)));
@@ -90,7 +90,7 @@ fn what_is_lost_goes_again_in_order_and_in_todays_size() {
 #[test]
 fn lost_runs_that_adjoin_leave_together() {
     let mut outstanding = sent(30);
-    outstanding.on_sent(at(1), START + 30, 25, MSS, Snapshot::default());
+    outstanding.on_sent(at(1), START + 30, 25, MSS, Snapshot::default(), false);
     outstanding.mark_lost_until(at(1));
     assert_eq!(resend(&mut outstanding, 5, 1000), Some((0, 55)));
     assert_eq!(outstanding.all().count(), 1);
@@ -239,7 +239,7 @@ proptest! {
             model.apply(now, step);
             let index = |place: u64| usize::try_from(place - una).unwrap();
             match *step {
-                Step::Send { octets, size } => outstanding.on_sent(now, nxt, octets, size, Snapshot::default()),
+                Step::Send { octets, size } => outstanding.on_sent(now, nxt, octets, size, Snapshot::default(), false),
                 Step::Ack { octets } => {
                     let pieces = core::iter::from_fn(|| outstanding.take_acked((una + octets).min(nxt)));
                     let sum: u64 = pieces.map(|(_, run)| u64::from(run.len)).sum();
