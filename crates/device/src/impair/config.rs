@@ -91,6 +91,20 @@ impl LinkConfig {
     pub fn unread_trace(&self) -> Option<&Path> {
         self.trace.as_ref().filter(|trace| !trace.is_read()).map(Trace::path)
     }
+
+    /// No packet is on its way for less time than this, whatever chance and the clock bring.
+    pub fn least_delay(&self) -> Duration {
+        if self.reorder.is_some() {
+            return Duration::ZERO; // those that are taken forward take no time
+        }
+        let changed = self.schedule.changes.iter().filter_map(|change| change.delay);
+        changed.map(|delay| delay.least()).fold(self.delay.least(), Duration::min)
+    }
+
+    /// True if packets may come out otherwise than they went in.
+    pub fn damages(&self) -> bool {
+        self.corrupt != Odds::default() || self.corrupt_header != Chance::NEVER
+    }
 }
 
 impl Default for LinkConfig {

@@ -35,6 +35,15 @@ impl Delay {
             in_order: false,
         }
     }
+
+    /// The shortest that it may be, as far as that is certain.
+    pub(super) const fn least(&self) -> Duration {
+        match self.distribution {
+            _ if self.jitter.is_zero() => self.base,
+            Distribution::Uniform => self.base.saturating_sub(self.jitter),
+            Distribution::Normal | Distribution::Pareto | Distribution::ParetoNormal => Duration::ZERO,
+        }
+    }
 }
 
 /// How delays are spread.
