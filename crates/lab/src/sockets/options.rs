@@ -11,6 +11,8 @@ use super::{Errno, Fd, Role, Sockets};
 /// `TCP_CC_INFO` and `SO_MEMINFO`, which the libc crate lacks (linux/tcp.h, asm-generic/socket.h).
 const TCP_CC_INFO: c_int = 26;
 const SO_MEMINFO: c_int = 55;
+/// What `TCP_MAXSEG` may be told: `TCP_MIN_MSS` and `MAX_TCP_WINDOW` of Linux.
+const MAX_SEGMENT: std::ops::RangeInclusive<u16> = 88..=32_767;
 /// Octets of the answer to `SO_MEMINFO`.
 const MEMINFO_LEN: usize = 36;
 
@@ -38,6 +40,8 @@ pub(super) struct Settings {
     linger: (c_int, c_int),
     keep_alive: bool,
     probes: KeepAlive,
+    /// `TCP_MAXSEG`.
+    max_segment: Option<u16>,
     hop_limit: Option<u8>,
     traffic_class: u8,
 }
@@ -110,6 +114,17 @@ impl Sockets {
         let socket = self.get_mut(fd)?;
         match name {
             libc::TCP_NODELAY => config.nodelay = integer(value)? != 0,
+            libc::TCP_MAXSEG => {
+                let octets = u16::try_from(integer(value)?).ok().filter(|octets| MAX_SEGMENT.contains(octets));
+                let octets = octets.ok_or(Errno(libc::EINVAL))?;
+                socket.settings.max_segment = Some(octets);
+                config.mss = config.mss.min(octets);
+            }
+            libc::TCP_NOTSENT_LOWAT => {
+                // 0 stands for the sysctl's default, which is no limit.
+                let octets = integer(value)?.cast_unsigned();
+                config.unsent_limit = if octets == 0 { u32::MAX } else { octets };
+            }
             libc::TCP_CORK => {
                 socket.is_corked = integer(value)? != 0;
                 config.cork = socket.is_corked;
@@ -225,7 +240,12 @@ impl Sockets {
         Ok(match name {
             libc::TCP_NODELAY => c_int::from(config.nodelay),
             libc::TCP_CORK => c_int::from(socket.is_corked),
-            libc::TCP_MAXSEG => info.map_or(i32::from(config.default_peer_mss), |info| i32::from(info.snd_mss)),
+            libc::TCP_MAXSEG => {
+                let told = socket.settings.max_segment.unwrap_or(config.default_peer_mss);
+                i32::from(info.map_or(told, |info| info.snd_mss))
+            }
+            libc::TCP_NOTSENT_LOWAT if config.unsent_limit == u32::MAX => 0,
+            libc::TCP_NOTSENT_LOWAT => config.unsent_limit.cast_signed(),
             libc::TCP_KEEPIDLE => whole_seconds(socket.settings.probes.idle),
             libc::TCP_KEEPINTVL => whole_seconds(socket.settings.probes.interval),
             libc::TCP_KEEPCNT => c_int::from(socket.settings.probes.count),
