@@ -12,6 +12,7 @@ fn pair() -> (TcpStream, TcpStream) {
     (client, listener.accept().expect("the client is there").0)
 }
 
+//= rfc2398#2.11-1
 #[test]
 fn echo_returns_everything_and_then_the_end() {
     let (mut client, mut server) = pair();

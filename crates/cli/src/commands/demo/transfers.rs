@@ -1,5 +1,7 @@
 //! The transfers of the demo: one after the other, hashed at both ends.
 
+//= rfc2398#2.3-1
+
 use std::hash::Hasher;
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener as KernelListener, TcpStream as KernelStream};
