@@ -1,15 +1,17 @@
-//! `cargo xtask gallery`: draws the pictures of docs/gallery.md anew, each from a scenario in docs/gallery.
+//! `cargo xtask gallery`: draws the pictures of docs/gallery.md anew, each from a scenario in docs/gallery, and the one in
+//! docs/pictures from a capture of one.
 //!
 //! A run depends on its scenario alone, so a picture changes only when the code's behaviour does.
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::Path;
 
+use sockeye_lab::analyze::{Filter, analyze};
 use sockeye_lab::sim::{Record, Scenario, Simulation};
 
 use crate::shell::{Outcome, root};
 
-/// Draw the pictures of docs/gallery.md anew.
+/// Draw the pictures of docs/gallery.md and docs/pictures anew.
 #[derive(clap::Args)]
 pub struct Arguments {}
 
@@ -38,7 +40,25 @@ pub fn run(_arguments: &Arguments) -> Outcome {
         draw(&directory, name, picture).map_err(|error| format!("{name}: {error}"))?;
         println!("docs/gallery/{name}.svg");
     }
+    draw_capture(&root().join("docs/pictures"))?;
+    println!("docs/pictures/time-sequence.svg");
     Ok(())
+}
+
+/// What `sockeye analyze --plot` makes of a capture at the sender.
+fn draw_capture(directory: &Path) -> Outcome {
+    let scenario: Scenario = fs::read_to_string(directory.join("time-sequence.toml"))?.parse()?;
+    let captures = root().join("target/gallery");
+    let record = Record::nothing().capture(&captures, ["client", "server"])?;
+    let (report, record) = Simulation::new(&scenario, record)?.finish_with_record();
+    drop(record);
+    if let Some(violation) = report.violation {
+        return Err(violation.to_string().into());
+    }
+    let filter = Filter { draw: true, ..Filter::default() };
+    let report = analyze(File::open(captures.join("client.pcapng"))?, &filter)?;
+    let connection = report.connections.first().ok_or("no connection was captured")?;
+    fs::write(directory.join("time-sequence.svg"), connection.draw(0)?).map_err(Into::into)
 }
 
 fn draw(directory: &Path, name: &str, picture: Picture) -> Outcome {

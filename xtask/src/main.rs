@@ -37,7 +37,7 @@ enum Command {
     Versus(versus::Arguments),
     /// Run random scenarios, each checked by every invariant; or plant bugs and see that they are found.
     Swarm(swarm::Arguments),
-    /// Draw the pictures of docs/gallery.md anew.
+    /// Draw the pictures of docs/gallery.md and docs/pictures anew.
     Gallery(gallery::Arguments),
     /// Report which requirements of the RFCs are implemented, tested, passing.
     Conformance(conformance::Arguments),
