@@ -26,6 +26,9 @@ pub struct Arguments {
     /// Plant the bugs of tests/planted, one after the other, and see that each is found.
     #[arg(long, conflicts_with_all = ["minutes", "seed"])]
     planted: bool,
+    /// Of those bugs only the ones whose names contain this.
+    #[arg(long, value_name = "NAME", requires = "planted", default_value = "")]
+    only: String,
     /// Print one JSON object on standard output.
     #[arg(long)]
     json: bool,
@@ -36,7 +39,7 @@ const ENOUGH: usize = 10;
 
 pub fn run(arguments: &Arguments) -> Outcome {
     if arguments.planted {
-        return planted::run(arguments.scenarios.unwrap_or(planted::SCENARIOS), arguments.json);
+        return planted::run(arguments.scenarios.unwrap_or(planted::SCENARIOS), &arguments.only, arguments.json);
     }
     let until = arguments.minutes.map(|minutes| Instant::now() + Duration::from_secs(minutes * 60));
     let count = arguments.scenarios.unwrap_or(if until.is_some() { u64::MAX - arguments.seed } else { 2_000 });

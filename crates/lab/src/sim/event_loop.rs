@@ -87,6 +87,9 @@ impl World {
             return;
         }
         self.record.packet(host, self.now, false, &packet.bytes);
+        // Where nothing is damaged a device may as well have verified it.
+        let checksum_verified = packet.checksum_verified || !self.damages;
+        let packet = Packet { checksum_verified, ..packet };
         self.hears(host, &packet);
         let node = &mut self.nodes[host];
         let clock = node.clock(self.now);
@@ -244,7 +247,7 @@ impl World {
         };
         let end = &mut self.flows[flow].ends[role as usize];
         let info = match end.handle {
-            Some(handle) if !view.payload().is_empty() => {
+            Some(handle) if !view.payload().is_empty() && end.application.is_some() => {
                 let node = &self.nodes[host];
                 node.machine.info(node.clock(self.now), handle)
             }
@@ -269,7 +272,7 @@ impl World {
             return;
         };
         self.record.hears(self.now, flow, role, &view);
-        self.flows[flow].ends[role as usize].ear.hears(self.now, &view);
+        self.flows[flow].ends[role as usize].ear.hears(self.now, &view, packet.segment_size);
         self.touched.push((flow, role));
     }
 
@@ -295,6 +298,7 @@ impl World {
             end.info = Some(info);
             let deadline = machine.deadline(handle);
             let result = end.judge.after_event(self.now, &info, deadline, &end.ear, &end.limits);
+            end.ear.settled(self.now, &info);
             self.judged(result, flow, role);
         }
         self.touched = touched;

@@ -1,16 +1,12 @@
 //! What must hold after every event, whatever the path, the peer and the applications do.
 //!
 //! Each has a name. Rules about packets are judged where they leave a host and where they arrive at it (`ear`), so that a
-//! TCP is judged by what it does, not by what it believes; rules about the connection are judged below, by what it tells.
+//! TCP is judged by what it does, not by what it believes; rules about the connection are judged by what it tells (`judge`).
 
 use std::fmt;
 use std::time::Duration;
 
 use serde::Serialize;
-use sockeye::{State, TcpInfo};
-use sockeye_wire::Instant;
-
-use super::ear::Ear;
 
 /// A rule, by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
@@ -26,7 +22,7 @@ pub enum Invariant {
     AckNeverBack,
     /// Nothing is sent beyond the window that the peer has offered, but for the one octet of a probe.
     WithinWindow,
-    /// The right edge of the window that is offered never moves left, by a step of its scale at most.
+    /// The right edge of the window that is offered never moves left; by less than a step of its scale at most.
     EdgeNeverLeft,
     /// A segment fits into the peer's MSS, its options subtracted.
     FitsMss,
@@ -36,10 +32,27 @@ pub enum Invariant {
     TakesWhatItPromised,
     /// An ACK leaves within the delay that was set.
     AcksInTime,
-    /// What is in flight is never below zero nor above what is outstanding; the congestion window is at least a segment.
+    /// The timestamp that is echoed is that of the last segment that came in order.
+    EchoesAsHeard,
+    /// What is in flight, selectively acknowledged and held lost are together what is outstanding; the congestion window is
+    /// at least a segment.
     FlightAddsUp,
-    /// New text leaves only if the congestion window has, or a moment ago had, room for it.
+    /// No more counts as selectively acknowledged than credible SACK blocks have named.
+    SacksAsHeard,
+    /// New text leaves only if the congestion window has room for it, but for probes and what a recovery lets out.
     WithinCongestionWindow,
+    /// The congestion window grows by no more than was delivered.
+    GrowsAsAcked,
+    /// A loss takes the congestion window down.
+    SlowsOnLoss,
+    /// Three segments that overtook a hole make it lost.
+    LossFound,
+    /// Nothing is sent again before its loss can be known.
+    NotTooSoon,
+    /// No round trip is measured that is shorter than the path's.
+    TimesTrue,
+    /// The tail of a flight is probed before the retransmission timeout.
+    TailProbed,
     /// A timer is armed whenever something is outstanding or waits for the peer.
     TimerArmed,
     /// Each retransmission timeout without news waits longer than the last one.
@@ -48,7 +61,7 @@ pub enum Invariant {
     BufferLimit,
     /// While nothing waits to be read the window is open.
     WindowReopens,
-    /// Packets that bring nothing new don't follow each other without end.
+    /// Packets that bring nothing new don't follow each other without end: each was asked for, or a timer has expired.
     NoLiveLock,
     /// Every flow ends, cleanly or with an error that the scenario explains.
     EndsExplained,
@@ -103,110 +116,19 @@ pub(super) type Broken = (Invariant, String);
 pub(super) struct Limits {
     pub(super) receive_buffer: u32,
     pub(super) delayed_ack: Duration,
+    pub(super) min_rto: Duration,
     pub(super) max_rto: Duration,
+    pub(super) granularity: Duration,
+    /// From one keep-alive probe to the next.
+    pub(super) keep_alive: Option<Duration>,
     /// The tick of the host's clock.
     pub(super) tick: Duration,
     /// Octets of the largest packet.
     pub(super) mtu: u16,
-}
-
-/// Judges one connection by what it tells of itself after an event.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Judge {
-    timeouts: u64,
-    acked: u64,
-    timed_out_at: Option<Instant>,
-    waited: Option<Duration>,
-}
-
-impl Judge {
-    /// `deadline` is when something is due for the connection, `ear` what was heard of it on the wire.
-    pub(super) fn after_event(
-        &mut self,
-        now: Instant,
-        info: &TcpInfo,
-        deadline: Option<Instant>,
-        ear: &Ear,
-        limits: &Limits,
-    ) -> Result<(), Broken> {
-        timer_armed(info, deadline, ear)?;
-        flight_adds_up(info, ear)?;
-        buffer_limit(info, ear, limits)?;
-        window_reopens(info, limits)?;
-        ear.acks_in_time(now, limits).map_err(|detail| (Invariant::AcksInTime, detail))?;
-        self.backs_off(now, info, limits)
-    }
-
-    fn backs_off(&mut self, now: Instant, info: &TcpInfo, limits: &Limits) -> Result<(), Broken> {
-        if info.bytes_acked != self.acked || info.snd_wnd == 0 {
-            *self = Self { timeouts: info.timeouts, acked: info.bytes_acked, timed_out_at: None, waited: None };
-        }
-        if info.timeouts == self.timeouts {
-            return Ok(());
-        }
-        self.timeouts = info.timeouts;
-        let Some(last) = self.timed_out_at.replace(now) else {
-            return Ok(());
-        };
-        let waits = now.since(last);
-        let Some(waited) = self.waited.replace(waits) else {
-            return Ok(());
-        };
-        // Twice, less what a coarse clock rounds.
-        let least = (waited * 2).min(limits.max_rto).saturating_sub(limits.tick * 3 + waited / 4);
-        if waits < least {
-            return Err((Invariant::BacksOff, format!("waited {waited:?}, then only {waits:?}")));
-        }
-        Ok(())
-    }
-}
-
-/// True where our SYN, text or FIN wait for the peer.
-fn owes_something(info: &TcpInfo, ear: &Ear) -> bool {
-    match info.state {
-        State::SynSent | State::SynReceived | State::TimeWait => true,
-        State::Established | State::CloseWait | State::FinWait1 | State::Closing | State::LastAck => {
-            ear.outstanding() > 0 || info.send_queued > 0
-        }
-        State::Closed | State::Listen | State::FinWait2 => false,
-    }
-}
-
-fn timer_armed(info: &TcpInfo, deadline: Option<Instant>, ear: &Ear) -> Result<(), Broken> {
-    if deadline.is_none() && owes_something(info, ear) {
-        let TcpInfo { state, send_queued, snd_wnd, .. } = info;
-        let detail = format!("{state}, {} outstanding, {send_queued} queued, window {snd_wnd}", ear.outstanding());
-        return Err((Invariant::TimerArmed, detail));
-    }
-    Ok(())
-}
-
-fn flight_adds_up(info: &TcpInfo, ear: &Ear) -> Result<(), Broken> {
-    if !info.state.is_synchronized() {
-        return Ok(());
-    }
-    // What is sent again counts again until one of the two is known to be gone (pipe of RFC 6675).
-    let outstanding = ear.outstanding_at_most();
-    if info.in_flight > outstanding.saturating_mul(2).saturating_add(1) {
-        return Err((Invariant::FlightAddsUp, format!("{} in flight, {outstanding} outstanding", info.in_flight)));
-    }
-    if info.cwnd < u32::from(info.snd_mss) || info.cwnd > 1 << 31 {
-        return Err((Invariant::FlightAddsUp, format!("cwnd {} with segments of {}", info.cwnd, info.snd_mss)));
-    }
-    Ok(())
-}
-
-fn buffer_limit(info: &TcpInfo, ear: &Ear, limits: &Limits) -> Result<(), Broken> {
-    let most = limits.receive_buffer.saturating_add(ear.window_step());
-    if info.recv_queued > most {
-        return Err((Invariant::BufferLimit, format!("{} of {} wait to be read", info.recv_queued, most)));
-    }
-    Ok(())
-}
-
-fn window_reopens(info: &TcpInfo, limits: &Limits) -> Result<(), Broken> {
-    if info.state.receives_text() && info.recv_queued == 0 && info.rcv_wnd == 0 && limits.receive_buffer > 0 {
-        return Err((Invariant::WindowReopens, "nothing waits to be read, yet the window is closed".into()));
-    }
-    Ok(())
+    /// No round trip on the path takes less.
+    pub(super) least_rtt: Duration,
+    /// Nothing is sent again sooner: a round trip, but where a packet may prove too long an error has it sent again at once.
+    pub(super) least_again: Duration,
+    /// Both ends tell what is true.
+    pub(super) trusted: bool,
 }

@@ -24,9 +24,12 @@
 //! # Reading order
 //!
 //! `scenario` is what is written; `world` is what it becomes; `event_loop` moves it. `machine` is a stack or a bare
-//! connection, `application` what an application may do, `talker` those that scenarios name. `ear` and `invariants` judge,
+//! connection, `application` what an application may do, `talker` those that scenarios name. `ear` and `judge` hold `invariants`,
 //! `tricks` misbehaves, `record` keeps what is to be looked at, `report` counts. `against_kernel` runs the same scenario with
 //! the kernel at one end.
+
+//= rfc2398#2.1-1
+//= rfc2398#2.10-1
 
 pub mod against_kernel;
 mod application;
@@ -34,6 +37,7 @@ mod bare;
 mod ear;
 mod event_loop;
 mod invariants;
+mod judge;
 mod machine;
 mod payload;
 mod picture;

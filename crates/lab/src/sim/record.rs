@@ -131,9 +131,10 @@ struct Sequence {
     /// The last sequence number as an offset that doesn't wrap.
     last: u64,
     sent_to: u64,
-    /// The window's right edge, and timeouts so far.
+    /// The window's right edge, and timeouts and tail loss probes so far.
     edge: u64,
     timeouts: u64,
+    probes: u64,
     shift: u8,
 }
 
@@ -148,6 +149,7 @@ impl Sequence {
             sent_to: 0,
             edge: 0,
             timeouts: 0,
+            probes: 0,
             shift: 0,
         }
     }
@@ -185,15 +187,17 @@ impl Sequence {
             return;
         }
         let end = start + length;
-        let timeouts = info.map_or(self.timeouts, |info| info.timeouts);
-        let why = if end > self.sent_to {
+        let (timeouts, probes) = info.map_or((self.timeouts, self.probes), |info| (info.timeouts, info.tail_probes));
+        let why = if probes > self.probes {
+            Sending::TailProbe
+        } else if end > self.sent_to {
             if length == 1 && end > self.edge { Sending::WindowProbe } else { Sending::New }
         } else if timeouts > self.timeouts {
             Sending::Timeout
         } else {
             Sending::Fast
         };
-        self.timeouts = timeouts;
+        (self.timeouts, self.probes) = (timeouts, probes);
         self.sent_to = self.sent_to.max(end);
         self.events.push(Event { at: now, what: What::Sent(start..end, why) });
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use sockeye::{Algorithm, Config, KeepAlive};
+use sockeye::{Algorithm, Config, EcnPolicy, KeepAlive};
 use sockeye_device::impair::LinkConfig;
 
 use super::random::Random;
@@ -161,6 +161,9 @@ pub struct TcpSpec {
     /// [`Config::cork`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cork: Option<bool>,
+    /// Explicit congestion notification: asked for, or never agreed to; by default agreed to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ecn: Option<bool>,
     /// [`Config::delayed_ack`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub delayed_ack: Option<Time>,
@@ -188,6 +191,11 @@ impl TcpSpec {
             window_scaling: self.window_scaling.unwrap_or(default.window_scaling),
             nodelay: self.nodelay.unwrap_or(default.nodelay),
             cork: self.cork.unwrap_or(default.cork),
+            ecn: match self.ecn {
+                Some(true) => EcnPolicy::Request,
+                Some(false) => EcnPolicy::Off,
+                None => default.ecn,
+            },
             delayed_ack: self.delayed_ack.map_or(default.delayed_ack, |time| time.0),
             initial_window: self.initial_window.unwrap_or(default.initial_window),
             keep_alive: self.keep_alive.map(|idle| KeepAlive { idle: idle.0, interval: idle.0 / 5, count: 5 }),

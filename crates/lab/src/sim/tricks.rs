@@ -20,14 +20,22 @@ pub enum Trick {
     ShrinkWindow,
     /// Reports octets as received that are not, and forgets those that are (RFC 2018 section 8).
     RenegeSack,
+    /// Reports octets as received that were never sent.
+    SackUnsent,
     /// Sends each octet in a segment of its own.
     OneByteSegments,
 }
 
 impl Trick {
     /// All of them.
-    pub const ALL: [Self; 5] =
-        [Self::SplitAcks, Self::OptimisticAcks, Self::ShrinkWindow, Self::RenegeSack, Self::OneByteSegments];
+    pub const ALL: [Self; 6] = [
+        Self::SplitAcks,
+        Self::OptimisticAcks,
+        Self::ShrinkWindow,
+        Self::RenegeSack,
+        Self::SackUnsent,
+        Self::OneByteSegments,
+    ];
 
     /// True if a transfer to such a peer may fail, which then is the peer's own fault.
     pub const fn may_fail(self) -> bool {
@@ -75,6 +83,7 @@ impl Trickster {
             Trick::OptimisticAcks => vec![self.optimistic(parts)],
             Trick::ShrinkWindow => vec![self.shrink(parts)],
             Trick::RenegeSack => vec![self.renege(parts)],
+            Trick::SackUnsent => vec![self.sack_unsent(parts)],
             Trick::OneByteSegments => one_by_one(&parts),
         }
     }
@@ -129,6 +138,21 @@ impl Trickster {
             }
         }
         parts.header.options.sack = blocks;
+        parts.emit()
+    }
+
+    /// All from the end of what has arrived to far beyond what can be outstanding. In empty segments: in others there may be
+    /// no room.
+    fn sack_unsent(&mut self, mut parts: Parts) -> Bytes {
+        let blocks = &mut parts.header.options.sack;
+        let known = blocks.as_slice().len();
+        if let Some(left) = self.heard_to
+            && parts.text.is_empty()
+            && known < 3
+            && (known > 0 || self.random.chance(100))
+        {
+            blocks.push(SackBlock { left, right: left + (1 << 30) });
+        }
         parts.emit()
     }
 }

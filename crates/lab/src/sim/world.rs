@@ -8,13 +8,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use sockeye::{Config, Stack, StackConfig, TcpInfo};
 use sockeye_device::Packet;
-use sockeye_device::impair::{self, HostId, Network};
+use sockeye_device::impair::{self, HostId, LinkConfig, Network};
 use sockeye_wire::Instant;
 
 use super::application::{Application, Ledger};
 use super::bare::Bare;
 use super::ear::Ear;
-use super::invariants::{Invariant, Judge, Limits, Violation};
+use super::invariants::{Invariant, Limits, Violation};
+use super::judge::Judge;
 use super::machine::{Handle, Machine};
 use super::payload::Payload;
 use super::record::Record;
@@ -140,6 +141,8 @@ pub(super) struct World {
     pub(super) packet_count: u64,
     /// Ends that something happened to in the present event.
     pub(super) touched: Vec<(usize, Role)>,
+    /// Packets may come out of the network otherwise than they went in: checksums are to be verified.
+    pub(super) damages: bool,
 }
 
 impl World {
@@ -163,6 +166,7 @@ impl World {
             record,
             packet_count: 0,
             touched: Vec::new(),
+            damages: links(scenario).any(LinkConfig::damages),
         };
         for planned in scenario.plan()? {
             world.add(planned, scenario)?;
@@ -178,22 +182,31 @@ impl World {
         let [client, server] = talkers;
         let [client_config, server_config] = configs;
         let all_hosts = scenario.all_hosts();
-        let end = |host: usize, application: Box<dyn Application>, config: Arc<Config>| End {
+        let least_rtt = least_rtt(scenario, hosts.map(|host| &all_hosts[host]));
+        let limits = |host: usize, other: usize, config: &Config| Limits {
+            least_rtt,
+            trusted: all_hosts[host].trick.or(all_hosts[other].trick).is_none(),
+            least_again: if links(scenario).any(|link| link.mtu.is_some()) { Duration::ZERO } else { least_rtt },
+            ..limits(config, &all_hosts[host])
+        };
+        let end = |host: usize, other: usize, application: Box<dyn Application>, config: Arc<Config>| End {
             host,
             application: Some(application),
             handle: None,
             ledger: Ledger { moved_at: start, ..Ledger::default() },
             ear: Ear::default(),
             judge: Judge::default(),
-            limits: limits(&config, &all_hosts[host]),
+            limits: limits(host, other, &config),
             config,
             info: None,
             done_at: None,
             response_times: Vec::new(),
             wake: None,
         };
-        let ends =
-            [end(hosts[0], Box::new(client), client_config), end(hosts[1], Box::new(server), server_config.clone())];
+        let ends = [
+            end(hosts[0], hosts[1], Box::new(client), client_config),
+            end(hosts[1], hosts[0], Box::new(server), server_config.clone()),
+        ];
         let node = &mut self.nodes[hosts[1]];
         let local = SocketAddr::new(node.address, port_of(index));
         node.machine.listen(Instant::ZERO, local, &server_config).map_err(ScenarioError)?;
@@ -291,13 +304,31 @@ pub(super) fn port_of(flow: usize) -> u16 {
     FIRST_PORT.wrapping_add(u16::try_from(flow).unwrap_or(u16::MAX))
 }
 
+/// All links that there are.
+fn links(scenario: &Scenario) -> impl Iterator<Item = &LinkConfig> {
+    let access = scenario.hosts.iter().filter_map(|host| host.access.as_ref());
+    [&scenario.forward, &scenario.back].into_iter().chain(access)
+}
+
+/// Between two hosts on either side of the bottleneck.
+fn least_rtt(scenario: &Scenario, hosts: [&HostSpec; 2]) -> Duration {
+    let access = |host: &HostSpec| host.access.as_ref().map_or(Duration::ZERO, LinkConfig::least_delay);
+    scenario.forward.least_delay() + scenario.back.least_delay() + 2 * (access(hosts[0]) + access(hosts[1]))
+}
+
 fn limits(config: &Config, host: &HostSpec) -> Limits {
     Limits {
         receive_buffer: config.receive_buffer,
         delayed_ack: config.delayed_ack,
+        min_rto: config.min_rto,
         max_rto: config.max_rto,
+        granularity: config.granularity,
+        keep_alive: config.keep_alive.map(|keep_alive| keep_alive.interval.min(keep_alive.idle)),
         tick: host.tick.0,
         mtu: host.mtu,
+        least_rtt: Duration::ZERO,
+        least_again: Duration::ZERO,
+        trusted: true,
     }
 }
 

@@ -3,12 +3,16 @@
 use std::time::Duration;
 
 use sockeye::Algorithm;
-use sockeye_device::impair::LinkConfig;
+use sockeye_device::impair::{LinkConfig, Loss};
 
 use crate::sim::{Application, Bank, FlowSpec, HostSpec, Random, Scenario, Sizes, TcpSpec, Time, Trick};
 
 /// Virtual time that a scenario has: more than the longest series of back-offs takes.
 const ENOUGH: Time = Time::secs(3 * 3600);
+
+/// How long short flows are.
+const SIZES: [Sizes; 4] =
+    [Sizes::Fixed(3_000), Sizes::Uniform(1, 20_000), Sizes::Exponential(5_000), Sizes::Pareto(500)];
 
 /// The scenario that `seed` stands for.
 pub fn scenario(seed: u64) -> Scenario {
@@ -29,10 +33,30 @@ pub fn scenario(seed: u64) -> Scenario {
     // About what a flow carries at most, so that a scenario takes a few milliseconds.
     let most = if tiny { 3_000 } else { (rate_kbit * 100).clamp(20_000, 150_000) };
     let count = if single { 1 } else { random.pick(&[1, 1, 1, 2, 3]) };
-    let flows = (0..count).map(|_| flow(single, most, &mut random)).collect();
+    let mut flows: Vec<FlowSpec> = (0..count).map(|_| flow(single, most, &mut random)).collect();
+    if !single && random.chance(150) {
+        crowd(&mut hosts, &mut flows, &mut random);
+    }
     let mut scenario = Scenario { seed, duration: ENOUGH, ipv6, may_fail: false, forward, back, hosts, flows };
     vanish(&mut scenario, &mut random);
+    // So long a silence may be taken for the peer's end.
+    let watched = scenario.hosts.iter().any(|host| host.tcp.keep_alive.is_some());
+    let silent = |link: &LinkConfig| !link.schedule.is_empty() || matches!(link.loss, Loss::GilbertElliott { .. });
+    scenario.may_fail = watched && (silent(&scenario.forward) || silent(&scenario.back));
     scenario
+}
+
+/// More hosts on both sides, each behind a link of its own, whose flows meet in the bottleneck.
+fn crowd(hosts: &mut Vec<HostSpec>, flows: &mut [FlowSpec], random: &mut Random) {
+    for (name, side) in [("second", Bank::Left), ("other", Bank::Right), ("third", Bank::Left)] {
+        let words = format!("rate {}mbit delay {}ms", random.pick(&[5, 100, 1_000]), random.within(0..=20));
+        let access = Some(words.parse().unwrap_or_default());
+        hosts.push(HostSpec { access, bare: false, ..host(name, side, random) });
+    }
+    for flow in flows {
+        random.pick(&["client", "second", "third"]).clone_into(&mut flow.from);
+        random.pick(&["server", "other"]).clone_into(&mut flow.to);
+    }
 }
 
 fn host(name: &str, side: Bank, random: &mut Random) -> HostSpec {
@@ -59,6 +83,7 @@ fn tcp(random: &mut Random) -> TcpSpec {
         window_scaling: random.chance(250).then_some(false),
         nodelay: random.chance(400).then_some(true),
         cork: random.chance(80).then_some(true),
+        ecn: random.chance(300).then(|| random.chance(700)),
         delayed_ack: random.chance(300).then(|| Time::millis(random.pick(&[0, 10, 200, 400]))),
         initial_window: random.chance(150).then(|| random.pick(&[1, 2, 4, 30])),
         keep_alive: random.chance(300).then(|| Time::secs(random.pick(&[10, 60, 600]))),
@@ -83,6 +108,13 @@ fn link(rate_kbit: u64, tiny: bool, random: &mut Random) -> LinkConfig {
     let mut words = Vec::new();
     if !random.chance(100) {
         words.push(format!("rate {rate_kbit}kbit limit {}", random.pick(&[10, 20, 50, 100, 1000])));
+        words.extend(match random.below(12) {
+            0 => Some("codel".to_owned()),
+            1 => Some("codel ecn".to_owned()),
+            2 => Some("red min 15kb max 45kb probability 10% ecn".to_owned()),
+            3 => Some("ce_threshold 1ms".to_owned()),
+            _ => None,
+        });
     }
     let delay = random.within(0..=80);
     let jitter = if random.chance(200) { random.within(0..=delay) } else { 0 };
@@ -138,7 +170,7 @@ fn flow(single: bool, most: u64, random: &mut Random) -> FlowSpec {
         8 => Application::Abort { after: bytes },
         9 => Application::Idle { bytes: bytes / 10, silence: Time::secs(random.within(1..=400)) },
         _ => Application::ShortFlows {
-            sizes: random.pick(&[Sizes::Fixed(3_000), Sizes::Uniform(1, 20_000), Sizes::Exponential(5_000)]),
+            sizes: random.pick(&SIZES),
             every: Time::millis(random.within(1..=200)),
             times: 8,
         },
@@ -191,5 +223,7 @@ mod tests {
         assert_eq!(kinds.len(), 8);
         assert!(all.iter().any(|scenario| scenario.hosts.iter().any(|host| host.vanishes.is_some())));
         assert!(all.iter().any(|scenario| scenario.hosts.iter().all(|host| host.bare)));
+        assert!(all.iter().any(|scenario| scenario.hosts.iter().any(|host| host.access.is_some())));
+        assert!(all.iter().any(|scenario| scenario.forward.ecn && scenario.hosts[0].tcp.ecn == Some(true)));
     }
 }

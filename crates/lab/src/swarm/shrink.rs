@@ -39,6 +39,8 @@ fn smaller(scenario: &Scenario) -> Vec<Scenario> {
             step(&|smaller| drop(smaller.flows.remove(index)));
         }
     }
+    step(&|smaller| smaller.flows.iter_mut().for_each(|flow| (flow.from, flow.to) = (String::new(), String::new())));
+    step(&|smaller| drop_unused_hosts(smaller));
     step(&|smaller| smaller.forward = LinkConfig::default());
     step(&|smaller| smaller.back = LinkConfig::default());
     for index in 0..scenario.hosts.len() {
@@ -59,9 +61,22 @@ fn smaller(scenario: &Scenario) -> Vec<Scenario> {
     all
 }
 
-const HOST_STEPS: [fn(&mut HostSpec); 16] = [
+/// Of hosts that no flow names only the first on each side is needed.
+fn drop_unused_hosts(scenario: &mut Scenario) {
+    let mut seen = Vec::new();
+    let flows = &scenario.flows;
+    scenario.hosts.retain(|host| {
+        let first = !seen.contains(&host.side);
+        seen.push(host.side);
+        first || flows.iter().any(|flow| flow.from == host.name || flow.to == host.name)
+    });
+}
+
+const HOST_STEPS: [fn(&mut HostSpec); 18] = [
     |host| host.tcp = TcpSpec::default(),
     |host| host.trick = None,
+    |host| host.access = None,
+    |host| host.tcp.ecn = None,
     |host| host.vanishes = None,
     |host| host.tick = HostSpec::default().tick,
     |host| host.mtu = 1500,
@@ -78,7 +93,9 @@ const HOST_STEPS: [fn(&mut HostSpec); 16] = [
     |host| host.tcp.keep_alive = None,
 ];
 
-const LINK_STEPS: [fn(&mut LinkConfig); 15] = [
+const LINK_STEPS: [fn(&mut LinkConfig); 17] = [
+    |link| link.discipline = LinkConfig::default().discipline,
+    |link| (link.ecn, link.mark_above) = (false, None),
     |link| link.loss = LinkConfig::default().loss,
     |link| link.duplicate = LinkConfig::default().duplicate,
     |link| link.corrupt = LinkConfig::default().corrupt,

@@ -1,16 +1,19 @@
 //! What one end of a connection says and hears on the wire, and the rules about it.
 
+mod asked;
+mod repeats;
+mod sent;
+
 use std::time::Duration;
 
 use sockeye::TcpInfo;
-use sockeye_wire::tcp::{Flags, TcpView};
+use sockeye_wire::tcp::{Flags, SackBlock, TcpView};
 use sockeye_wire::{Instant, SeqNumber};
 
 use super::invariants::{Broken, Invariant, Limits};
-
-/// Packets without anything new that one end may send within a second: more than 10 Gbit/s can carry, since all of a round trip
-/// may have to be sent again.
-const RESTLESS: u32 = 1_000_000;
+use asked::Asked;
+use repeats::{Repeats, Text};
+use sent::Sent;
 
 /// What one SYN offered.
 #[derive(Clone, Copy, Debug)]
@@ -28,6 +31,8 @@ pub(super) struct Ear {
     theirs: Option<Offer>,
     /// The highest sequence number that we have used, plus one: SND.NXT.
     snd_nxt: SeqNumber,
+    /// The end of the last window probe.
+    probed: Option<SeqNumber>,
     /// The highest ACK that was heard: SND.UNA, if that segment counted.
     snd_una: SeqNumber,
     /// The highest ACK that was heard in a segment that counts beyond doubt: SND.UNA at least.
@@ -37,9 +42,12 @@ pub(super) struct Ear {
     /// Where our FIN stands.
     fin: Option<SeqNumber>,
     we_reset: bool,
-    /// The widest congestion window since nothing was outstanding.
-    widest: u32,
     over: bool,
+    sent: Sent,
+    repeats: Repeats,
+    /// Duplicate ACKs in a row (RFC 5681 section 2), and the window that the last ACK named.
+    dup_acks: u32,
+    window: u16,
     /// The last ACK that we sent, and the right edge that we offered.
     acked: Option<SeqNumber>,
     our_edge: Option<SeqNumber>,
@@ -50,9 +58,11 @@ pub(super) struct Ear {
     newest_timestamp: Option<u32>,
     /// Text in order has arrived: since when an ACK up to there is owed.
     owed: Option<(Instant, SeqNumber)>,
-    /// Packets without anything new since then.
-    restless: u32,
-    restless_since: Instant,
+    asked: Asked,
+    /// What may be echoed (RFC 7323 section 4.3): nothing older than the first, which came in a segment that counts beyond
+    /// doubt, and nothing newer than the second.
+    echo_least: Option<u32>,
+    echo_most: Option<u32>,
 }
 
 impl Ear {
@@ -95,8 +105,33 @@ impl Ear {
         }
     }
 
-    /// A valid segment arrives.
-    pub(super) fn hears(&mut self, now: Instant, segment: &TcpView<'_>) {
+    /// SACK was offered both ways.
+    pub(super) fn has_sack(&self) -> bool {
+        self.both().is_some_and(|(ours, theirs)| ours.sack && theirs.sack)
+    }
+
+    /// Octets that credible SACK blocks have named, at most.
+    pub(super) const fn sacked(&self) -> u64 {
+        self.sent.sacked_octets()
+    }
+
+    /// Duplicate ACKs in a row.
+    pub(super) const fn dup_acks(&self) -> u32 {
+        self.dup_acks
+    }
+
+    /// The path proved narrower than what was sent.
+    pub(super) const fn was_narrowed(&self) -> bool {
+        self.repeats.was_narrowed()
+    }
+
+    /// An event is over, and the connection tells this.
+    pub(super) fn settled(&mut self, now: Instant, info: &TcpInfo) {
+        self.repeats.settled(now, info, self.surely_acked, self.snd_nxt);
+    }
+
+    /// A valid segment arrives, merged from several of `segment_size` octets unless that is 0.
+    pub(super) fn hears(&mut self, now: Instant, segment: &TcpView<'_>, segment_size: u16) {
         let flags = segment.flags();
         if flags.rst {
             // Whether it counts is for the host to judge; nothing is expected of it afterwards.
@@ -117,13 +152,16 @@ impl Ear {
         if self.theirs.is_none() {
             return;
         }
-        self.hears_ack(segment);
-        self.expects_ack(now, segment, text, options.timestamps.map(|timestamps| timestamps.value));
-        let end = segment.seq() + length;
-        if end.after(self.arrived_to) {
-            self.arrived_to = end;
-            self.restless = 0; // whatever answers more text is something new
+        if length > 0 {
+            self.asked.hears(now, text.div_ceil(u32::from(segment_size).clamp(1, text.max(1))).max(1));
         }
+        self.hears_ack(segment);
+        let timestamp = options.timestamps.map(|timestamps| timestamps.value);
+        if self.acked.is_none_or(|acked| segment.seq().at_or_before(acked)) {
+            self.echo_most = later(self.echo_most, timestamp);
+        }
+        self.expects_ack(now, segment, text, timestamp);
+        self.arrived_to = self.arrived_to.max(segment.seq() + length);
         if flags.fin {
             self.their_end = Some(segment.seq() + length);
         }
@@ -139,20 +177,48 @@ impl Ear {
         if !flags.ack || self.ours.is_none() {
             return;
         }
-        // A probe's octet may be acknowledged before it counts as sent.
         let ack = segment.ack();
-        if ack.after(self.snd_una) && ack.at_or_before(self.snd_nxt) {
-            self.snd_una = ack;
-            self.restless = 0;
+        // The octet of a window probe counts as sent once it is acknowledged, or more follows it.
+        if self.probed.is_some_and(|probed| ack == probed) {
+            self.snd_nxt = self.snd_nxt.max(ack);
         }
         let is_stale = self.is_stale(segment.options().timestamps.map(|timestamps| timestamps.value));
-        let is_current = self.acked.is_none_or(|acked| segment.seq().at_or_after(acked));
+        let is_current = self.acked.is_none_or(|acked| segment.seq().at_or_after(acked))
+            && self.our_edge.is_none_or(|edge| segment.seq().at_or_before(edge));
+        let is_empty = segment.payload().is_empty() && !flags.syn && !flags.fin;
+        let repeats = ack == self.snd_una && is_empty && segment.window() == self.window && self.outstanding() > 0;
+        self.dup_acks += u32::from(repeats && is_current && !is_stale);
+        self.window = segment.window();
+        if ack.after(self.snd_una) && ack.at_or_before(self.snd_nxt) {
+            self.snd_una = ack;
+            self.dup_acks = 0;
+            self.repeats.news = true;
+        }
         if is_current && !is_stale && ack.after(self.surely_acked) && ack.at_or_before(self.snd_nxt) {
             self.surely_acked = ack;
+            self.repeats.news = true;
+            self.sent.acked(ack);
+        }
+        for block in &segment.options().sack {
+            if self.is_credible(block) {
+                self.repeats.news |= self.sent.sacked(block.left, block.right);
+            }
+        }
+        // An ACK of what was never sent, or of long ago, isn't of this connection.
+        if ack.after(self.snd_nxt) || ack.before(self.surely_acked - (1 << 30)) {
+            return;
         }
         let shift = if flags.syn { 0 } else { self.their_shift() };
         let edge = ack + (u32::from(segment.window()) << shift);
+        self.repeats.news |= self.edge.is_none_or(|known| edge.after(known));
         self.edge = Some(self.edge.map_or(edge, |known| known.max(edge)));
+    }
+
+    /// A block of what is outstanding, the right way round (RFC 2018 section 5).
+    fn is_credible(&self, block: &SackBlock) -> bool {
+        let sent = self.snd_nxt.since(self.surely_acked);
+        let (left, right) = (block.left.since(self.surely_acked), block.right.since(self.surely_acked));
+        self.has_sack() && left < right && right <= sent
     }
 
     /// A segment with a newer timestamp has arrived: PAWS may drop this one.
@@ -175,7 +241,10 @@ impl Ear {
         if text > 0 && fits && sane && !stale && !untimed {
             let (since, seq) = self.owed.unwrap_or((now, end));
             self.owed = Some((since, seq.max(end)));
-            self.restless = 0;
+            // A duplicate of what waits for an ACK lies before the window: its timestamp doesn't count (RFC 7323 section 5.3).
+            if end.after(self.arrived_to) {
+                self.echo_least = later(self.echo_least, timestamp);
+            }
         }
     }
 
@@ -189,7 +258,6 @@ impl Ear {
         info: Option<&TcpInfo>,
         limits: &Limits,
     ) -> Result<(), Broken> {
-        self.restless(now)?;
         let flags = segment.flags();
         if flags.rst {
             self.owed = None;
@@ -204,19 +272,7 @@ impl Ear {
         self.fits(segment, segment_size, limits)?;
         self.options_as_agreed(segment)?;
         self.says_ack(now, segment, limits)?;
-        self.says_text(segment, info)
-    }
-
-    fn restless(&mut self, now: Instant) -> Result<(), Broken> {
-        if now.since(self.restless_since) > Duration::from_secs(1) {
-            self.restless = 0;
-            self.restless_since = now;
-        }
-        self.restless += 1;
-        if self.restless > RESTLESS {
-            return Err((Invariant::NoLiveLock, format!("{RESTLESS} packets in a second, and nothing new")));
-        }
-        Ok(())
+        self.says_text(now, segment, info, limits)
     }
 
     fn says_syn(&mut self, segment: &TcpView<'_>) -> Result<(), Broken> {
@@ -227,6 +283,7 @@ impl Ear {
         if self.ours.is_none() {
             (self.snd_una, self.surely_acked) = (segment.seq(), segment.seq());
             self.snd_nxt = segment.seq() + 1;
+            self.sent = Sent::from(segment.seq());
         }
         self.ours = Some(offer(segment));
         if segment.flags().ack {
@@ -284,10 +341,22 @@ impl Ear {
         if !options.sack.is_empty() && !may_sack {
             return broken("SACK blocks that were not permitted".into());
         }
+        self.echoes_as_heard(options.timestamps.map(|timestamps| timestamps.echo))?;
         match options.sack.iter().find(|block| block.right.after(self.arrived_to)) {
             Some(block) => broken(format!("SACK up to {}, arrived: {}", block.right, self.arrived_to)),
             None => Ok(()),
         }
+    }
+
+    fn echoes_as_heard(&self, echo: Option<u32>) -> Result<(), Broken> {
+        let (Some(echo), Some(most)) = (echo, self.echo_most) else {
+            return Ok(());
+        };
+        if newer(echo, most) || self.echo_least.is_some_and(|least| newer(least, echo)) {
+            let detail = format!("timestamp {echo} is echoed, not {:?} to {most}", self.echo_least);
+            return Err((Invariant::EchoesAsHeard, detail));
+        }
+        Ok(())
     }
 
     fn says_ack(&mut self, now: Instant, segment: &TcpView<'_>, limits: &Limits) -> Result<(), Broken> {
@@ -310,55 +379,74 @@ impl Ear {
         {
             return Err((Invariant::TakesWhatItPromised, format!("ACK {ack}, in order up to {due}")));
         }
-        self.acked = Some(ack);
         let edge = ack + (u32::from(segment.window()) << self.our_shift());
         let known = self.our_edge.unwrap_or(edge);
-        // Behind the peer's FIN no text follows: nobody needs that window.
-        let matters = self.their_end.is_none_or(|end| ack.before(end));
-        if matters && known.saturating_since(edge) >= self.window_step() {
+        // A window in steps can't name each octet (RFC 7323 section 2.4).
+        if known.saturating_since(edge) >= self.window_step() {
             return Err((Invariant::EdgeNeverLeft, format!("the edge moves from {known} to {edge}")));
         }
+        self.asked_for(now, segment, edge.after(known), limits)?;
+        self.acked = Some(ack);
         self.our_edge = Some(known.max(edge));
         Ok(())
     }
 
-    fn says_text(&mut self, segment: &TcpView<'_>, info: Option<&TcpInfo>) -> Result<(), Broken> {
+    /// An empty ACK tells something new, or something has asked for it. `widens` if it opens the window.
+    fn asked_for(&mut self, now: Instant, segment: &TcpView<'_>, widens: bool, limits: &Limits) -> Result<(), Broken> {
+        let is_new = self.acked.is_none_or(|acked| segment.ack().after(acked)) || widens;
+        if is_new || !segment.payload().is_empty() || segment.flags().fin {
+            return Ok(());
+        }
+        if segment.seq() + 1 == self.snd_nxt {
+            let may = self.asked.may_probe(now, limits);
+            return if may {
+                Ok(())
+            } else {
+                Err((Invariant::NoLiveLock, "a keep-alive probe before its time".into()))
+            };
+        }
+        if !self.asked.may_answer(now) {
+            return Err((Invariant::NoLiveLock, format!("ACK {} again, and nothing has asked for it", segment.ack())));
+        }
+        Ok(())
+    }
+
+    fn says_text(
+        &mut self,
+        now: Instant,
+        segment: &TcpView<'_>,
+        info: Option<&TcpInfo>,
+        limits: &Limits,
+    ) -> Result<(), Broken> {
         let Flags { fin, .. } = segment.flags();
         let text = octets(segment.payload().len());
         let (seq, end) = (segment.seq(), segment.seq() + text);
-        if text > 0 {
-            let edge = self.edge.unwrap_or(seq);
-            let is_probe = text == 1 && seq.at_or_before(edge);
-            if end.after(edge) && !is_probe {
-                return Err((Invariant::WithinWindow, format!("{seq} to {end}, the window ends at {edge}")));
-            }
+        if text == 0 && !fin {
+            return Ok(());
+        }
+        let edge = self.edge.unwrap_or(seq);
+        let is_probe = text == 1 && seq.at_or_before(edge);
+        if end.after(edge) && !is_probe && text > 0 {
+            return Err((Invariant::WithinWindow, format!("{seq} to {end}, the window ends at {edge}")));
         }
         let is_new = end.after(self.snd_nxt);
-        if is_new {
-            self.restless = 0;
+        if is_new && is_probe && end.after(edge) && !fin {
+            self.probed = Some(end);
+            return self.repeats.probes_window(now, limits);
         }
-        if is_new
-            && text > 1
-            && let Some(info) = info
-        {
-            // While a loss is repaired PRR takes the window down step by step (RFC 6937), so what counts is the widest
-            // since nothing was outstanding. Limited transmit (RFC 3042) and a tail loss probe (RFC 8985) go beyond.
-            let widest = if self.outstanding() == 0 { info.cwnd } else { self.widest.max(info.cwnd) };
-            self.widest = widest;
-            if info.in_flight > widest.saturating_add(3 * u32::from(info.snd_mss)) {
-                let detail = format!("new text with {} in flight, cwnd {widest}", info.in_flight);
-                return Err((Invariant::WithinCongestionWindow, detail));
-            }
+        if info.is_some_and(|info| self.repeats.narrowed(info)) {
+            self.sent.forget_times();
         }
+        let before = self.sent.leaves(now, seq, end + u32::from(fin));
+        let snd_nxt = self.snd_nxt;
+        self.snd_nxt = snd_nxt.max(end + u32::from(fin));
         if fin {
             self.fin = Some(end);
         }
-        // The octet of a window probe counts once more follows it.
-        let counts = text > 1 || !is_new || self.edge.is_none_or(|edge| end.at_or_before(edge));
-        if counts || fin {
-            self.snd_nxt = self.snd_nxt.max(end + u32::from(fin));
-        }
-        Ok(())
+        let outstanding = self.outstanding_at_most();
+        let sack = self.has_sack();
+        let leaving = Text { snd_una: self.surely_acked, snd_nxt, outstanding, before, sack, is_new, fin };
+        info.map_or(Ok(()), |info| self.repeats.leaves(now, &leaving, info, limits))
     }
 }
 
@@ -369,6 +457,15 @@ fn offer(segment: &TcpView<'_>) -> Offer {
         shift: options.window_scale,
         timestamps: options.timestamps.is_some(),
         sack: options.sack_permitted,
+    }
+}
+
+/// The later of two timestamps.
+const fn later(one: Option<u32>, other: Option<u32>) -> Option<u32> {
+    match (one, other) {
+        (Some(a), Some(b)) if newer(a, b) => one,
+        (Some(_), None) => one,
+        _ => other,
     }
 }
 

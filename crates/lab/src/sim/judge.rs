@@ -1,0 +1,227 @@
+//! Rules about one connection, judged after each event by what it tells of itself and by what was heard of it.
+
+use std::time::Duration;
+
+use sockeye::{State, TcpInfo};
+use sockeye_wire::Instant;
+
+use super::ear::Ear;
+use super::invariants::{Broken, Invariant, Limits};
+
+/// Segments selectively acknowledged, or duplicate ACKs, that mean a loss (RFC 5681 section 3.2, RFC 8985 section 6.2).
+const DUP_THRESH: u32 = 3;
+
+/// How long a receiver may delay an ACK, as a tail loss probe assumes.
+const MAX_ACK_DELAY: Duration = Duration::from_millis(200);
+
+/// Judges one connection.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Judge {
+    timeouts: u64,
+    acked: u64,
+    mss: u16,
+    srtt: Option<Duration>,
+    timed_out_at: Option<Instant>,
+    waited: Option<Duration>,
+    /// What it told after the last event.
+    last: Option<TcpInfo>,
+}
+
+impl Judge {
+    /// `deadline` is when something is due for the connection, `ear` what was heard of it on the wire.
+    pub(super) fn after_event(
+        &mut self,
+        now: Instant,
+        info: &TcpInfo,
+        deadline: Option<Instant>,
+        ear: &Ear,
+        limits: &Limits,
+    ) -> Result<(), Broken> {
+        timer_armed(info, deadline, ear)?;
+        buffer_limit(info, ear, limits)?;
+        window_reopens(info, limits)?;
+        ear.acks_in_time(now, limits).map_err(|detail| (Invariant::AcksInTime, detail))?;
+        if info.state.is_synchronized() {
+            flight_adds_up(info, ear, limits)?;
+            loss_found(info, ear, limits)?;
+            times_true(info, limits)?;
+            tail_probed(now, info, deadline, ear, limits)?;
+            let last = self.last.replace(*info).filter(|last| last.snd_mss == info.snd_mss);
+            last.map_or(Ok(()), |last| grows_as_acked(&last, info).and_then(|()| slows_on_loss(&last, info)))?;
+        }
+        self.backs_off(now, info, limits)
+    }
+
+    fn backs_off(&mut self, now: Instant, info: &TcpInfo, limits: &Limits) -> Result<(), Broken> {
+        // A path that proves narrower has the rest sent anew; a round trip that SACK has measured changes what is doubled.
+        let news = info.bytes_acked != self.acked || info.snd_mss != self.mss || info.srtt != self.srtt;
+        if news || info.snd_wnd == 0 {
+            let TcpInfo { timeouts, bytes_acked: acked, snd_mss: mss, srtt, .. } = *info;
+            *self = Self { timeouts, acked, mss, srtt, timed_out_at: None, waited: None, last: self.last };
+        }
+        if info.timeouts == self.timeouts {
+            return Ok(());
+        }
+        self.timeouts = info.timeouts;
+        let Some(last) = self.timed_out_at.replace(now) else {
+            return Ok(());
+        };
+        let waits = now.since(last);
+        let Some(waited) = self.waited.replace(waits) else {
+            return Ok(());
+        };
+        // Twice, less what a coarse clock rounds.
+        let least = (waited * 2).min(limits.max_rto).saturating_sub(limits.tick * 3 + waited / 4);
+        if waits < least {
+            return Err((Invariant::BacksOff, format!("waited {waited:?}, then only {waits:?}")));
+        }
+        Ok(())
+    }
+}
+
+/// True where our SYN, text or FIN wait for the peer.
+fn owes_something(info: &TcpInfo, ear: &Ear) -> bool {
+    match info.state {
+        State::SynSent | State::SynReceived | State::TimeWait => true,
+        State::Established | State::CloseWait | State::FinWait1 | State::Closing | State::LastAck => {
+            ear.outstanding() > 0 || info.send_queued > 0
+        }
+        State::Closed | State::Listen | State::FinWait2 => false,
+    }
+}
+
+fn timer_armed(info: &TcpInfo, deadline: Option<Instant>, ear: &Ear) -> Result<(), Broken> {
+    if deadline.is_none() && owes_something(info, ear) {
+        let TcpInfo { state, send_queued, snd_wnd, .. } = info;
+        let detail = format!("{state}, {} outstanding, {send_queued} queued, window {snd_wnd}", ear.outstanding());
+        return Err((Invariant::TimerArmed, detail));
+    }
+    Ok(())
+}
+
+/// Each octet that is outstanding is in flight, selectively acknowledged, or held lost; once only, however often it was sent
+/// (RFC 6675 counts what is sent again twice; here what is held lost no longer counts as in flight). A peer without SACK tells
+/// by duplicate ACKs what has left the network, not which.
+fn flight_adds_up(info: &TcpInfo, ear: &Ear, limits: &Limits) -> Result<(), Broken> {
+    let sum = info.in_flight.saturating_add(info.sacked).saturating_add(info.lost);
+    let (least, most) = (ear.outstanding(), ear.outstanding_at_most());
+    let open =
+        matches!(info.state, State::Established | State::CloseWait | State::FinWait1 | State::Closing | State::LastAck);
+    if sum > most || (open && ear.has_sack() && limits.trusted && sum < least) {
+        let TcpInfo { in_flight, sacked, lost, .. } = info;
+        let detail = format!("{in_flight} in flight, {sacked} sacked, {lost} lost; outstanding {least} to {most}");
+        return Err((Invariant::FlightAddsUp, detail));
+    }
+    if info.cwnd < u32::from(info.snd_mss) || info.cwnd > 1 << 31 {
+        return Err((Invariant::FlightAddsUp, format!("cwnd {} with segments of {}", info.cwnd, info.snd_mss)));
+    }
+    if u64::from(info.sacked) > ear.sacked() {
+        return Err((Invariant::SacksAsHeard, format!("{} sacked, {} were named", info.sacked, ear.sacked())));
+    }
+    Ok(())
+}
+
+/// True while nothing was ever lost, late, probed or too long on the connection: the rules for a first loss hold to the
+/// letter.
+const fn is_unharmed(info: &TcpInfo, ear: &Ear) -> bool {
+    let TcpInfo { fast_recoveries, timeouts, tail_probes, reordering_seen, .. } = *info;
+    fast_recoveries == 0 && timeouts == 0 && tail_probes == 0 && !reordering_seen && !ear.was_narrowed()
+}
+
+fn loss_found(info: &TcpInfo, ear: &Ear, limits: &Limits) -> Result<(), Broken> {
+    if !limits.trusted || !is_unharmed(info, ear) || info.segments_lost > 0 {
+        return Ok(());
+    }
+    let overtook = if ear.has_sack() { info.sacked / u32::from(info.snd_mss).max(1) } else { ear.dup_acks() };
+    if overtook >= DUP_THRESH {
+        return Err((Invariant::LossFound, format!("{overtook} segments overtook a hole, and no recovery begins")));
+    }
+    Ok(())
+}
+
+fn times_true(info: &TcpInfo, limits: &Limits) -> Result<(), Broken> {
+    // What clocks round, and timestamps.
+    let slack = limits.tick * 2 + Duration::from_millis(2);
+    match info.min_rtt {
+        Some(measured) if limits.trusted && measured + slack < limits.least_rtt => {
+            let detail = format!("a round trip of {measured:?}, the path takes {:?}", limits.least_rtt);
+            Err((Invariant::TimesTrue, detail))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// PTO (RFC 8985 section 7.2), counted from now at the latest.
+fn tail_probed(
+    now: Instant,
+    info: &TcpInfo,
+    deadline: Option<Instant>,
+    ear: &Ear,
+    limits: &Limits,
+) -> Result<(), Broken> {
+    let outstanding = ear.outstanding();
+    let wants = ear.has_sack() && is_unharmed(info, ear) && info.sacked == 0 && info.lost == 0 && info.snd_wnd > 0;
+    let Some(srtt) = info.srtt.filter(|_| wants && outstanding > 0 && info.in_flight > 0) else {
+        return Ok(());
+    };
+    // A FIN goes with the last segment.
+    let delay = if outstanding > u32::from(info.snd_mss) + 1 { Duration::ZERO } else { MAX_ACK_DELAY };
+    let timeout = (2 * srtt + delay + 2 * limits.granularity).min(info.rto);
+    match deadline {
+        Some(at) if at > now + timeout + limits.tick => {
+            let detail = format!("{outstanding} outstanding, no timer for {:?}, PTO {timeout:?}", at.since(now));
+            Err((Invariant::TailProbed, detail))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// In slow start: byte counting with a limit of what was acknowledged (RFC 3465 section 2), so whoever acknowledges a segment
+/// in many pieces gains nothing. Behind it CUBIC follows a curve, and may catch up with its estimate in one step (RFC 9438
+/// section 4.3). BBR restores a window that it knows from before; an undo gives back what was taken; a window of one segment
+/// becomes two when a loss is found (RFC 5681 equation 4).
+fn grows_as_acked(last: &TcpInfo, info: &TcpInfo) -> Result<(), Broken> {
+    let delivered = u32::try_from(info.delivered - last.delivered).unwrap_or(u32::MAX);
+    let same = info.undone == last.undone && info.fast_recoveries == last.fast_recoveries;
+    let slow_start = last.cwnd < last.ssthresh && info.cwnd <= info.ssthresh && info.congestion_control != "bbr";
+    let most = last.cwnd.saturating_add(delivered).max(2 * u32::from(info.snd_mss));
+    if same && slow_start && info.cwnd > most {
+        let detail = format!("from {} to {}, {delivered} octets were delivered", last.cwnd, info.cwnd);
+        return Err((Invariant::GrowsAsAcked, detail));
+    }
+    Ok(())
+}
+
+/// RFC 5681 equation 4 and RFC 9438 section 4.6: a recovery begins with at most 0.7 of the window, a timeout with one segment.
+/// BBR answers to a loss by its model; a loss in a window that was marked was answered with the mark (RFC 3168 section 6.1.2).
+fn slows_on_loss(last: &TcpInfo, info: &TcpInfo) -> Result<(), Broken> {
+    let mss = u32::from(info.snd_mss);
+    let broken = |what: &str| {
+        let detail = format!("{what}: cwnd from {} to {}, ssthresh {}", last.cwnd, info.cwnd, info.ssthresh);
+        Err((Invariant::SlowsOnLoss, detail))
+    };
+    if info.timeouts > last.timeouts && info.snd_wnd > 0 && last.snd_wnd > 0 && info.cwnd > mss {
+        return broken("a timeout");
+    }
+    let most = (last.cwnd / 10).saturating_mul(7).saturating_add(mss).max(2 * mss);
+    let began = info.fast_recoveries > last.fast_recoveries && info.undone == last.undone && info.echoes == 0;
+    if began && info.congestion_control != "bbr" && info.ssthresh.min(info.cwnd) > most {
+        return broken("a recovery");
+    }
+    Ok(())
+}
+
+fn buffer_limit(info: &TcpInfo, ear: &Ear, limits: &Limits) -> Result<(), Broken> {
+    let most = limits.receive_buffer.saturating_add(ear.window_step());
+    if info.recv_queued > most {
+        return Err((Invariant::BufferLimit, format!("{} of {} wait to be read", info.recv_queued, most)));
+    }
+    Ok(())
+}
+
+fn window_reopens(info: &TcpInfo, limits: &Limits) -> Result<(), Broken> {
+    if info.state.receives_text() && info.recv_queued == 0 && info.rcv_wnd == 0 && limits.receive_buffer > 0 {
+        return Err((Invariant::WindowReopens, "nothing waits to be read, yet the window is closed".into()));
+    }
+    Ok(())
+}
