@@ -103,6 +103,7 @@ pub(crate) fn syn_options(config: &Config, timestamps: Timestamps) -> Options {
     }
 }
 
+//= rfc7323#4.1-1
 //= rfc7323#5.4-1
 //= rfc7323#5.4-3
 //= rfc7323#5.4-4

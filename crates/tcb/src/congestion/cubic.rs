@@ -15,10 +15,12 @@ use super::{AckSample, CongestionControl, Details, MAX_WINDOW, initial_window, m
 const BETA: (u32, u32) = (7, 10);
 /// The same for marks (RFC 8511 section 3.1, which tests CUBIC with 0.85): a queue that marks is a short one.
 const BETA_ECN: (u32, u32) = (85, 100);
-/// C, 0.4 segments a second cubed, as a fraction.
+/// C, 0.4 segments a second cubed, as a fraction: with beta it makes the mean window that of equation 7.
+//= rfc9438#5-1
 //= rfc9438#5.1-1
 const C: (u128, u128) = (2, 5);
-/// `alpha_cubic`: 3 * (1 - 0.7) / (1 + 0.7).
+/// `alpha_cubic`: 3 * (1 - 0.7) / (1 + 0.7), which makes the mean window of equation 3 Reno's.
+//= rfc9438#4.3-6
 //= rfc9438#4.3-1
 const ALPHA: (u64, u64) = (9, 17);
 const MICROS_CUBED: u128 = 1_000_000_000_000_000_000;

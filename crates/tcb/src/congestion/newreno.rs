@@ -329,6 +329,7 @@ mod tests {
 
     //= rfc3465#2.3-4
     //= rfc3465#3.2-1
+    //= rfc5681#3.1-9
     #[test]
     fn slow_start_after_a_timeout_grows_by_one_segment_an_ack() {
         let mut reno = reno();

@@ -64,6 +64,7 @@ impl PeerTimestamps {
     pub(crate) fn update(&mut self, now: Instant, value: u32, seq: SeqNumber, edge: SeqNumber, hole: bool) {
         let spans = seq.at_or_before(self.last_ack_sent);
         let newer = !older(value, self.recent) || now.since(self.recent_at) >= OUTDATED;
+        //= rfc7323#4.3-6
         //= rfc7323#5.2-2
         if spans && newer {
             if hole || self.before.is_some() {
@@ -102,6 +103,7 @@ mod tests {
         SeqNumber::new(value)
     }
 
+    //= rfc7323#4.3-1
     //= rfc7323#4.3-2
     //= rfc7323#4.3-4
     #[test]
@@ -144,6 +146,7 @@ mod tests {
         assert_eq!(timestamps.recent(), 400);
     }
 
+    //= rfc7323#5.2-2
     //= rfc7323#5.3-R1
     #[test]
     fn what_comes_late_after_a_hole_was_filled_is_no_old_duplicate_for_two_windows() {
@@ -157,5 +160,7 @@ mod tests {
         assert_eq!(fill(30, 200, false), [true, false, false, false, false]);
         assert_eq!(fill(40, 1100, false), [true, false, false, false, false], "in the next window");
         assert_eq!(fill(50, 2100, false), [true; 5], "the letter holds again");
+        fill(49, 2100, true);
+        assert_eq!(timestamps.recent(), 50, "it never goes back");
     }
 }

@@ -15,6 +15,7 @@ impl Tcb {
         if !self.is_acceptable(segment) {
             return Err(self.refuse(now, segment));
         }
+        //= rfc7323#5.2-6
         if !segment.flags.rst {
             self.note_timestamp(now, segment);
         }

@@ -49,6 +49,8 @@ impl Tcb {
 
     /// The timestamps option of a segment that leaves now, if the two sides use it.
     //= rfc7323#3.2-4
+    //= rfc7323#3.2-6
+    //= rfc7323#4.3-3
     pub(crate) fn timestamps(&self, now: Instant) -> Option<Timestamps> {
         self.agreed
             .timestamps

@@ -247,6 +247,14 @@ fn slow_start_that_hystart_ends_leaves_no_plateau_to_climb_to() {
     assert_eq!((epoch.k, cubic.curve.max), (0, cubic.ssthresh()));
 }
 
+/// AVG_AIMD of alpha and 0.7 is that of 1 and 0.5: alpha * (1 + beta) / (2 * (1 - beta)) is 3/2.
+//= rfc9438#4.3-6
+#[test]
+fn alpha_makes_the_mean_window_that_of_reno() {
+    let (plus, minus) = (u64::from(BETA.1 + BETA.0), u64::from(BETA.1 - BETA.0));
+    assert_eq!(2 * ALPHA.0 * plus, 3 * ALPHA.1 * 2 * minus);
+}
+
 /// The mean window at a loss every 1/p segments is 1.054 * RTT^(3/4) / p^(3/4), less what fast convergence takes, which
 /// the equation leaves out.
 //= rfc9438#5-1
