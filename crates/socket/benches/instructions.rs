@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use gungraun::{LibraryBenchmarkConfig, library_benchmark, library_benchmark_group, main};
-use sockeye::{ConnectOptions, ConnectionId, ListenOptions, Stack, StackConfig, StackEvent};
+use sockeye::{Buffer, ConnectOptions, ConnectionId, ListenOptions, Stack, StackConfig, StackEvent};
 use sockeye_device::{Outgoing, Packet, Pool};
 use sockeye_wire::Instant;
 
@@ -47,8 +47,8 @@ impl Ends {
     fn new(offload: bool) -> Self {
         let now = Instant::from_millis(1000);
         let mut tcp = sockeye::Config { nodelay: true, ..sockeye::Config::default() };
-        tcp.receive_buffer = 16 << 20;
-        tcp.send_buffer = 16 << 20;
+        tcp.receive_buffer = Buffer::Fixed(16 << 20);
+        tcp.send_buffer = Buffer::Fixed(16 << 20);
         let config =
             |seed| StackConfig { tcp: tcp.clone().into(), checksum_offload: offload, ..StackConfig::new([seed; 32]) };
         let (mut a, mut b) = (Stack::new(config(1), now), Stack::new(config(2), now));

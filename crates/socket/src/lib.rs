@@ -49,7 +49,9 @@ pub use error::ConnectionError;
 pub use host::{ConnectionSummary, Host, HostBuilder};
 pub use sockeye_device::{Cidr, Device};
 pub use sockeye_tcb::congestion::{self, Algorithm};
-pub use sockeye_tcb::{CallError, ClosedBecause, Config, EcnPolicy, Event, KeepAlive, MtuProbing, State, TcpInfo};
+pub use sockeye_tcb::{
+    Buffer, CallError, ClosedBecause, Config, EcnPolicy, Event, KeepAlive, MtuProbing, State, TcpInfo,
+};
 pub use stack::{
     ConnectOptions, ConnectionId, Counters, Drop, ListenOptions, ListenerId, Remember, Stack, StackConfig, StackError,
     StackEvent, Usage,

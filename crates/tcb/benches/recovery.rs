@@ -12,7 +12,7 @@ use std::time::{Duration, Instant as Clock};
 use bytes::Bytes;
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use sockeye_tcb::congestion::{AckSample, Algorithm, CongestionControl};
-use sockeye_tcb::{Config, Segment, Tcb};
+use sockeye_tcb::{Buffer, Config, Segment, Tcb};
 use sockeye_wire::ip::Ecn;
 use sockeye_wire::tcp::{Flags, Options, SackBlock, SackBlocks};
 use sockeye_wire::{Instant, SeqNumber};
@@ -60,7 +60,7 @@ impl Sender {
         let config = Config {
             mss: MSS,
             timestamps: false,
-            send_buffer: 1 << 30,
+            send_buffer: Buffer::Fixed(1 << 30),
             congestion: Algorithm::new("boundless", |_| Box::new(Boundless)),
             ..Config::default()
         };

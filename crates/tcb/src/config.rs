@@ -34,10 +34,10 @@ pub struct Config {
     /// The MSS to assume of a peer whose SYN has no MSS option: 536 for IPv4, 1220 for IPv6. Default 536.
     //= rfc9293#MUST-15
     pub default_peer_mss: u16,
-    /// Octets that may wait to be read, which is the largest window offered: up to 2^30. Default 1 MiB.
-    pub receive_buffer: u32,
-    /// Octets that may wait to be sent or acknowledged: up to 2^30. Default 1 MiB.
-    pub send_buffer: u32,
+    /// Octets that may wait to be read, which is the largest window offered. Its limit decides the window scale of our SYN.
+    pub receive_buffer: Buffer,
+    /// Octets that may wait to be sent or acknowledged.
+    pub send_buffer: Buffer,
     /// Take no more text while so many octets of it, or more, are unsent (`TCP_NOTSENT_LOWAT` of Linux): whoever decides late
     /// what to send next keeps the queue in front of the network short. Default `u32::MAX`: the buffer alone counts.
     pub unsent_limit: u32,
@@ -98,6 +98,59 @@ pub struct Config {
     pub orphan_timeout: Duration,
 }
 
+/// How many octets may wait in one direction of a connection.
+///
+/// ```
+/// # use sockeye_tcb::{Buffer, Config};
+/// let thrifty = Config { receive_buffer: Buffer::Fixed(32 << 10), ..Config::default() };
+/// assert_eq!(thrifty.send_buffer, Buffer::Auto { initial: 128 << 10, limit: 32 << 20 });
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Buffer {
+    /// So many, as with `SO_RCVBUF` and `SO_SNDBUF`: 1 to 2^30.
+    Fixed(u32),
+    /// As many as the path takes: twice what the application reads in a round trip, twice the congestion window.
+    Auto {
+        /// What it begins with, and what it is while the stack is short of memory: 1 to 2^30.
+        initial: u32,
+        /// The most that it grows to: `initial` to 2^30.
+        limit: u32,
+    },
+}
+
+impl Buffer {
+    /// The largest buffer: no window is larger (RFC 7323 section 2.3).
+    const MAX: u32 = 1 << 30;
+
+    /// What it begins with.
+    pub fn initial(self) -> u32 {
+        match self {
+            Self::Fixed(octets) | Self::Auto { initial: octets, .. } => octets.min(Self::MAX),
+        }
+    }
+
+    /// The most that it may become.
+    pub fn limit(self) -> u32 {
+        match self {
+            Self::Fixed(octets) => octets.min(Self::MAX),
+            Self::Auto { initial, limit } => limit.max(initial).min(Self::MAX),
+        }
+    }
+}
+
+impl Default for Buffer {
+    /// Automatic, from 128 KiB to 32 MiB: what Linux has for receiving since 6.16 (`tcp_rmem`).
+    fn default() -> Self {
+        Self::Auto { initial: 128 << 10, limit: 32 << 20 }
+    }
+}
+
+impl From<u32> for Buffer {
+    fn from(octets: u32) -> Self {
+        Self::Fixed(octets)
+    }
+}
+
 /// Whether to use explicit congestion notification (RFC 3168).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum EcnPolicy {
@@ -130,6 +183,11 @@ impl Config {
     pub(crate) fn announced_mss(&self) -> u16 {
         self.max_mss.map_or(self.mss, |most| most.min(self.mss))
     }
+
+    /// The window that our SYN offers, which is never scaled.
+    pub(crate) fn first_window(&self) -> u16 {
+        u16::try_from(self.receive_buffer.initial()).unwrap_or(u16::MAX)
+    }
 }
 
 impl Default for KeepAlive {
@@ -147,8 +205,8 @@ impl Default for Config {
             base_mss: 1024,
             min_path_mss: 512,
             default_peer_mss: 536,
-            receive_buffer: 1 << 20,
-            send_buffer: 1 << 20,
+            receive_buffer: Buffer::default(),
+            send_buffer: Buffer::default(),
             unsent_limit: u32::MAX,
             nodelay: false,
             cork: false,

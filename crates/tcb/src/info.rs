@@ -42,6 +42,14 @@ pub struct TcpInfo {
     pub rcv_wnd: u32,
     /// Octets sent and not acknowledged, less those held lost.
     pub in_flight: u32,
+    /// Octets that may wait to be sent or acknowledged at present.
+    pub send_buffer: u32,
+    /// Octets that may wait to be read at present.
+    pub receive_buffer: u32,
+    /// The round-trip time as it shows to a receiver of text; `None` before the first sample.
+    pub receiver_rtt: Option<Duration>,
+    /// The most octets that the application has read in such a round trip.
+    pub read_in_rtt: u32,
     /// Since when text, FIN or a retransmission last left; since the connection was opened if none did.
     pub last_data_sent: Duration,
     /// Octets of text that wait: sent and unacknowledged, or not sent yet.

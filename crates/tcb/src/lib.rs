@@ -55,7 +55,7 @@ mod timeouts;
 mod transmit;
 mod user_calls;
 
-pub use config::{Config, EcnPolicy, KeepAlive};
+pub use config::{Buffer, Config, EcnPolicy, KeepAlive};
 pub use event::{ClosedBecause, Event, SoftError, Unreachable};
 pub use info::TcpInfo;
 pub use metrics::Metrics;

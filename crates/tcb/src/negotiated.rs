@@ -80,10 +80,10 @@ impl Negotiated {
     }
 }
 
-/// R: the least shift that lets the window field say all of our receive buffer.
+/// R: the least shift that lets the window field say all that our receive buffer may become.
 pub(crate) fn window_shift(config: &Config) -> u8 {
     let mut shift = 0;
-    while shift < MAX_SHIFT && u32::from(u16::MAX) << shift < config.receive_buffer {
+    while shift < MAX_SHIFT && u32::from(u16::MAX) << shift < config.receive_buffer.limit() {
         shift += 1;
     }
     shift

@@ -11,7 +11,7 @@ use crate::challenge::Challenge;
 use crate::congestion::CongestionControl;
 use crate::ecn::Ecn;
 use crate::event::Notices;
-use crate::negotiated::Negotiated;
+use crate::negotiated::{Negotiated, timestamp};
 use crate::path_mtu::PathMtu;
 use crate::recovery::Recovery;
 use crate::recv::RecvSide;
@@ -61,6 +61,8 @@ pub struct Tcb {
     pub(crate) orphaned: bool,
     /// `send` took less than it was offered: tell when there is room.
     pub(crate) writer_waits: bool,
+    /// The stack is short of memory: buffers don't grow, and offer no more than they began with.
+    pub(crate) memory_pressure: bool,
 }
 
 /// What is to leave at the next opportunity, apart from text and ACKs.
@@ -108,14 +110,21 @@ impl Tcb {
     /// A connection in CLOSED, from which the two OPEN calls start.
     pub(crate) fn new(config: Arc<Config>, iss: SeqNumber, timestamp_offset: u32, now: Instant) -> Self {
         let agreed = Negotiated::NOTHING;
-        let window = u16::try_from(config.receive_buffer).unwrap_or(u16::MAX);
         Self {
             state: State::Closed,
             agreed,
             path: PathMtu::new(config.announced_mss()),
             timestamp_offset,
-            send: SendSide::new(iss),
-            recv: RecvSide::new(SeqNumber::default(), agreed, window, config.receive_buffer, 0, now),
+            send: SendSide::new(iss, config.send_buffer.initial()),
+            recv: RecvSide::new(
+                SeqNumber::default(),
+                agreed,
+                config.first_window(),
+                config.receive_buffer.initial(),
+                0,
+                now,
+                0,
+            ),
             recovery: Recovery::new(),
             congestion: config.congestion.make(config.initial_window),
             pacer: Pacer::default(),
@@ -134,6 +143,7 @@ impl Tcb {
             persist_backoff: 0,
             orphaned: false,
             writer_waits: false,
+            memory_pressure: false,
             config,
         }
     }
@@ -166,8 +176,9 @@ impl Tcb {
         self.agreed = agreed;
         self.path.agree(agreed.peer_mss, &self.config);
         self.send.on_syn(irs, snd_wnd, agreed, self.path.size());
-        let offered = u16::try_from(self.config.receive_buffer).unwrap_or(u16::MAX);
-        self.recv = RecvSide::new(irs, agreed, offered, self.config.receive_buffer, ts_recent, now);
+        let (offered, buffer) = (self.config.first_window(), self.config.receive_buffer.initial());
+        let clock = timestamp(now, self.timestamp_offset);
+        self.recv = RecvSide::new(irs, agreed, offered, buffer, ts_recent, now, clock);
         self.congestion.set_mss(self.send.mss());
     }
 
@@ -239,11 +250,27 @@ impl Tcb {
         &self.config
     }
 
+    /// Octets of text that it holds: to be sent or acknowledged, to be read, or out of order.
+    pub fn memory(&self) -> usize {
+        self.send.queued() as usize + self.recv.held() as usize
+    }
+
+    /// Whether the memory that connections share is running short. While it is, automatic buffers don't grow and take no
+    /// more than they began with; what was promised to the peer stays promised.
+    //= rfc9293#SHLD-14
+    pub fn set_memory_pressure(&mut self, pressure: bool) {
+        if self.memory_pressure != pressure {
+            self.memory_pressure = pressure;
+            self.recv.press(pressure.then(|| self.config.receive_buffer.initial()));
+        }
+    }
+
     /// STATUS: all there is to tell (RFC 9293 section 3.10.6). Times are counted up to `now`.
     pub fn info(&self, now: Instant) -> TcpInfo {
         let counts = self.recovery.counts();
         let (reordering_seen, reordering_window) = self.recovery.reordering(self.rtt.srtt());
         let (delivered, delivery_rate) = self.recovery.delivered();
+        let (receiver_rtt, read_in_rtt) = self.recv.rates();
         TcpInfo {
             state: self.state,
             snd_mss: self.send.mss(),
@@ -262,6 +289,10 @@ impl Tcb {
             snd_wnd: self.send.snd_wnd(),
             rcv_wnd: self.recv.rcv_wnd(),
             in_flight: self.recovery.in_flight(u32::from(self.send.mss())),
+            send_buffer: self.send_buffer(),
+            receive_buffer: self.recv.buffer(),
+            receiver_rtt,
+            read_in_rtt,
             last_data_sent: now.since(self.times.sent_at),
             send_queued: self.send.queued(),
             recv_queued: self.recv.queued(),

@@ -52,7 +52,7 @@ mod tests {
         let flags = parse("mode=ipv4,local=10.0.0.1,mtu=1280,sysctl.tcp_timestamps=0,sysctl.tcp_wmem=4096 50000 90000")
             .unwrap();
         assert_eq!((flags.config.mtu, flags.local), (1280, Some("10.0.0.1".parse().unwrap())));
-        assert_eq!((flags.config.tcp.timestamps, flags.config.tcp.send_buffer), (false, 90_000));
+        assert_eq!((flags.config.tcp.timestamps, flags.config.tcp.send_buffer.limit()), (false, 90_000));
     }
 
     #[test]

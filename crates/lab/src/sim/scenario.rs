@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use sockeye::{Algorithm, Config, EcnPolicy, KeepAlive};
+use sockeye::{Algorithm, Buffer, Config, EcnPolicy, KeepAlive};
 use sockeye_device::impair::LinkConfig;
 
 use super::random::Random;
@@ -140,12 +140,15 @@ pub struct TcpSpec {
     /// [`Config::mss`] at most.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mss: Option<u16>,
-    /// [`Config::receive_buffer`].
+    /// [`Config::receive_buffer`], of a fixed size.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub receive_buffer: Option<u32>,
-    /// [`Config::send_buffer`].
+    /// [`Config::send_buffer`], of a fixed size.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub send_buffer: Option<u32>,
+    /// The most that buffers of no fixed size grow to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub buffer_limit: Option<u32>,
     /// [`Config::sack`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sack: Option<bool>,
@@ -176,6 +179,12 @@ pub struct TcpSpec {
 }
 
 impl TcpSpec {
+    /// One of `fixed` size, else `default` up to what is allowed here.
+    fn buffer(&self, fixed: Option<u32>, default: Buffer) -> Buffer {
+        let limit = self.buffer_limit.unwrap_or_else(|| default.limit());
+        fixed.map_or(Buffer::Auto { initial: default.initial(), limit }, Buffer::Fixed)
+    }
+
     /// The settings of a connection over a path whose packets have at most `mtu` octets, from a host with such a clock.
     fn config(&self, host: &HostSpec, ipv6: bool, congestion: Option<Algorithm>) -> Config {
         let default = Config::default();
@@ -184,8 +193,8 @@ impl TcpSpec {
         Config {
             mss: self.mss.map_or(room, |mss| mss.min(room)),
             default_peer_mss: if ipv6 { 1220 } else { 536 },
-            receive_buffer: self.receive_buffer.unwrap_or(default.receive_buffer),
-            send_buffer: self.send_buffer.unwrap_or(default.send_buffer),
+            receive_buffer: self.buffer(self.receive_buffer, default.receive_buffer),
+            send_buffer: self.buffer(self.send_buffer, default.send_buffer),
             sack: self.sack.unwrap_or(default.sack),
             timestamps: self.timestamps.unwrap_or(default.timestamps),
             window_scaling: self.window_scaling.unwrap_or(default.window_scaling),

@@ -318,7 +318,7 @@ fn least_rtt(scenario: &Scenario, hosts: [&HostSpec; 2]) -> Duration {
 
 fn limits(config: &Config, host: &HostSpec) -> Limits {
     Limits {
-        receive_buffer: config.receive_buffer,
+        receive_buffer: config.receive_buffer.limit(),
         delayed_ack: config.delayed_ack,
         min_rto: config.min_rto,
         max_rto: config.max_rto,

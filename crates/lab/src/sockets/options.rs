@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use libc::c_int;
-use sockeye::{Algorithm, Config, KeepAlive};
+use sockeye::{Algorithm, Buffer, Config, KeepAlive};
 
 use super::{Errno, Fd, Role, Sockets};
 
@@ -76,6 +76,11 @@ fn integer(value: &[u8]) -> Result<c_int, Errno> {
     value.first_chunk().map(|octets| c_int::from_ne_bytes(*octets)).ok_or(Errno(libc::EINVAL))
 }
 
+/// A buffer of so many octets.
+fn fixed(value: &[u8]) -> Result<Buffer, Errno> {
+    Ok(Buffer::Fixed(integer(value)?.max(1).cast_unsigned()))
+}
+
 impl Sockets {
     /// `setsockopt()`; values as Linux has them in memory.
     ///
@@ -98,8 +103,8 @@ impl Sockets {
         let socket = self.get_mut(fd)?;
         match name {
             // Linux doubles what it is told, because headers count too; here text alone counts.
-            libc::SO_SNDBUF | libc::SO_SNDBUFFORCE => config.send_buffer = integer(value)?.max(1).cast_unsigned(),
-            libc::SO_RCVBUF | libc::SO_RCVBUFFORCE => config.receive_buffer = integer(value)?.max(1).cast_unsigned(),
+            libc::SO_SNDBUF | libc::SO_SNDBUFFORCE => config.send_buffer = fixed(value)?,
+            libc::SO_RCVBUF | libc::SO_RCVBUFFORCE => config.receive_buffer = fixed(value)?,
             libc::SO_KEEPALIVE => {
                 socket.settings.keep_alive = integer(value)? != 0;
                 config.keep_alive = socket.settings.keep_alive.then_some(socket.settings.probes);
@@ -219,12 +224,13 @@ impl Sockets {
     }
 
     fn socket_option(&mut self, fd: Fd, name: c_int) -> Result<c_int, Errno> {
+        let info = self.connection(fd)?.and_then(|id| self.stack.info(self.now, id));
         let socket = self.get_mut(fd)?;
         let doubled = |octets: u32| c_int::try_from(octets.saturating_mul(2)).unwrap_or(c_int::MAX);
         Ok(match name {
             libc::SO_ERROR => socket.error.take().map_or(0, |error| error.0),
-            libc::SO_SNDBUF => doubled(socket.config.send_buffer),
-            libc::SO_RCVBUF => doubled(socket.config.receive_buffer),
+            libc::SO_SNDBUF => doubled(info.map_or(socket.config.send_buffer.initial(), |info| info.send_buffer)),
+            libc::SO_RCVBUF => doubled(info.map_or(socket.config.receive_buffer.initial(), |info| info.receive_buffer)),
             libc::SO_KEEPALIVE => c_int::from(socket.settings.keep_alive),
             libc::SO_TYPE => libc::SOCK_STREAM,
             libc::SO_PROTOCOL => libc::IPPROTO_TCP,

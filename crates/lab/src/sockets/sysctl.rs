@@ -2,16 +2,16 @@
 
 use std::time::Duration;
 
-use sockeye::{Config, EcnPolicy, MtuProbing};
+use sockeye::{Buffer, Config, EcnPolicy, MtuProbing};
 
 use super::options::handshake_timeout;
 
 /// What the profile of the public scripts sets: the window scale of 8 comes from Linux's largest receive buffer.
-const RECEIVE_BUFFER: u32 = 15 << 20;
-const SEND_BUFFER: u32 = 4 << 20;
+const RECEIVE_BUFFER: Buffer = Buffer::Auto { initial: 540_000, limit: 15 << 20 };
+const SEND_BUFFER: Buffer = Buffer::Auto { initial: 256 << 10, limit: 4 << 20 };
 
 /// Settings that the profile has anyway, or that say nothing to a stack of its own.
-const WITHOUT_EFFECT: [&str; 19] = [
+const WITHOUT_EFFECT: [&str; 18] = [
     "tcp_autocorking",
     "tcp_dsack",
     "tcp_early_retrans",
@@ -20,7 +20,6 @@ const WITHOUT_EFFECT: [&str; 19] = [
     "tcp_recovery",
     "tcp_reordering",
     "tcp_mem",
-    "tcp_moderate_rcvbuf",
     "tcp_min_tso_segs",
     "tcp_tso_win_divisor",
     "tcp_no_metrics_save",
@@ -32,6 +31,12 @@ const WITHOUT_EFFECT: [&str; 19] = [
     "tcp_thin_dupack",
     "tcp_abc",
 ];
+
+/// Three numbers: the least, which no buffer here falls below anyway, what it begins with, and the most.
+fn buffer(value: &str) -> Option<Buffer> {
+    let mut numbers = value.split_whitespace().skip(1).map(|number| number.parse().ok());
+    Some(Buffer::Auto { initial: numbers.next()??, limit: numbers.next()?? })
+}
 
 /// What `defaults.sh` of packetdrill's public scripts sets, as far as it is a matter of TCP: no ECN, no pacing, large
 /// buffers.
@@ -63,8 +68,12 @@ pub fn set_sysctl(config: &mut Config, name: &str, value: &str) -> Result<(), St
         "tcp_timestamps" => config.timestamps = number != 0,
         "tcp_sack" => config.sack = number != 0,
         "tcp_window_scaling" => config.window_scaling = number != 0,
-        "tcp_rmem" => config.receive_buffer = u32::try_from(number).map_err(|_| unsupported())?,
-        "tcp_wmem" => config.send_buffer = u32::try_from(number).map_err(|_| unsupported())?,
+        "tcp_rmem" => config.receive_buffer = buffer(value).ok_or_else(unsupported)?,
+        "tcp_wmem" => config.send_buffer = buffer(value).ok_or_else(unsupported)?,
+        "tcp_moderate_rcvbuf" if number == 0 => {
+            config.receive_buffer = Buffer::Fixed(config.receive_buffer.initial());
+        }
+        "tcp_moderate_rcvbuf" => {}
         "tcp_syn_retries" | "tcp_synack_retries" => {
             config.handshake_timeout = handshake_timeout(u32::try_from(number).map_err(|_| unsupported())?);
         }

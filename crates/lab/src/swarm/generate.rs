@@ -78,6 +78,7 @@ fn tcp(random: &mut Random) -> TcpSpec {
         mss: random.chance(200).then(|| random.pick(&[536, 536, 100, 1000])),
         receive_buffer: random.chance(500).then(|| random.pick(&[2_000, 10_000, 65_535, 300_000])),
         send_buffer: random.chance(400).then(|| random.pick(&[1_000, 20_000, 500_000])),
+        buffer_limit: None,
         sack: random.chance(250).then_some(false),
         timestamps: random.chance(250).then_some(false),
         window_scaling: random.chance(250).then_some(false),

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use sockeye_lab::analyze::Ending;
-use sockeye_tcb::Config;
 use sockeye_tcb::congestion::Algorithm;
+use sockeye_tcb::{Buffer, Config};
 
 use super::world::End::{A, B};
 use super::world::{Random, World, config, problems};
@@ -39,7 +39,7 @@ fn a_transfer_over_a_bad_path_shows_no_problem() {
         Config { sack: false, ..config() },
         Config { timestamps: false, ..config() },
         Config { mss: 536, window_scaling: false, ..config() },
-        Config { receive_buffer: 20_000, ..config() },
+        Config { receive_buffer: Buffer::Fixed(20_000), ..config() },
     ];
     for seed in 0..60 {
         let loss = [0, 10, 30].into_iter().cycle().nth(seed % 3).unwrap();
@@ -94,7 +94,7 @@ fn the_round_trip_is_that_of_the_path_seen_from_the_capture() {
 
 #[test]
 fn a_slow_reader_closes_its_window_and_that_is_no_problem() {
-    let mut world = World::new(config(), Config { receive_buffer: 30_000, ..config() });
+    let mut world = World::new(config(), Config { receive_buffer: Buffer::Fixed(30_000), ..config() });
     world.b.reads = false;
     world.send(A, 100_000);
     world.close(A);

@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use sockeye_lab::analyze::{Problem, Report};
 use sockeye_tcb::congestion::Algorithm;
-use sockeye_tcb::{Config, KeepAlive, Segment};
+use sockeye_tcb::{Buffer, Config, KeepAlive, Segment};
 use sockeye_wire::tcp::Flags;
 use sockeye_wire::{Instant, SeqNumber};
 
@@ -20,7 +20,7 @@ use super::world::{World, config, problems, text};
 const MS: Duration = Duration::from_millis(1);
 
 fn roomy() -> Config {
-    Config { receive_buffer: 4 << 20, send_buffer: 4 << 20, ..config() }
+    Config { receive_buffer: Buffer::Fixed(4 << 20), send_buffer: Buffer::Fixed(4 << 20), ..config() }
 }
 
 /// Named, and nothing else is.
@@ -363,7 +363,7 @@ fn failure_to_send_rst_after_half_duplex_close() {
 #[test]
 fn failure_to_rst_on_close_with_data_pending() {
     for is_wrong in [true, false] {
-        let mut world = World::new(config(), Config { receive_buffer: 20_000, ..config() });
+        let mut world = World::new(config(), Config { receive_buffer: Buffer::Fixed(20_000), ..config() });
         world.b.reads = false;
         world.send(A, 60_000);
         world.run_for(Duration::from_secs(10));

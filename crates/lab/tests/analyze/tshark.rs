@@ -6,7 +6,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use sockeye_lab::analyze::{Figures, Filter, analyze};
-use sockeye_tcb::{Config, KeepAlive, Segment};
+use sockeye_tcb::{Buffer, Config, KeepAlive, Segment};
 
 use super::world::End::{A, B};
 use super::world::{World, config};
@@ -138,7 +138,7 @@ fn overtaken_segments() {
 
 #[test]
 fn a_closed_window_and_its_probes() {
-    let mut world = World::new(config(), Config { receive_buffer: 30_000, ..config() });
+    let mut world = World::new(config(), Config { receive_buffer: Buffer::Fixed(30_000), ..config() });
     world.b.reads = false;
     world.send(A, 100_000);
     world.run_for(Duration::from_secs(20));

@@ -1,6 +1,7 @@
 //! The receive side: RCV.NXT, the window offered, text in and out of order (RFC 9293 section 3.3.1).
 
 mod ack_policy;
+mod autotune;
 mod reassembly;
 mod sack_blocks;
 mod timestamps;
@@ -16,6 +17,8 @@ use crate::chunks::ChunkQueue;
 use crate::negotiated::Negotiated;
 use crate::transmit::Slices;
 pub(crate) use ack_policy::{AckPolicy, Owed};
+use autotune::Autotune;
+pub(crate) use autotune::Returned;
 use reassembly::Reassembly;
 pub(crate) use reassembly::TooManyHoles;
 pub(crate) use timestamps::PeerTimestamps;
@@ -33,6 +36,9 @@ const MAX_HOLES: u32 = 8192;
 pub(crate) struct RecvSide {
     rcv_nxt: SeqNumber,
     window: Window,
+    /// Octets that may wait to be read while the stack isn't short of memory.
+    buffer: u32,
+    autotune: Autotune,
     queue: ChunkQueue,
     reassembly: Option<Box<Reassembly>>,
     /// Where a FIN stands that came out of order.
@@ -51,7 +57,8 @@ pub(crate) struct RecvSide {
 }
 
 impl RecvSide {
-    /// The state after the peer's SYN. `offered` is the window that our own SYN or SYN-ACK named.
+    /// The state after the peer's SYN. `offered` is the window that our own SYN or SYN-ACK named, `clock` what our timestamp
+    /// clock shows.
     pub(crate) fn new(
         irs: SeqNumber,
         agreed: Negotiated,
@@ -59,11 +66,15 @@ impl RecvSide {
         buffer: u32,
         ts_recent: u32,
         now: Instant,
+        clock: u32,
     ) -> Self {
         let rcv_nxt = irs + 1;
+        let edge = rcv_nxt + u32::from(offered);
         Self {
             rcv_nxt,
             window: Window::new(rcv_nxt, offered, agreed.rcv_shift, buffer),
+            buffer,
+            autotune: Autotune::new(now, if agreed.timestamps { clock } else { edge.value() }),
             queue: ChunkQueue::default(),
             reassembly: None,
             fin_at: None,
@@ -90,6 +101,11 @@ impl RecvSide {
     /// Octets that wait to be read.
     pub(crate) fn queued(&self) -> u32 {
         self.queue.len()
+    }
+
+    /// Octets that wait to be read, or for what is missing before them.
+    pub(crate) fn held(&self) -> u32 {
+        self.queue.len() + self.reassembly.as_ref().map_or(0, |reassembly| reassembly.octets())
     }
 
     /// Octets of text received in order since the SYN.

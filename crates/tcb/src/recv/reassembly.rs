@@ -37,8 +37,7 @@ impl Reassembly {
     }
 
     /// Octets held.
-    #[cfg(test)]
-    const fn octets(&self) -> u32 {
+    pub(crate) const fn octets(&self) -> u32 {
         self.octets
     }
 

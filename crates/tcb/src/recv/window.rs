@@ -29,6 +29,11 @@ impl Window {
         self.buffer
     }
 
+    /// From now on so many octets may wait to be read.
+    pub(crate) const fn set_buffer(&mut self, octets: u32) {
+        self.buffer = octets;
+    }
+
     /// By how much the right edge could move now, `unread` octets being in the buffer.
     pub(crate) fn could_grow(&self, rcv_nxt: SeqNumber, unread: u32) -> u32 {
         let space = self.buffer.saturating_sub(unread) >> self.shift << self.shift;

@@ -138,13 +138,4 @@ impl Tcb {
             self.pending.window_probe = false;
         }
     }
-
-    /// Wakes a writer once there is room worth a wake-up.
-    pub(crate) fn tell_writer(&mut self) {
-        let worthwhile = self.config.send_buffer / 4;
-        if self.writer_waits && self.send_room() >= worthwhile as usize {
-            self.writer_waits = false;
-            self.notices.writable = true;
-        }
-    }
 }

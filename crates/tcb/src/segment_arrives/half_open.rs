@@ -87,7 +87,7 @@ impl HalfOpen {
             origin,
             negotiated: Negotiated { ecn, ect: ecn, ..Negotiated::from_syn(config, &syn.options) },
             mss: config.announced_mss(),
-            rcv_wnd: u16::try_from(config.receive_buffer).unwrap_or(u16::MAX),
+            rcv_wnd: config.first_window(),
             snd_wnd: syn.window,
             timestamp_offset,
             ts_recent: syn.options.timestamps.map_or(0, |timestamps| timestamps.value),
@@ -235,7 +235,7 @@ pub(crate) fn syn(config: &Config, iss: SeqNumber, timestamp_offset: u32, ecn: b
         ack: SeqNumber::default(),
         //= rfc3168#6.1.1-1
         flags: Flags { ece: ecn, cwr: ecn, ..Flags::SYN },
-        window: u16::try_from(config.receive_buffer).unwrap_or(u16::MAX),
+        window: config.first_window(),
         urgent: 0,
         options: negotiated::syn_options(config, timestamps),
     }

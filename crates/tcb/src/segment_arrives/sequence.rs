@@ -121,7 +121,7 @@ impl Tcb {
     /// before our last ACK reached it.
     fn is_near(&self, segment: &Segment) -> bool {
         let (rcv_nxt, rcv_wnd) = (self.recv.rcv_nxt(), self.recv.rcv_wnd());
-        let slack = self.config.receive_buffer;
+        let slack = self.recv.buffer();
         segment.seq.at_or_before(rcv_nxt + rcv_wnd) && segment.end().at_or_after(rcv_nxt - slack)
     }
 

@@ -2,7 +2,7 @@
 
 use sockeye_wire::Instant;
 
-use crate::recv::Owed;
+use crate::recv::{Owed, Returned};
 use crate::tcb::Tcb;
 use crate::timeouts::Timer;
 use crate::{ClosedBecause, Segment, Stop};
@@ -39,10 +39,22 @@ impl Tcb {
         let text = core::mem::take(&mut segment.payload);
         let advanced = self.recv.take_text(segment.seq, text, size).map_err(|_too_many| Stop::TooManyHoles)?;
         if advanced {
+            self.measure_reading(now, segment);
             self.notices.readable = true;
             self.schedule_ack(now);
         }
         Ok(())
+    }
+
+    /// The receive buffer follows what the application reads in a round trip, unless memory is short.
+    fn measure_reading(&mut self, now: Instant, segment: &Segment) {
+        let limit = if self.memory_pressure { 0 } else { self.config.receive_buffer.limit() };
+        let timestamps = segment.options.timestamps.filter(|_| self.agreed.timestamps);
+        let returned = timestamps.map(|timestamps| Returned { value: timestamps.echo, offset: self.timestamp_offset });
+        // Where a middlebox has taken away what was agreed on, nothing can be told.
+        if returned.is_some() == self.agreed.timestamps {
+            self.recv.measure(now, returned, limit);
+        }
     }
 
     /// Nobody will ever read this: the peer learns it by a RST.

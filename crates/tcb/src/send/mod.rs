@@ -1,5 +1,6 @@
 //! The send side: SND.UNA, SND.NXT, the peer's window, text until it is acknowledged (RFC 9293 section 3.3.1).
 
+mod autotune;
 pub(crate) mod decide;
 pub(crate) mod pacing;
 mod path_probe;
@@ -28,6 +29,8 @@ pub(crate) struct SendSide {
     /// SND.UP: the octet that follows the urgent text, while that isn't acknowledged.
     snd_up: Option<SeqNumber>,
     queue: ChunkQueue,
+    /// Octets that may wait here while the stack isn't short of memory.
+    buffer: u32,
     fin: Fin,
     /// The octet at `snd_nxt` was sent to probe a closed window: the peer may have taken it.
     probed: bool,
@@ -48,7 +51,7 @@ enum Fin {
 
 impl SendSide {
     /// The state once our SYN with sequence number `iss` is on its way.
-    pub(crate) fn new(iss: SeqNumber) -> Self {
+    pub(crate) fn new(iss: SeqNumber, buffer: u32) -> Self {
         Self {
             iss,
             snd_una: iss,
@@ -59,6 +62,7 @@ impl SendSide {
             snd_wl2: SeqNumber::default(),
             snd_up: None,
             queue: ChunkQueue::default(),
+            buffer,
             fin: Fin::NotYet,
             probed: false,
             mss: 0,

@@ -10,12 +10,13 @@ use crate::tcb::Tcb;
 use crate::timeouts::Timer;
 
 impl Tcb {
-    /// Changes the settings. Those that the SYN carried, and the buffers, stay as they were agreed.
+    /// Changes the settings. Those that the SYN carried stay as they were agreed: the window scale too, so that a receive
+    /// buffer beyond what it can say offers no more. What a smaller receive buffer doesn't hold any more stays promised.
     //= rfc9293#MUST-17
     //= rfc9293#MUST-21
     //= rfc9293#MUST-24
     pub fn configure(&mut self, now: Instant, change: impl FnOnce(&mut Config)) {
-        let (keep_alive, congestion) = (self.config.keep_alive, self.config.congestion);
+        let Config { keep_alive, congestion, receive_buffer, send_buffer, .. } = *self.config;
         change(Arc::make_mut(&mut self.config));
         if self.config.congestion != congestion {
             self.change_congestion_control();
@@ -23,6 +24,14 @@ impl Tcb {
         if self.config.keep_alive != keep_alive {
             self.unanswered_probes = 0;
             self.arm_keep_alive(now);
+        }
+        if self.config.receive_buffer != receive_buffer {
+            let setting = self.config.receive_buffer;
+            self.recv.resize(setting.initial(), setting.limit());
+            self.recv.press(self.memory_pressure.then(|| setting.initial()));
+        }
+        if self.config.send_buffer != send_buffer {
+            self.resize_send_buffer();
         }
         if !self.config.cork {
             self.deadlines.stop(Timer::Cork);

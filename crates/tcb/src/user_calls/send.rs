@@ -73,6 +73,6 @@ impl Tcb {
         if self.send.unsent() >= self.config.unsent_limit {
             return 0;
         }
-        self.config.send_buffer.saturating_sub(self.send.queued()) as usize
+        self.send_buffer().saturating_sub(self.send.queued()) as usize
     }
 }

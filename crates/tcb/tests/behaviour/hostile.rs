@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use sockeye_tcb::{ClosedBecause, Config, Event, State, Stop};
+use sockeye_tcb::{Buffer, ClosedBecause, Config, Event, State, Stop};
 use sockeye_wire::tcp::{Flags, Options, Timestamps};
 
 use crate::pair::{Fate, ISS_A, Pair, Side, config, text};
@@ -355,7 +355,7 @@ fn an_ack_inside_a_segment_is_taken_as_it_is() {
 /// FIELD D7: both windows closed, both with text, both probing; and FINs that cross: no endless exchange.
 #[test]
 fn two_closed_windows_do_not_chatter() {
-    let small = Config { receive_buffer: 2000, ..config() };
+    let small = Config { receive_buffer: Buffer::Fixed(2000), ..config() };
     let mut pair = Pair::established_with(small.clone(), small);
     pair.a.reads = false;
     pair.b.reads = false;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use sockeye_tcb::{CallError, Config, Event, Segment, State, Stop, Tcb, TcpInfo, Transmit};
+use sockeye_tcb::{Buffer, CallError, Config, Event, Segment, State, Stop, Tcb, TcpInfo, Transmit};
 use sockeye_wire::ip::Ecn;
 use sockeye_wire::tcp::Flags;
 use sockeye_wire::{Instant, SeqNumber};
@@ -88,7 +88,12 @@ pub const ISS_B: SeqNumber = SeqNumber::new(u32::MAX - 100_000); // so that ever
 
 /// Settings that tests start from: what the default is, but with little memory.
 pub fn config() -> Config {
-    Config { receive_buffer: 256 << 10, send_buffer: 256 << 10, mss: 1000, ..Config::default() }
+    Config {
+        receive_buffer: Buffer::Fixed(256 << 10),
+        send_buffer: Buffer::Fixed(256 << 10),
+        mss: 1000,
+        ..Config::default()
+    }
 }
 
 impl End {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sockeye_tcb::Config;
+use sockeye_tcb::{Buffer, Config};
 
 use crate::pair::{Fate, Pair, Random, Side, text};
 use crate::unpaced::config;
@@ -152,7 +152,7 @@ fn the_window_widens_until_nothing_is_sent_again_needlessly() {
 /// FIELD D19: 30 ms of jitter on 200 ms for ten minutes.
 #[test]
 fn jitter_does_not_ratchet_the_window_down() {
-    let with = Config { send_buffer: 48 << 10, ..config() };
+    let with = Config { send_buffer: Buffer::Fixed(48 << 10), ..config() };
     let mut pair = warm(with, Duration::from_millis(200));
     let mut random = Random(7);
     pair.filter = Box::new(move |_| Fate::Late(Duration::from_micros(random.below(30_000))));

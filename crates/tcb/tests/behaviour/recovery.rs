@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sockeye_tcb::congestion::Algorithm;
-use sockeye_tcb::{ClosedBecause, Config, Event, SoftError, State, Stop};
+use sockeye_tcb::{Buffer, ClosedBecause, Config, Event, SoftError, State, Stop};
 use sockeye_wire::tcp::{Flags, SackBlock};
 
 use crate::pair::{Fate, Pair, Random, Side, config, text};
@@ -485,8 +485,8 @@ fn duplicate_acks_after_a_timeout_begin_no_fast_recovery() {
 /// The square-root law: `1.22 * MSS / (RTT * sqrt(p))` for Reno (Mathis and others, 1997).
 #[test]
 fn at_one_percent_loss_reno_reaches_what_the_model_allows() {
-    let with = Config { congestion: Algorithm::NEWRENO, send_buffer: 1 << 20, ..config() };
-    let mut pair = Pair::established_with(with, Config { receive_buffer: 1 << 20, ..config() });
+    let with = Config { congestion: Algorithm::NEWRENO, send_buffer: Buffer::Fixed(1 << 20), ..config() };
+    let mut pair = Pair::established_with(with, Config { receive_buffer: Buffer::Fixed(1 << 20), ..config() });
     pair.delay = Duration::from_millis(25);
     let mut random = Random(5);
     pair.filter =

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use sockeye_tcb::{ClosedBecause, Config, Event, KeepAlive, SoftError, State, Stop, Unreachable};
+use sockeye_tcb::{Buffer, ClosedBecause, Config, Event, KeepAlive, SoftError, State, Stop, Unreachable};
 use sockeye_wire::tcp::Flags;
 
 use crate::pair::{Fate, Pair, Side, config, text};
@@ -127,7 +127,7 @@ fn urgent_text_is_announced_wherever_it_ends_and_told_until_it_is_read() {
 //= rfc9293#3.10.7.4-3
 #[test]
 fn with_a_closed_window_resets_acks_and_urgent_pointers_still_count() {
-    let mut pair = Pair::established_with(config(), Config { receive_buffer: 3_000, ..config() });
+    let mut pair = Pair::established_with(config(), Config { receive_buffer: Buffer::Fixed(3_000), ..config() });
     pair.b.reads = false;
     pair.send(Side::A, text(3_000));
     pair.run_for(Duration::from_secs(1));

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::pair::{Fate, Pair, Random, Side, config, text};
-use sockeye_tcb::{CallError, Config, State};
+use sockeye_tcb::{Buffer, CallError, Config, State};
 
 #[test]
 fn a_megabyte_each_way_arrives_whole() {
@@ -38,8 +38,8 @@ fn drawn(seed: u64) -> Pair {
     let mut random = Random(seed);
     let mut draw = || Config {
         mss: [48, 536, 1000, 1460, 8960][usize::try_from(random.below(5)).unwrap()],
-        receive_buffer: [2_000, 10_000, 65_535, 300_000][usize::try_from(random.below(4)).unwrap()],
-        send_buffer: [1_000, 20_000, 500_000][usize::try_from(random.below(3)).unwrap()],
+        receive_buffer: Buffer::Fixed([2_000, 10_000, 65_535, 300_000][usize::try_from(random.below(4)).unwrap()]),
+        send_buffer: Buffer::Fixed([1_000, 20_000, 500_000][usize::try_from(random.below(3)).unwrap()]),
         nodelay: random.chance(500),
         window_scaling: random.chance(700),
         timestamps: random.chance(700),

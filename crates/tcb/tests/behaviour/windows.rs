@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use sockeye_tcb::{ClosedBecause, Config, Event, Segment, State};
+use sockeye_tcb::{Buffer, ClosedBecause, Config, Event, Segment, State};
 use sockeye_wire::SeqNumber;
 use sockeye_wire::tcp::Flags;
 
@@ -111,7 +111,7 @@ fn a_window_that_shrinks_below_what_is_in_flight_is_survived() {
 //= rfc9293#3.4-2
 #[test]
 fn nothing_is_sent_beyond_the_window() {
-    let mut pair = Pair::established_with(config(), Config { receive_buffer: 7_777, ..config() });
+    let mut pair = Pair::established_with(config(), Config { receive_buffer: Buffer::Fixed(7_777), ..config() });
     pair.b.reads = false;
     pair.send(Side::A, text(50_000));
     pair.run_for(Duration::from_secs(20));
@@ -219,7 +219,7 @@ fn the_last_segment_of_what_is_queued_is_pushed_and_only_that() {
 #[test]
 fn windows_are_scaled_only_if_both_ends_offer_it() {
     for (a, b, expected) in [(true, true, 1_000_000), (true, false, 65_535), (false, true, 65_535)] {
-        let with = |window_scaling| Config { window_scaling, receive_buffer: 1_000_000, ..config() };
+        let with = |window_scaling| Config { window_scaling, receive_buffer: Buffer::Fixed(1_000_000), ..config() };
         let mut pair = Pair::established_with(with(a), with(b));
         pair.send(Side::A, text(2000));
         pair.send(Side::B, text(2000));
@@ -237,7 +237,7 @@ fn windows_are_scaled_only_if_both_ends_offer_it() {
 //= rfc7323#2.3-7
 #[test]
 fn no_shift_is_above_fourteen() {
-    let mut pair = Pair::opening(Config { receive_buffer: u32::MAX, ..config() }, config());
+    let mut pair = Pair::opening(Config { receive_buffer: Buffer::Fixed(u32::MAX), ..config() }, config());
     pair.settle();
     assert_eq!(pair.sent_by(Side::A)[0].options.window_scale, Some(14));
     let mut syn_ack =
@@ -254,7 +254,7 @@ fn no_shift_is_above_fourteen() {
 #[test]
 fn large_segments_and_small_buffers_do_not_stall() {
     for receive_buffer in [64 << 10, 128 << 10, 256 << 10] {
-        let jumbo = Config { mss: 65_480, receive_buffer, ..config() };
+        let jumbo = Config { mss: 65_480, receive_buffer: Buffer::Fixed(receive_buffer), ..config() };
         let mut pair = Pair::established_with(jumbo.clone(), jumbo);
         pair.delay = Duration::from_micros(50);
         pair.send(Side::A, text(4 << 20));
@@ -268,7 +268,7 @@ fn large_segments_and_small_buffers_do_not_stall() {
 /// FIELD D49: one loss with the whole window in flight: everything else is kept.
 #[test]
 fn nothing_that_was_advertised_is_thrown_away() {
-    let mut pair = Pair::established_with(config(), Config { receive_buffer: 100_000, ..config() });
+    let mut pair = Pair::established_with(config(), Config { receive_buffer: Buffer::Fixed(100_000), ..config() });
     pair.send(Side::A, text(60_000));
     pair.run_for(Duration::from_secs(2));
     pair.log.clear();

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use clap::Args;
-use sockeye::Algorithm;
+use sockeye::{Algorithm, Buffer};
 use sockeye_device::impair::{LinkConfig, Rate};
 use sockeye_lab::sim::{Application, Bank, FlowSpec, HostSpec, Scenario, Time};
 
@@ -43,7 +43,7 @@ pub struct Flags {
     /// Tick of the hosts' clocks
     #[arg(long, default_value = "1ns", value_name = "TIME")]
     tick: Time,
-    /// Octets of receive and send buffers; four times what the path holds if not said
+    /// Octets of receive and send buffers; if not said they grow with what the path takes
     #[arg(long, value_name = "OCTETS")]
     buffer: Option<u32>,
 }
@@ -54,11 +54,12 @@ impl Flags {
         let forward = self.forward()?;
         let mut back = LinkConfig { rate: forward.rate, ..LinkConfig::default() };
         back.delay.base = forward.delay.base;
-        let held = self.octets_in(self.round_trip(&forward)).max(64 << 10);
-        let buffer = self.buffer.unwrap_or_else(|| u32::try_from(held * 4).unwrap_or(1 << 30).clamp(1 << 20, 1 << 30));
+        let held = self.octets_in(self.round_trip(&forward));
+        let limit = u32::try_from(held * 4).unwrap_or(1 << 30).clamp(Buffer::default().limit(), 1 << 30);
         let host = |name: &str, side| {
             let mut host = HostSpec { name: name.to_owned(), side, tick: self.tick, ..HostSpec::default() };
-            (host.tcp.receive_buffer, host.tcp.send_buffer) = (Some(buffer), Some(buffer));
+            (host.tcp.receive_buffer, host.tcp.send_buffer) = (self.buffer, self.buffer);
+            host.tcp.buffer_limit = (limit > Buffer::default().limit()).then_some(limit);
             host
         };
         let count = self.flows.unwrap_or(self.cc.len().max(1));

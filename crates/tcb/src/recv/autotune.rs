@@ -1,0 +1,169 @@
+//! How large the receive buffer is to be: dynamic right-sizing, as Linux does it (`tcp_rcv_space_adjust`).
+//!
+//! What the application reads in a round trip is what the path brings and the application takes; a window of twice that is
+//! never what the peer waits for. A round trip is over, as far as a receiver can tell, when text arrives that answers an
+//! ACK of ours sent since it began: by its timestamp, or, where the two sides have none, because it lies beyond what the
+//! window let the peer send by then. That takes several round trips if the window is wider than the path; the buffer then
+//! becomes larger than it need be.
+
+use core::time::Duration;
+
+use sockeye_wire::Instant;
+
+use super::RecvSide;
+use crate::negotiated::{older, timestamp};
+
+/// What an application is taken to read in its first round trip: an initial window (Linux, `tcp_init_buffer_space`).
+const FIRST: u32 = 10 * 1460;
+/// The shortest round trip that is measured: a tick of the timestamp clock.
+const SHORTEST: Duration = Duration::from_millis(1);
+
+/// The measure of one connection.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Autotune {
+    /// When the present round trip began.
+    began: Instant,
+    /// Octets that the application had read by then.
+    read: u64,
+    /// What showed then: our timestamp clock, or the right edge of the window.
+    mark: u32,
+    /// The most octets that the application ever read in one.
+    most: u32,
+    /// The smoothed round-trip time in microseconds; 0 before the first sample.
+    rtt: u32,
+}
+
+impl Autotune {
+    /// Nothing was read yet.
+    pub(super) const fn new(now: Instant, mark: u32) -> Self {
+        Self { began: now, read: 0, mark, most: FIRST, rtt: 0 }
+    }
+
+    /// True if text that arrives `now` answers what was sent after the round began; `shows` is its echo of our clock, or
+    /// RCV.NXT.
+    fn is_over(&self, now: Instant, shows: u32) -> bool {
+        !older(shows, self.mark) && now >= self.began + SHORTEST
+    }
+
+    /// A round is over, of which one round trip took `sample`; the application has read `read` octets so far. What the
+    /// buffer should be by this, if it was the best round so far.
+    fn next_round(&mut self, now: Instant, read: u64, mark: u32, sample: Duration) -> Option<u32> {
+        let sample = u32::try_from(sample.as_micros()).unwrap_or(u32::MAX).max(1);
+        self.rtt = if self.rtt == 0 { sample } else { self.rtt - self.rtt / 8 + sample / 8 };
+        let octets = u32::try_from(read - self.read).unwrap_or(u32::MAX);
+        let last = self.most;
+        *self = Self { began: now, read, mark, most: octets.max(last), rtt: self.rtt };
+        (octets > last).then(|| wanted(octets, last))
+    }
+}
+
+/// The buffer for an application that has read `octets` in a round trip, and never more than `last` before: twice that,
+/// and twice more by the growth, for a peer in slow start will have sent as much again before it hears of the window.
+fn wanted(octets: u32, last: u32) -> u32 {
+    let (octets, last) = (u64::from(octets), u64::from(last.max(1)));
+    let twice = 2 * octets;
+    u32::try_from(twice + 2 * twice * (octets - last) / last).unwrap_or(u32::MAX)
+}
+
+/// A timestamp of ours that came back, and the offset of our clock.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Returned {
+    pub(crate) value: u32,
+    pub(crate) offset: u32,
+}
+
+impl RecvSide {
+    /// Text has arrived in order; `returned` is the timestamp that it echoes, if the two sides use them. The buffer may
+    /// grow up to `limit` octets.
+    pub(crate) fn measure(&mut self, now: Instant, returned: Option<Returned>, limit: u32) {
+        let shows = returned.map_or(self.rcv_nxt.value(), |returned| returned.value);
+        if !self.autotune.is_over(now, shows) {
+            return;
+        }
+        let (mark, sample) = match returned {
+            Some(Returned { value, offset }) => {
+                let clock = timestamp(now, offset);
+                if older(clock, value) {
+                    return; // it is forged: we have not sent it yet
+                }
+                (clock, Duration::from_millis(clock.wrapping_sub(value).into()))
+            }
+            None => ((self.rcv_nxt + self.rcv_wnd()).value(), now.since(self.autotune.began)),
+        };
+        let read = self.queue.start();
+        if let Some(wanted) = self.autotune.next_round(now, read, mark, sample) {
+            // What waits for what is missing takes room that the peer needs meanwhile.
+            let waiting = self.reassembly.as_ref().map_or(0, |reassembly| reassembly.octets());
+            let wanted = wanted.saturating_add(waiting).min(limit);
+            if wanted > self.buffer {
+                self.set_buffer(wanted);
+            }
+        }
+    }
+
+    /// Octets that may wait to be read.
+    pub(crate) const fn buffer(&self) -> u32 {
+        self.window.buffer()
+    }
+
+    /// From now on at least `initial`, at most `limit` octets may wait to be read; what was promised stays promised.
+    pub(crate) fn resize(&mut self, initial: u32, limit: u32) {
+        self.set_buffer(self.buffer.max(initial).min(limit));
+    }
+
+    const fn set_buffer(&mut self, octets: u32) {
+        self.buffer = octets;
+        self.window.set_buffer(octets);
+    }
+
+    /// The stack is short of memory: no more than `initial` octets may wait to be read, but for what was promised. `None`
+    /// ends it.
+    pub(crate) fn press(&mut self, initial: Option<u32>) {
+        self.window.set_buffer(initial.map_or(self.buffer, |initial| self.buffer.min(initial)));
+    }
+
+    /// The round-trip time as the receiver sees it, once it was measured, and the most octets that the application has
+    /// read in one.
+    pub(crate) fn rates(&self) -> (Option<Duration>, u32) {
+        let Autotune { rtt, most, .. } = self.autotune;
+        ((rtt > 0).then(|| Duration::from_micros(rtt.into())), most)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RTT: Duration = Duration::from_millis(50);
+
+    /// An application that reads this much in each round trip: what the buffer should be after each.
+    fn wishes(octets: &[u32]) -> alloc::vec::Vec<Option<u32>> {
+        let mut autotune = Autotune::new(Instant::ZERO, 0);
+        let (mut now, mut read) = (Instant::ZERO, 0);
+        let next = |octets: &u32| {
+            now += RTT;
+            read += u64::from(*octets);
+            autotune.next_round(now, read, 0, RTT)
+        };
+        octets.iter().map(next).collect()
+    }
+
+    #[test]
+    fn twice_what_is_read_in_a_round_trip_and_more_while_it_grows() {
+        let steady = wishes(&[FIRST, 2 * FIRST, 2 * FIRST, FIRST / 2, 2 * FIRST + 2]);
+        let doubled = Some(2 * 2 * FIRST * 3);
+        assert_eq!(steady, [None, doubled, None, None, Some(2 * (2 * FIRST + 2) + 8)]);
+        assert_eq!(wishes(&[u32::MAX / 4]), [Some(u32::MAX)], "no overflow");
+    }
+
+    #[test]
+    fn a_round_is_over_when_an_answer_to_what_was_sent_in_it_arrives() {
+        let mut autotune = Autotune::new(Instant::ZERO, 0);
+        let start = Instant::ZERO + RTT;
+        autotune.next_round(start, 0, u32::MAX, RTT);
+        assert!(!autotune.is_over(start + RTT, u32::MAX - 1), "it answers an older one");
+        assert!(autotune.is_over(start + RTT, u32::MAX));
+        assert!(autotune.is_over(start + RTT, 3), "the clock has wrapped");
+        assert!(!autotune.is_over(start + SHORTEST / 2, u32::MAX), "within the same tick");
+    }
+}
