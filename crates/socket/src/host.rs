@@ -119,6 +119,7 @@ pub struct HostBuilder {
     tun: TunConfig,
     addresses: Vec<Cidr>,
     tcp: Config,
+    memory_limit: usize,
     seed: Option<[u8; 32]>,
     linger: Duration,
     busy_poll: Duration,
@@ -133,6 +134,7 @@ impl Default for HostBuilder {
             tun: TunConfig::default(),
             addresses: Vec::new(),
             tcp: Config::default(),
+            memory_limit: 1 << 30,
             seed: None,
             linger: Duration::from_secs(5),
             busy_poll: Duration::ZERO,
@@ -205,6 +207,12 @@ impl HostBuilder {
         self
     }
 
+    /// Octets of text that all connections may hold together: [`StackConfig::memory_limit`]. Default 1 GiB.
+    #[must_use]
+    pub fn memory_limit(self, octets: usize) -> Self {
+        Self { memory_limit: octets, ..self }
+    }
+
     /// What all that must not be guessed is drawn from: initial sequence numbers, ports, keys. Default: the operating
     /// system's random numbers. For tests: with the same seed, the same choices.
     #[must_use]
@@ -257,7 +265,13 @@ impl HostBuilder {
         let part = |(index, device): (usize, Arc<dyn Device>)| {
             let Capabilities { mtu, .. } = device.capabilities();
             // Checksums are the shard's: it sums outside the lock what the device doesn't.
-            let config = StackConfig { mtu, checksum_offload: true, tcp: Arc::clone(&tcp), ..StackConfig::new(seed) };
+            let config = StackConfig {
+                mtu,
+                checksum_offload: true,
+                tcp: Arc::clone(&tcp),
+                memory_limit: self.memory_limit / count,
+                ..StackConfig::new(seed)
+            };
             let mut stack = Stack::new(config, now);
             stack.split(index, count);
             self.addresses.iter().for_each(|address| stack.add_address(*address));

@@ -50,7 +50,7 @@ pub use host::{ConnectionSummary, Host, HostBuilder};
 pub use sockeye_device::{Cidr, Device};
 pub use sockeye_tcb::congestion::{self, Algorithm};
 pub use sockeye_tcb::{
-    Buffer, CallError, ClosedBecause, Config, EcnPolicy, Event, KeepAlive, MtuProbing, State, TcpInfo,
+    Buffer, CallError, ClosedBecause, Config, EcnPolicy, Event, KeepAlive, LossPhase, MtuProbing, State, TcpInfo,
 };
 pub use stack::{
     ConnectOptions, ConnectionId, Counters, Drop, ListenOptions, ListenerId, Remember, Stack, StackConfig, StackError,

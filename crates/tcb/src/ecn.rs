@@ -43,6 +43,8 @@ struct History {
     marked_in: u64,
     /// ACKs that echoed a mark.
     echoes: u64,
+    /// Octets that such ACKs delivered.
+    marked_delivered: u64,
 }
 
 impl Ecn {
@@ -55,9 +57,20 @@ impl Ecn {
         self.history.get_or_insert_default()
     }
 
-    /// Segments that arrived marked, and ACKs that echoed a mark.
-    pub(crate) fn counts(&self) -> (u64, u64) {
-        self.history.as_ref().map_or((0, 0), |history| (history.marked_in, history.echoes))
+    /// Segments that arrived marked, ACKs that echoed a mark, and the octets that these delivered.
+    pub(crate) fn counts(&self) -> (u64, u64, u64) {
+        let history = self.history.as_ref();
+        history.map_or((0, 0, 0), |history| (history.marked_in, history.echoes, history.marked_delivered))
+    }
+
+    /// An ACK that echoed a mark delivered so many octets.
+    pub(crate) fn on_marked_delivered(&mut self, octets: u64) {
+        self.history().marked_delivered += octets;
+    }
+
+    /// True while something is unacknowledged that was sent before the window was last reduced for a mark.
+    pub(crate) fn has_reduced_beyond(&self, snd_una: SeqNumber) -> bool {
+        self.history.as_ref().and_then(|history| history.reduced_at).is_some_and(|at| at.after(snd_una))
     }
 
     /// Our SYN went unanswered: the next one doesn't ask, since some middleboxes drop those that do.

@@ -35,6 +35,7 @@ mod challenge;
 mod chunks;
 mod config;
 pub mod congestion;
+mod counts;
 mod ecn;
 mod event;
 mod icmp;
@@ -57,7 +58,7 @@ mod user_calls;
 
 pub use config::{Buffer, Config, EcnPolicy, KeepAlive};
 pub use event::{ClosedBecause, Event, SoftError, Unreachable};
-pub use info::TcpInfo;
+pub use info::{LossPhase, TcpInfo};
 pub use metrics::Metrics;
 pub use path_mtu::{MtuProbing, PathMss, TooBig};
 pub use rtt::Rtt;

@@ -119,6 +119,11 @@ impl Rtt {
         Duration::from_nanos(self.base.saturating_mul(1 << u32::from(self.backoff)).min(self.max))
     }
 
+    /// How often the RTO is doubled at present.
+    pub const fn backoff(&self) -> u8 {
+        self.backoff
+    }
+
     //= rfc6298#5.5-1
     /// The timer expired: doubles the RTO, up to the maximum.
     pub fn back_off(&mut self) {

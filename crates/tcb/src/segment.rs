@@ -49,6 +49,12 @@ impl Segment {
         u32::try_from(self.payload.len()).unwrap_or(u32::MAX)
     }
 
+    /// How many segments were merged into this one; 1 if none were. What the device says of them is its word: none is longer
+    /// than the whole.
+    pub(crate) fn count(&self) -> u32 {
+        if self.segment_size == 0 { 1 } else { self.text_len().div_ceil(self.segment_size.into()).max(1) }
+    }
+
     /// The sequence number that follows the segment: SEG.SEQ + SEG.LEN.
     pub fn end(&self) -> SeqNumber {
         self.seq + self.len()

@@ -9,9 +9,10 @@ use sockeye_wire::{Instant, SeqNumber};
 
 use crate::challenge::Challenge;
 use crate::congestion::CongestionControl;
+use crate::counts::Counts;
 use crate::ecn::Ecn;
 use crate::event::Notices;
-use crate::negotiated::{Negotiated, timestamp};
+use crate::negotiated::Negotiated;
 use crate::path_mtu::PathMtu;
 use crate::recovery::Recovery;
 use crate::recv::RecvSide;
@@ -22,7 +23,7 @@ use crate::send::SendSide;
 use crate::send::pacing::Pacer;
 use crate::state::Cause;
 use crate::timeouts::{Deadlines, Timer};
-use crate::{ClosedBecause, Config, Event, Header, State, TcpInfo};
+use crate::{ClosedBecause, Config, Event, Header, State};
 
 /// One connection: state machine, both directions, timers, recovery. Sans-IO: segments, time and the application's calls
 /// come in as arguments, what is to be sent is asked for.
@@ -51,12 +52,14 @@ pub struct Tcb {
     /// In TIME-WAIT: what is left of it.
     pub(crate) time_wait: Option<Box<TimeWait>>,
     pub(crate) times: Times,
-    pub(crate) counts: Counts,
+    pub(crate) counts: Box<Counts>,
     pub(crate) closed_because: Option<ClosedBecause>,
     /// Keep-alive or window probes sent since the peer was last heard.
     pub(crate) unanswered_probes: u8,
     /// How often the interval between window probes was doubled.
     pub(crate) persist_backoff: u8,
+    /// Microseconds from our SYN to ESTABLISHED; 0 until then.
+    pub(crate) handshake: u32,
     /// The application has let go of both directions: nobody will read.
     pub(crate) orphaned: bool,
     /// `send` took less than it was offered: tell when there is room.
@@ -88,22 +91,12 @@ pub(crate) struct Pending {
 #[derive(Debug)]
 pub(crate) struct Times {
     pub(crate) opened_at: Instant,
-    /// `opened_at` until ESTABLISHED.
-    pub(crate) established_at: Instant,
     /// When an acceptable segment last arrived.
     pub(crate) heard_at: Instant,
     /// When text, FIN or a retransmission last left.
     pub(crate) sent_at: Instant,
     /// Since when the peer has owed us an acknowledgment.
     pub(crate) waiting_since: Instant,
-}
-
-/// Figures for [`TcpInfo`].
-#[derive(Debug, Default)]
-pub(crate) struct Counts {
-    pub(crate) bytes_sent: u64,
-    pub(crate) segments_in: u64,
-    pub(crate) segments_out: u64,
 }
 
 impl Tcb {
@@ -123,7 +116,6 @@ impl Tcb {
                 config.receive_buffer.initial(),
                 0,
                 now,
-                0,
             ),
             recovery: Recovery::new(),
             congestion: config.congestion.make(config.initial_window),
@@ -136,11 +128,12 @@ impl Tcb {
             notices: Notices::default(),
             half_open: None,
             time_wait: None,
-            times: Times { opened_at: now, established_at: now, heard_at: now, sent_at: now, waiting_since: now },
-            counts: Counts::default(),
+            times: Times { opened_at: now, heard_at: now, sent_at: now, waiting_since: now },
+            counts: Box::new(Counts::new(now)),
             closed_because: None,
             unanswered_probes: 0,
             persist_backoff: 0,
+            handshake: 0,
             orphaned: false,
             writer_waits: false,
             memory_pressure: false,
@@ -164,11 +157,17 @@ impl Tcb {
         if half_open.retransmissions == 0 {
             self.rtt.on_sample(now.since(half_open.opened_at));
         }
-        self.times.established_at = now;
+        self.note_established(now);
         self.deadlines.stop(Timer::Retransmit);
         self.go(Cause::OurSynAcked);
         self.notices.established = true;
         self.arm_keep_alive(now);
+    }
+
+    /// The handshake is over.
+    pub(crate) fn note_established(&mut self, now: Instant) {
+        let took = now.since(self.times.opened_at);
+        self.handshake = u32::try_from(took.as_micros()).unwrap_or(u32::MAX);
     }
 
     /// The two SYNs are known: both sides take up what they say.
@@ -177,8 +176,7 @@ impl Tcb {
         self.path.agree(agreed.peer_mss, &self.config);
         self.send.on_syn(irs, snd_wnd, agreed, self.path.size());
         let (offered, buffer) = (self.config.first_window(), self.config.receive_buffer.initial());
-        let clock = timestamp(now, self.timestamp_offset);
-        self.recv = RecvSide::new(irs, agreed, offered, buffer, ts_recent, now, clock);
+        self.recv = RecvSide::new(irs, agreed, offered, buffer, ts_recent, now);
         self.congestion.set_mss(self.send.mss());
     }
 
@@ -251,8 +249,8 @@ impl Tcb {
     }
 
     /// Octets of text that it holds: to be sent or acknowledged, to be read, or out of order.
-    pub fn memory(&self) -> usize {
-        self.send.queued() as usize + self.recv.held() as usize
+    pub fn memory(&self) -> u32 {
+        self.send.queued().saturating_add(self.recv.held())
     }
 
     /// Whether the memory that connections share is running short. While it is, automatic buffers don't grow and take no
@@ -262,63 +260,6 @@ impl Tcb {
         if self.memory_pressure != pressure {
             self.memory_pressure = pressure;
             self.recv.press(pressure.then(|| self.config.receive_buffer.initial()));
-        }
-    }
-
-    /// STATUS: all there is to tell (RFC 9293 section 3.10.6). Times are counted up to `now`.
-    pub fn info(&self, now: Instant) -> TcpInfo {
-        let counts = self.recovery.counts();
-        let (reordering_seen, reordering_window) = self.recovery.reordering(self.rtt.srtt());
-        let (delivered, delivery_rate) = self.recovery.delivered();
-        let (receiver_rtt, read_in_rtt) = self.recv.rates();
-        TcpInfo {
-            state: self.state,
-            snd_mss: self.send.mss(),
-            srtt: self.rtt.srtt(),
-            rttvar: self.rtt.rttvar(),
-            rto: self.rtt.rto(),
-            handshake: self.times.established_at.since(self.times.opened_at),
-            congestion_control: self.congestion.name(),
-            congestion: self.congestion.details(),
-            ecn: self.agreed.ect,
-            marked_in: self.ecn.counts().0,
-            echoes: self.ecn.counts().1,
-            pacing_rate: self.pacing_rate(),
-            cwnd: self.congestion.cwnd(),
-            ssthresh: self.congestion.ssthresh(),
-            snd_wnd: self.send.snd_wnd(),
-            rcv_wnd: self.recv.rcv_wnd(),
-            in_flight: self.recovery.in_flight(u32::from(self.send.mss())),
-            send_buffer: self.send_buffer(),
-            receive_buffer: self.recv.buffer(),
-            receiver_rtt,
-            read_in_rtt,
-            last_data_sent: now.since(self.times.sent_at),
-            send_queued: self.send.queued(),
-            recv_queued: self.recv.queued(),
-            bytes_sent: self.counts.bytes_sent,
-            bytes_acked: self.send.acked(),
-            bytes_received: self.recv.received(),
-            segments_in: self.counts.segments_in,
-            segments_out: self.counts.segments_out,
-            retransmissions: counts.retransmissions,
-            slow_retransmissions: counts.slow_retransmissions,
-            tail_probes: counts.probes,
-            timeouts: counts.timeouts,
-            fast_recoveries: counts.fast_recoveries,
-            spurious_timeouts: counts.spurious_timeouts,
-            undone: counts.undone,
-            segments_lost: counts.lost,
-            duplicates_reported: counts.duplicates,
-            renegings: counts.renegings,
-            lost: self.recovery.lost(),
-            sacked: self.recovery.sacked(),
-            reordering_seen,
-            reordering_window,
-            delivered,
-            delivery_rate,
-            app_limited: self.recovery.is_app_limited(),
-            min_rtt: self.recovery.min_rtt(),
         }
     }
 }

@@ -1,8 +1,9 @@
 //! `struct tcp_info` of linux/tcp.h, as Linux 6.18 has it.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
-use sockeye::{State, TcpInfo};
+use sockeye::{LossPhase, State, TcpInfo};
 
 use super::{Errno, Fd, Sockets};
 
@@ -99,41 +100,13 @@ pub struct LinuxTcpInfo {
 }
 
 impl LinuxTcpInfo {
-    /// What the stack tells of a connection, in Linux's words.
-    fn new(info: &TcpInfo) -> Self {
-        let mss = u64::from(info.snd_mss.max(1));
-        let segments = |octets: u32| u64::from(octets).div_ceil(mss);
-        let whole = |octets: u32| u64::from(octets) / mss;
-        let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
-        let ssthresh = if info.ssthresh >= 1 << 30 { INFINITE_SSTHRESH } else { whole(info.ssthresh) };
-        let known = vec![
-            ("tcpi_state", state(info.state)),
-            ("tcpi_rto", micros(info.rto)),
-            ("tcpi_snd_mss", mss),
-            ("tcpi_unacked", segments(info.in_flight)),
-            ("tcpi_rtt", micros(info.srtt.unwrap_or_default())),
-            ("tcpi_rttvar", micros(info.rttvar)),
-            ("tcpi_snd_ssthresh", ssthresh),
-            ("tcpi_snd_cwnd", whole(info.cwnd)),
-            ("tcpi_total_retrans", info.retransmissions),
-            ("tcpi_bytes_acked", info.bytes_acked),
-            ("tcpi_bytes_received", info.bytes_received),
-            ("tcpi_segs_out", info.segments_out),
-            ("tcpi_segs_in", info.segments_in),
-            ("tcpi_bytes_sent", info.bytes_sent),
-            ("tcpi_snd_wnd", u64::from(info.snd_wnd)),
-            ("tcpi_rcv_wnd", u64::from(info.rcv_wnd)),
-            ("tcpi_total_rto", info.timeouts),
-            ("tcpi_sacked", segments(info.sacked)),
-            ("tcpi_lost", segments(info.lost)),
-            ("tcpi_delivered", info.delivered.div_ceil(mss)),
-            ("tcpi_dsack_dups", info.duplicates_reported),
-            ("tcpi_reord_seen", u64::from(info.reordering_seen)),
-            ("tcpi_min_rtt", micros(info.min_rtt.unwrap_or_default())),
-            ("tcpi_pacing_rate", info.pacing_rate.unwrap_or(u64::MAX)),
-            ("tcpi_delivery_rate", info.delivery_rate),
-            ("tcpi_delivery_rate_app_limited", u64::from(info.app_limited)),
-        ];
+    /// What the stack tells of a connection, in Linux's words. `headers` are the octets of an IP header and a TCP header
+    /// without options.
+    fn new(info: &TcpInfo, headers: u64) -> Self {
+        let mut known = state_and_options(info);
+        known.extend(times(info));
+        known.extend(windows(info, headers));
+        known.extend(counts(info));
         Self { known }
     }
 
@@ -170,6 +143,102 @@ impl LinuxTcpInfo {
     }
 }
 
+/// A field's name and value.
+type Known = (&'static str, u64);
+
+fn state_and_options(info: &TcpInfo) -> Vec<Known> {
+    // The bits of `tcpi_options` (TCPI_OPT_TIMESTAMPS and so on).
+    let bits = [(info.timestamps, 1), (info.sack, 2), (info.window_shifts.is_some(), 4), (info.ecn, 8)];
+    let options = bits.into_iter().filter(|(is_set, _)| *is_set).map(|(_, bit)| bit).sum();
+    let (snd_shift, rcv_shift) = info.window_shifts.unwrap_or_default();
+    // The order of `enum tcp_ca_state`.
+    let phase = match info.phase {
+        LossPhase::Open => 0,
+        LossPhase::Disorder => 1,
+        LossPhase::Reduced => 2,
+        LossPhase::Recovery => 3,
+        LossPhase::Loss => 4,
+    };
+    vec![
+        ("tcpi_state", state(info.state)),
+        ("tcpi_ca_state", phase),
+        ("tcpi_retransmits", info.timeouts_in_a_row.into()),
+        ("tcpi_probes", info.unanswered_probes.into()),
+        ("tcpi_backoff", info.backoff.into()),
+        ("tcpi_options", options),
+        ("tcpi_snd_wscale", snd_shift.into()),
+        ("tcpi_rcv_wscale", rcv_shift.into()),
+        ("tcpi_delivery_rate_app_limited", info.app_limited.into()),
+    ]
+}
+
+fn times(info: &TcpInfo) -> Vec<Known> {
+    let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+    let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    vec![
+        ("tcpi_rto", micros(info.rto)),
+        ("tcpi_ato", micros(info.delayed_ack)),
+        ("tcpi_rtt", micros(info.srtt.unwrap_or_default())),
+        ("tcpi_rttvar", micros(info.rttvar)),
+        ("tcpi_min_rtt", micros(info.min_rtt.unwrap_or_default())),
+        ("tcpi_rcv_rtt", micros(info.receiver_rtt.unwrap_or_default())),
+        ("tcpi_busy_time", micros(info.busy)),
+        ("tcpi_rwnd_limited", micros(info.window_limited)),
+        ("tcpi_sndbuf_limited", micros(info.buffer_limited)),
+        ("tcpi_last_data_sent", millis(info.last_data_sent)),
+        ("tcpi_last_data_recv", millis(info.last_data_received)),
+        ("tcpi_last_ack_recv", millis(info.last_heard)),
+        ("tcpi_total_rto_time", millis(info.timeout_time)),
+    ]
+}
+
+fn windows(info: &TcpInfo, headers: u64) -> Vec<Known> {
+    let whole = |octets: u32| u64::from(octets) / u64::from(info.snd_mss.max(1));
+    let ssthresh = if info.ssthresh >= 1 << 30 { INFINITE_SSTHRESH } else { whole(info.ssthresh) };
+    vec![
+        ("tcpi_snd_mss", info.snd_mss.max(1).into()),
+        ("tcpi_rcv_mss", info.rcv_mss.into()),
+        ("tcpi_advmss", info.announced_mss.into()),
+        ("tcpi_pmtu", u64::from(info.path_mss) + headers),
+        ("tcpi_unacked", info.segments_unacked.into()),
+        ("tcpi_sacked", info.segments_sacked.into()),
+        ("tcpi_lost", info.segments_held_lost.into()),
+        ("tcpi_snd_ssthresh", ssthresh),
+        ("tcpi_snd_cwnd", whole(info.cwnd)),
+        ("tcpi_snd_wnd", info.snd_wnd.into()),
+        ("tcpi_rcv_wnd", info.rcv_wnd.into()),
+        ("tcpi_rcv_ssthresh", info.receive_buffer.into()),
+        ("tcpi_rcv_space", info.read_in_rtt.into()),
+        ("tcpi_notsent_bytes", info.unsent.into()),
+        ("tcpi_pacing_rate", info.pacing_rate.unwrap_or(u64::MAX)),
+        ("tcpi_max_pacing_rate", u64::MAX),
+        ("tcpi_delivery_rate", info.delivery_rate),
+    ]
+}
+
+fn counts(info: &TcpInfo) -> Vec<Known> {
+    let segments = |octets: u64| octets.div_ceil(info.snd_mss.max(1).into());
+    vec![
+        ("tcpi_total_retrans", info.retransmissions),
+        ("tcpi_bytes_acked", info.bytes_acked),
+        ("tcpi_bytes_received", info.bytes_received),
+        ("tcpi_bytes_sent", info.bytes_sent),
+        ("tcpi_bytes_retrans", info.bytes_resent),
+        ("tcpi_segs_out", info.segments_out),
+        ("tcpi_segs_in", info.segments_in),
+        ("tcpi_data_segs_in", info.data_segments_in),
+        ("tcpi_data_segs_out", info.data_segments_out),
+        ("tcpi_delivered", segments(info.delivered)),
+        ("tcpi_delivered_ce", segments(info.marked_delivered)),
+        ("tcpi_received_ce", info.marked_in),
+        ("tcpi_dsack_dups", info.duplicates_reported),
+        ("tcpi_reord_seen", info.reordering_seen.into()),
+        ("tcpi_rcv_ooopack", info.out_of_order),
+        ("tcpi_total_rto", info.timeouts),
+        ("tcpi_total_rto_recoveries", info.timeout_runs),
+    ]
+}
+
 /// Linux's number of a state (`net/tcp_states.h`).
 const fn state(state: State) -> u64 {
     match state {
@@ -199,7 +268,11 @@ impl Sockets {
             Role::Fresh => lone(7),
             Role::Listening(_) => lone(10),
             Role::Connection(id) => {
-                self.stack.info(self.now, id).map_or_else(|| lone(7), |info| LinuxTcpInfo::new(&info))
+                let headers = match self.stack.local_addr(id) {
+                    Some(SocketAddr::V6(_)) => 60,
+                    _ => 40,
+                };
+                self.stack.info(self.now, id).map_or_else(|| lone(7), |info| LinuxTcpInfo::new(&info, headers))
             }
         })
     }

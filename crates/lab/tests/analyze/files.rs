@@ -77,7 +77,7 @@ fn every_link_layer_byte_order_and_resolution_is_read() {
 fn headers_are_enough() {
     let report = read(&pcap(101, &[], 60, false, true));
     assert!(is_whole(&report));
-    assert_eq!(report.connections[0].directions[0].figures.max_window, 32_768 << 5);
+    assert_eq!(report.connections[0].directions[0].figures.max_window, 128 << 10);
     let report = read(&pcap(101, &[], 30, false, true));
     assert!(report.connections.is_empty(), "half a TCP header is not enough");
     assert_eq!(report.tally.skipped.get(&Skipped::Malformed), Some(&report.tally.packets));

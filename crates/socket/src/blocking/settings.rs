@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use sockeye_tcb::congestion::Algorithm;
-use sockeye_tcb::{Config, KeepAlive};
+use sockeye_tcb::{Buffer, Config, KeepAlive};
 
 use super::TcpStream;
 
@@ -180,6 +180,42 @@ impl TcpStream {
         Ok(self.info()?.congestion_control)
     }
 
+    /// Fixes the size of the receive buffer (`SO_RCVBUF`), which else follows what is read in a round trip: 1 to 2^30 octets.
+    /// What was promised to the peer stays promised, and no window is larger than the scale that the SYN has told allows:
+    /// a connection that is to have a larger one than the default's limit is opened with [`Config::receive_buffer`].
+    ///
+    /// # Errors
+    /// `InvalidInput` if the size is out of range; `NotConnected` if the host was shut down.
+    pub fn set_recv_buffer_size(&self, octets: usize) -> io::Result<()> {
+        let buffer = fixed(octets)?;
+        self.configure(|config| config.receive_buffer = buffer)
+    }
+
+    /// Octets that may wait to be read at present.
+    ///
+    /// # Errors
+    /// `NotConnected` if the host was shut down.
+    pub fn recv_buffer_size(&self) -> io::Result<usize> {
+        Ok(self.info()?.receive_buffer as usize)
+    }
+
+    /// Fixes the size of the send buffer (`SO_SNDBUF`), which else follows the congestion window: 1 to 2^30 octets.
+    ///
+    /// # Errors
+    /// `InvalidInput` if the size is out of range; `NotConnected` if the host was shut down.
+    pub fn set_send_buffer_size(&self, octets: usize) -> io::Result<()> {
+        let buffer = fixed(octets)?;
+        self.configure(|config| config.send_buffer = buffer)
+    }
+
+    /// Octets that may wait to be sent or acknowledged at present.
+    ///
+    /// # Errors
+    /// `NotConnected` if the host was shut down.
+    pub fn send_buffer_size(&self) -> io::Result<usize> {
+        Ok(self.info()?.send_buffer as usize)
+    }
+
     /// Changes settings of TCP: keep-alive, user timeout, delayed ACKs … Those that the SYN carried stay as they were
     /// agreed.
     ///
@@ -197,6 +233,13 @@ impl TcpStream {
     fn setting<R>(&self, read: impl FnOnce(&Config) -> R) -> io::Result<R> {
         let id = self.connection.id;
         self.connection.shard.call(|locked, _now| locked.stack.tcp_config(id).map(read)).ok_or_else(gone)
+    }
+}
+
+fn fixed(octets: usize) -> io::Result<Buffer> {
+    match u32::try_from(octets) {
+        Ok(octets @ 1..=0x4000_0000) => Ok(Buffer::Fixed(octets)),
+        _ => Err(io::Error::new(ErrorKind::InvalidInput, "a buffer has 1 to 2^30 octets")),
     }
 }
 

@@ -59,7 +59,7 @@ impl Stack {
             // One that was reset meanwhile is still handed out: its first read tells.
             if let Some(connection) = self.connections.get_mut(key) {
                 connection.held_by = HeldBy::Application;
-                let remote = connection.pair.remote;
+                let remote = connection.sockets.pair().remote;
                 self.touch(key);
                 return Some((ConnectionId(key), remote));
             }
@@ -292,12 +292,12 @@ impl Stack {
 
     /// Our socket; `None` if the connection is gone.
     pub fn local_addr(&self, id: ConnectionId) -> Option<SocketAddr> {
-        self.get(id).map(|connection| connection.pair.local)
+        self.get(id).map(|connection| connection.sockets.pair().local)
     }
 
     /// The peer's socket; `None` if the connection is gone.
     pub fn peer_addr(&self, id: ConnectionId) -> Option<SocketAddr> {
-        self.get(id).map(|connection| connection.pair.remote)
+        self.get(id).map(|connection| connection.sockets.pair().remote)
     }
 
     fn get(&self, id: ConnectionId) -> Option<&Connection> {
@@ -327,7 +327,7 @@ impl Stack {
         else {
             return;
         };
-        let (pair, metrics) = (connection.pair, connection.tcb.metrics());
+        let (pair, metrics) = (connection.sockets.pair(), connection.tcb.metrics());
         if let (Some(time_wait), Some(local)) = (connection.tcb.time_wait(), self.addresses.number_of(pair.local.ip()))
         {
             self.enter_time_wait(time_wait, &pair, local);
@@ -338,6 +338,7 @@ impl Stack {
         }
         self.paths.learn_metrics(now, pair.remote.ip(), metrics);
         if let Some(connection) = self.connections.remove(key) {
+            self.memory.recount(connection.octets, 0);
             self.wheel.remove(connection.timer);
         }
     }

@@ -34,6 +34,10 @@ pub struct StackConfig {
     pub max_half_open: usize,
     /// Entries of TIME-WAIT in all; the oldest give way. Default 262,144, some 16 MiB.
     pub max_time_wait: usize,
+    /// Octets of text that all connections may hold together. From two thirds of it on, until it is below half, automatic
+    /// buffers don't grow ([`sockeye_tcb::Buffer`]); once it is used up nobody new may connect. What was promised to a peer
+    /// is taken nevertheless. Default 1 GiB.
+    pub memory_limit: usize,
     /// Octets of fragments that wait for others, in all, with what it costs to keep them. Default 4 MiB, as Linux.
     pub max_fragment_octets: usize,
     /// How long the first fragment that comes waits for the others. Default 60 s: what RFC 8200 section 4.5 says, and the
@@ -56,6 +60,7 @@ impl StackConfig {
             remember: Remember::default(),
             max_half_open: 65_536,
             max_time_wait: 262_144,
+            memory_limit: 1 << 30,
             max_fragment_octets: 4 << 20,
             fragment_timeout: Duration::from_secs(60),
         }

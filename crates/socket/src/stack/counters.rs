@@ -39,6 +39,8 @@ pub enum Drop {
     HalfOpenEvicted,
     /// The ACK that completes a handshake, while the accept queue is full.
     AcceptQueueFull,
+    /// A SYN, while connections hold all the memory that they may.
+    MemoryLimit,
     /// An ICMP error that quotes no connection of ours, or nothing in flight.
     StrayIcmp,
     /// A claim that a segment was too long, while longer ones have arrived: kept, until something speaks for it.
@@ -80,6 +82,7 @@ impl Drop {
             Self::BacklogFull => "backlog_full",
             Self::HalfOpenEvicted => "half_open_evicted",
             Self::AcceptQueueFull => "accept_queue_full",
+            Self::MemoryLimit => "memory_limit",
             Self::StrayIcmp => "stray_icmp",
             Self::TooBigDoubted => "too_big_doubted",
             Self::TooBigNothingNew => "too_big_nothing_new",

@@ -17,6 +17,7 @@ mod icmp;
 mod ip;
 mod isn;
 mod listen;
+mod memory;
 mod packet_arrives;
 mod ports;
 mod reply_limit;
@@ -37,8 +38,8 @@ use sockeye_wire::Instant;
 use config::Configs;
 pub use config::{ConnectOptions, ListenOptions, StackConfig};
 pub use counters::{Counters, Drop};
-use demux::Demux;
 pub(crate) use demux::Pair;
+use demux::{Demux, Kept};
 pub use error::StackError;
 use ip::address::Addresses;
 use ip::fragment::Reassembler;
@@ -46,6 +47,7 @@ use ip::path::Paths;
 pub use ip::path::Remember;
 use isn::Secrets;
 use listen::Listeners;
+use memory::Memory;
 use reply_limit::Bucket;
 pub(crate) use share::{Share, Way};
 use slab::{Key, Slab};
@@ -86,6 +88,8 @@ pub struct Usage {
     pub half_open: usize,
     /// Entries of TIME-WAIT.
     pub time_wait: usize,
+    /// Octets of text of all connections: to be sent or acknowledged, to be read, or out of order.
+    pub text_octets: usize,
     /// Octets of fragments, with what it costs to keep them.
     pub fragment_octets: usize,
     /// Timers armed.
@@ -108,6 +112,7 @@ pub struct Stack {
     share: Share,
     demux: Demux<Target>,
     connections: Slab<Connection>,
+    memory: Memory,
     listeners: Listeners,
     syn_queue: SynQueue,
     time_wait: TimeWaitTable,
@@ -146,7 +151,7 @@ enum Owner {
 #[derive(Debug)]
 struct Connection {
     tcb: Tcb,
-    pair: Pair,
+    sockets: Kept,
     timer: TimerId,
     hop_limit: u8,
     /// Diffserv code point, in the upper six bits of the octet.
@@ -156,6 +161,8 @@ struct Connection {
     path: Option<PathMss>,
     /// [`Paths::narrowed`] when it was last asked.
     narrowed: u32,
+    /// Octets that it was last counted with in [`Memory`].
+    octets: u32,
     /// It stands in [`Touched::to_send`].
     is_to_send: bool,
     /// It stands in [`Touched::to_tell`].
@@ -206,6 +213,7 @@ impl Stack {
             share: Share::whole(secrets.shards),
             secrets,
             connections: Slab::default(),
+            memory: Memory::new(config.memory_limit),
             listeners: Listeners::default(),
             syn_queue: SynQueue::default(),
             time_wait: TimeWaitTable::default(),
@@ -255,6 +263,7 @@ impl Stack {
             connections: self.connections.len(),
             half_open: self.syn_queue.slab.len(),
             time_wait: self.time_wait.slab.len(),
+            text_octets: self.memory.held(),
             fragment_octets: self.reassembler.held(),
             timers: self.wheel.armed(),
             pairs: self.demux.len(),
@@ -268,7 +277,8 @@ impl Stack {
         now: Instant,
     ) -> impl Iterator<Item = (ConnectionId, SocketAddr, SocketAddr, sockeye_tcb::TcpInfo)> {
         self.connections.iter().map(move |(key, connection)| {
-            (ConnectionId(key), connection.pair.local, connection.pair.remote, connection.tcb.info(now))
+            let Pair { local, remote } = connection.sockets.pair();
+            (ConnectionId(key), local, remote, connection.tcb.info(now))
         })
     }
 
@@ -347,13 +357,14 @@ impl Stack {
     fn add_connection(&mut self, tcb: Tcb, pair: Pair, held_by: HeldBy) -> Key {
         let timer = self.wheel.add(Owner::Connection(Key::NOWHERE));
         let connection = Connection {
-            pair,
+            sockets: Kept::new(&pair),
             timer,
             hop_limit: self.config.hop_limit,
             traffic_class: 0,
             held_by,
             path: tcb.path_mss(),
             narrowed: self.paths.narrowed(),
+            octets: 0,
             is_to_send: false,
             is_to_tell: false,
             tcb,

@@ -186,7 +186,7 @@ impl Stack {
         };
         // One that is over but still held: a new SYN may have its place, as if it were in TIME-WAIT.
         if connection.tcb.state() == State::Closed {
-            let pair = connection.pair;
+            let pair = connection.sockets.pair();
             self.forget_pair(key, &pair);
             return self.on_nobodys(now, &pair, &segment);
         }
@@ -243,6 +243,9 @@ impl Stack {
         };
         if listener.ready.len() >= listener.backlog {
             return Err(Drop::BacklogFull.into());
+        }
+        if self.memory.is_full() {
+            return Err(Drop::MemoryLimit.into());
         }
         let crowded = listener.half_open >= listener.backlog;
         if crowded || self.syn_queue.slab.len() >= self.config.max_half_open {

@@ -43,9 +43,10 @@ impl Stack {
             //= rfc9040#7.1-1
             if connection.narrowed != self.paths.narrowed() {
                 connection.narrowed = self.paths.narrowed();
-                let path = self.paths.get(now, connection.pair.remote.ip()).and_then(|path| path.mss);
+                let path = self.paths.get(now, connection.sockets.remote()).and_then(|path| path.mss);
                 path.into_iter().for_each(|mss| connection.tcb.learn_path(mss));
             }
+            connection.tcb.set_memory_pressure(self.memory.is_short());
             if let Some(transmit) = connection.tcb.poll_transmit(now, limit) {
                 let envelope = Envelope {
                     hop_limit: connection.hop_limit,
@@ -54,7 +55,7 @@ impl Stack {
                 };
                 self.touched.to_send.push_back(key);
                 self.counters.packets_out += 1;
-                return Some(packet(&connection.pair, transmit, envelope));
+                return Some(packet(&connection.sockets.pair(), transmit, envelope));
             }
             connection.is_to_send = false;
             self.settle(now, key);
@@ -62,14 +63,16 @@ impl Stack {
         None
     }
 
-    /// A connection has nothing more to send: its timer is set, what it has learnt of the path is remembered, and it is
-    /// forgotten if it has ended.
+    /// A connection has nothing more to send: its timer is set, what it holds is counted, what it has learnt of the path is
+    /// remembered, and it is forgotten if it has ended.
     fn settle(&mut self, now: Instant, key: Key) {
         if let Some(connection) = self.connections.get_mut(key) {
+            let before = std::mem::replace(&mut connection.octets, connection.tcb.memory());
+            self.memory.recount(before, connection.octets);
             self.wheel.set(connection.timer, connection.tcb.next_timeout());
             let path = connection.tcb.path_mss();
             if std::mem::replace(&mut connection.path, path) != path {
-                self.paths.learn_mss(now, connection.pair.remote.ip(), path);
+                self.paths.learn_mss(now, connection.sockets.remote(), path);
             }
             if connection.held_by == HeldBy::Nobody {
                 self.retire(now, key);

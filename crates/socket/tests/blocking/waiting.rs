@@ -32,7 +32,7 @@ fn a_write_that_waited_long_enough_says_how_much_was_taken_and_then_would_block(
     assert_eq!(client.write_timeout().unwrap(), Some(SHORT));
     let much = vec![7; 16 << 20];
     let taken = client.write(&much).unwrap();
-    assert!(taken >= 1 << 20 && taken < much.len(), "{taken}");
+    assert!(taken >= 1 << 17 && taken < much.len(), "{taken}");
     // A probe of the closed window may have made a little room once more.
     let error = loop {
         match client.write(&much) {

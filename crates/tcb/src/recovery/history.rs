@@ -1,6 +1,8 @@
 //! What outlives a flight: counters, how far the path reorders, the last probe, the last recovery.
 
-use sockeye_wire::SeqNumber;
+use core::time::Duration;
+
+use sockeye_wire::{Instant, SeqNumber};
 
 use super::rack::Reordering;
 use super::tlp::Tlp;
@@ -16,6 +18,8 @@ pub(super) struct History {
     /// Where the last recovery ended, if all that was outstanding was acknowledged by then: duplicate ACKs of that place
     /// answer what was sent again needlessly.
     pub(super) recovered_to: Option<SeqNumber>,
+    /// When the timer expired first, while there has been no news since.
+    pub(super) timed_out_at: Option<Instant>,
     /// More duplicates were reported than we ever sent: from then on they don't tell what was needless.
     pub(super) network_duplicates: bool,
 }
@@ -28,12 +32,29 @@ impl Default for History {
             tlp: Tlp::NONE,
             undo: Undo::NONE,
             recovered_to: None,
+            timed_out_at: None,
             network_duplicates: false,
         }
     }
 }
 
 impl History {
+    /// The retransmission timer expired.
+    pub(super) fn count_timeout(&mut self, now: Instant) {
+        self.counts.timeouts += 1;
+        if self.timed_out_at.is_none() {
+            self.timed_out_at = Some(now);
+            self.counts.timeout_runs += 1;
+        }
+    }
+
+    /// Something new was acknowledged.
+    pub(super) fn on_news(&mut self, now: Instant) {
+        if let Some(at) = self.timed_out_at.take() {
+            self.counts.timeout_time += now.since(at);
+        }
+    }
+
     /// The last recovery proved needless: once.
     pub(super) fn note_undone(&mut self, cause: Cause) {
         self.undo.end();
@@ -45,14 +66,17 @@ impl History {
 /// Figures over the life of the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Counts {
-    /// Segments sent again, for whatever reason.
+    /// Segments sent again, for whatever reason, and their octets of text.
     pub(crate) retransmissions: u64,
+    pub(crate) bytes_resent: u64,
     /// Those of them that were sent again after a timeout.
     pub(crate) slow_retransmissions: u64,
     /// Tail loss probes, new data and retransmissions.
     pub(crate) probes: u64,
-    /// Retransmission timeouts.
+    /// Retransmission timeouts; runs of them without news, and the time from the first of each to the news.
     pub(crate) timeouts: u64,
+    pub(crate) timeout_runs: u64,
+    pub(crate) timeout_time: Duration,
     /// Recoveries without one.
     pub(crate) fast_recoveries: u64,
     /// Segments held lost.
@@ -69,9 +93,12 @@ pub(crate) struct Counts {
 impl Counts {
     pub(crate) const NONE: Self = Self {
         retransmissions: 0,
+        bytes_resent: 0,
         slow_retransmissions: 0,
         probes: 0,
         timeouts: 0,
+        timeout_runs: 0,
+        timeout_time: Duration::ZERO,
         fast_recoveries: 0,
         lost: 0,
         duplicates: 0,

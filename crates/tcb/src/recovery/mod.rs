@@ -26,6 +26,7 @@ use core::time::Duration;
 use sockeye_wire::tcp::SackBlock;
 use sockeye_wire::{Instant, SeqNumber};
 
+use crate::LossPhase;
 use crate::congestion::CongestionControl;
 use crate::congestion::delivery_rate::Sampler;
 use crate::negotiated::{older, timestamp};
@@ -95,6 +96,14 @@ pub(crate) struct Again {
     pub(crate) seq: SeqNumber,
     pub(crate) octets: u32,
     pub(crate) size: u32,
+}
+
+/// Segments sent and not acknowledged cumulatively, those of them held lost, those selectively acknowledged.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Segments {
+    pub(crate) unacked: u32,
+    pub(crate) lost: u32,
+    pub(crate) sacked: u32,
 }
 
 /// The recovery of one connection.
@@ -362,6 +371,11 @@ impl Recovery {
         Again { seq: seq_of(start), octets, size }
     }
 
+    /// So many octets of text are sent again.
+    pub(crate) fn count_resent(&mut self, octets: usize) {
+        self.history().counts.bytes_resent += octets as u64;
+    }
+
     /// True while a loss is being repaired.
     pub(crate) fn is_recovering(&self) -> bool {
         self.flight.as_ref().is_some_and(|flight| flight.phase != Phase::Open)
@@ -382,6 +396,31 @@ impl Recovery {
     /// The least round-trip time of the last ten seconds.
     pub(crate) const fn min_rtt(&self) -> Option<Duration> {
         self.min_rtt.get()
+    }
+
+    /// Where it stands.
+    pub(crate) fn phase(&self) -> LossPhase {
+        let Some(flight) = &self.flight else {
+            return LossPhase::Open;
+        };
+        let disorder = flight.dup_acks > 0 || flight.outstanding.tally(Mark::Sacked).octets > 0;
+        match flight.phase {
+            Phase::Open if disorder => LossPhase::Disorder,
+            Phase::Open => LossPhase::Open,
+            Phase::Recovery => LossPhase::Recovery,
+            Phase::Loss => LossPhase::Loss,
+        }
+    }
+
+    /// Segments outstanding.
+    pub(crate) fn segments(&self) -> Segments {
+        let (lost, sacked) = (self.tally(Mark::Lost).segments, self.tally(Mark::Sacked).segments);
+        Segments { unacked: self.outstanding().map_or(0, Outstanding::segments), lost, sacked }
+    }
+
+    /// `RACK.rtt`, while something is outstanding and something else was delivered meanwhile.
+    pub(crate) fn rack_rtt(&self) -> Option<Duration> {
+        self.flight.as_ref().map(|flight| flight.rack.rtt).filter(|rtt| !rtt.is_zero())
     }
 
     /// Octets selectively acknowledged.

@@ -97,6 +97,9 @@ impl Recovery {
     //= rfc7765#4-6
     //= rfc7765#4-7
     pub(crate) fn on_acked(&mut self, now: Instant, rto: Duration, unsent: u32, mss: u32) {
+        if let Some(history) = &mut self.history {
+            history.on_news(now);
+        }
         let Some(flight) = &mut self.flight else {
             return;
         };
@@ -211,7 +214,7 @@ impl Recovery {
         };
         flight.frto = if fit && !reneged { Frto::Resent { until } } else { Frto::Off };
         let history = self.history();
-        history.counts.timeouts += 1;
+        history.count_timeout(now);
         history.tlp.end = None;
         //= rfc4015#3.1-2
         match flight.phase {

@@ -6,9 +6,10 @@
 //! window let the peer send by then. That takes several round trips if the window is wider than the path; the buffer then
 //! becomes larger than it need be.
 
+use alloc::boxed::Box;
 use core::time::Duration;
 
-use sockeye_wire::Instant;
+use sockeye_wire::{Instant, SeqNumber};
 
 use super::RecvSide;
 use crate::negotiated::{older, timestamp};
@@ -23,20 +24,20 @@ const SHORTEST: Duration = Duration::from_millis(1);
 pub(super) struct Autotune {
     /// When the present round trip began.
     began: Instant,
-    /// Octets that the application had read by then.
-    read: u64,
+    /// Up to where the application had read by then.
+    read_to: SeqNumber,
     /// What showed then: our timestamp clock, or the right edge of the window.
     mark: u32,
     /// The most octets that the application ever read in one.
     most: u32,
-    /// The smoothed round-trip time in microseconds; 0 before the first sample.
+    /// The round-trip time in microseconds, which falls at once and rises slowly; 0 before the first sample.
     rtt: u32,
 }
 
 impl Autotune {
     /// Nothing was read yet.
-    pub(super) const fn new(now: Instant, mark: u32) -> Self {
-        Self { began: now, read: 0, mark, most: FIRST, rtt: 0 }
+    pub(super) const fn new(now: Instant, rcv_nxt: SeqNumber, mark: u32) -> Self {
+        Self { began: now, read_to: rcv_nxt, mark, most: FIRST, rtt: 0 }
     }
 
     /// True if text that arrives `now` answers what was sent after the round began; `shows` is its echo of our clock, or
@@ -45,14 +46,16 @@ impl Autotune {
         !older(shows, self.mark) && now >= self.began + SHORTEST
     }
 
-    /// A round is over, of which one round trip took `sample`; the application has read `read` octets so far. What the
+    /// A round is over, of which one round trip took `sample`; the application has read up to `read_to`. What the
     /// buffer should be by this, if it was the best round so far.
-    fn next_round(&mut self, now: Instant, read: u64, mark: u32, sample: Duration) -> Option<u32> {
+    fn next_round(&mut self, now: Instant, read_to: SeqNumber, mark: u32, sample: Duration) -> Option<u32> {
         let sample = u32::try_from(sample.as_micros()).unwrap_or(u32::MAX).max(1);
-        self.rtt = if self.rtt == 0 { sample } else { self.rtt - self.rtt / 8 + sample / 8 };
-        let octets = u32::try_from(read - self.read).unwrap_or(u32::MAX);
+        // A pause of the peer makes a sample too long, nothing makes one too short.
+        let rises = self.rtt > 0 && sample > self.rtt;
+        self.rtt = if rises { self.rtt + (sample - self.rtt) / 8 } else { sample };
+        let octets = read_to.since(self.read_to);
         let last = self.most;
-        *self = Self { began: now, read, mark, most: octets.max(last), rtt: self.rtt };
+        *self = Self { began: now, read_to, mark, most: octets.max(last), rtt: self.rtt };
         (octets > last).then(|| wanted(octets, last))
     }
 }
@@ -77,7 +80,7 @@ impl RecvSide {
     /// grow up to `limit` octets.
     pub(crate) fn measure(&mut self, now: Instant, returned: Option<Returned>, limit: u32) {
         let shows = returned.map_or(self.rcv_nxt.value(), |returned| returned.value);
-        if !self.autotune.is_over(now, shows) {
+        if !self.is_round_over(now, shows) {
             return;
         }
         let (mark, sample) = match returned {
@@ -88,16 +91,31 @@ impl RecvSide {
                 }
                 (clock, Duration::from_millis(clock.wrapping_sub(value).into()))
             }
-            None => ((self.rcv_nxt + self.rcv_wnd()).value(), now.since(self.autotune.began)),
+            None => {
+                let began = self.autotune.as_ref().map_or(now, |autotune| autotune.began);
+                ((self.rcv_nxt + self.rcv_wnd()).value(), now.since(began))
+            }
         };
-        let read = self.queue.start();
-        if let Some(wanted) = self.autotune.next_round(now, read, mark, sample) {
+        let read_to = self.rcv_nxt - self.queue.len();
+        let Some(autotune) = &mut self.autotune else {
+            self.autotune = Some(Box::new(Autotune::new(now, read_to, mark)));
+            return;
+        };
+        if let Some(wanted) = autotune.next_round(now, read_to, mark, sample) {
             // What waits for what is missing takes room that the peer needs meanwhile.
             let waiting = self.reassembly.as_ref().map_or(0, |reassembly| reassembly.octets());
             let wanted = wanted.saturating_add(waiting).min(limit);
             if wanted > self.buffer {
                 self.set_buffer(wanted);
             }
+        }
+    }
+
+    /// True if a round is over; if none has begun yet, once so much was received that one is worth measuring.
+    fn is_round_over(&self, now: Instant, shows: u32) -> bool {
+        match &self.autotune {
+            Some(autotune) => autotune.is_over(now, shows),
+            None => self.queue.end() >= u64::from(FIRST),
         }
     }
 
@@ -125,7 +143,7 @@ impl RecvSide {
     /// The round-trip time as the receiver sees it, once it was measured, and the most octets that the application has
     /// read in one.
     pub(crate) fn rates(&self) -> (Option<Duration>, u32) {
-        let Autotune { rtt, most, .. } = self.autotune;
+        let (rtt, most) = self.autotune.as_ref().map_or((0, FIRST), |autotune| (autotune.rtt, autotune.most));
         ((rtt > 0).then(|| Duration::from_micros(rtt.into())), most)
     }
 }
@@ -138,12 +156,12 @@ mod tests {
 
     /// An application that reads this much in each round trip: what the buffer should be after each.
     fn wishes(octets: &[u32]) -> alloc::vec::Vec<Option<u32>> {
-        let mut autotune = Autotune::new(Instant::ZERO, 0);
-        let (mut now, mut read) = (Instant::ZERO, 0);
+        let mut autotune = Autotune::new(Instant::ZERO, SeqNumber::default(), 0);
+        let (mut now, mut read_to) = (Instant::ZERO, SeqNumber::default());
         let next = |octets: &u32| {
             now += RTT;
-            read += u64::from(*octets);
-            autotune.next_round(now, read, 0, RTT)
+            read_to += *octets;
+            autotune.next_round(now, read_to, 0, RTT)
         };
         octets.iter().map(next).collect()
     }
@@ -158,9 +176,9 @@ mod tests {
 
     #[test]
     fn a_round_is_over_when_an_answer_to_what_was_sent_in_it_arrives() {
-        let mut autotune = Autotune::new(Instant::ZERO, 0);
+        let mut autotune = Autotune::new(Instant::ZERO, SeqNumber::default(), 0);
         let start = Instant::ZERO + RTT;
-        autotune.next_round(start, 0, u32::MAX, RTT);
+        autotune.next_round(start, SeqNumber::default(), u32::MAX, RTT);
         assert!(!autotune.is_over(start + RTT, u32::MAX - 1), "it answers an older one");
         assert!(autotune.is_over(start + RTT, u32::MAX));
         assert!(autotune.is_over(start + RTT, 3), "the clock has wrapped");

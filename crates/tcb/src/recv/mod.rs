@@ -38,7 +38,8 @@ pub(crate) struct RecvSide {
     window: Window,
     /// Octets that may wait to be read while the stack isn't short of memory.
     buffer: u32,
-    autotune: Autotune,
+    /// Allocated once so much was received that the buffer may have to grow.
+    autotune: Option<Box<Autotune>>,
     queue: ChunkQueue,
     reassembly: Option<Box<Reassembly>>,
     /// Where a FIN stands that came out of order.
@@ -57,8 +58,7 @@ pub(crate) struct RecvSide {
 }
 
 impl RecvSide {
-    /// The state after the peer's SYN. `offered` is the window that our own SYN or SYN-ACK named, `clock` what our timestamp
-    /// clock shows.
+    /// The state after the peer's SYN. `offered` is the window that our own SYN or SYN-ACK named.
     pub(crate) fn new(
         irs: SeqNumber,
         agreed: Negotiated,
@@ -66,15 +66,13 @@ impl RecvSide {
         buffer: u32,
         ts_recent: u32,
         now: Instant,
-        clock: u32,
     ) -> Self {
         let rcv_nxt = irs + 1;
-        let edge = rcv_nxt + u32::from(offered);
         Self {
             rcv_nxt,
             window: Window::new(rcv_nxt, offered, agreed.rcv_shift, buffer),
             buffer,
-            autotune: Autotune::new(now, if agreed.timestamps { clock } else { edge.value() }),
+            autotune: None,
             queue: ChunkQueue::default(),
             reassembly: None,
             fin_at: None,

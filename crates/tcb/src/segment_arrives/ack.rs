@@ -47,7 +47,11 @@ impl Tcb {
         }
         //= rfc7323#2.3-4
         self.send.update_window(segment.seq, segment.ack, window);
+        let delivered = ece.then(|| self.recovery.delivered().0);
         self.inform_recovery(now, segment, duplicate, ece);
+        if let Some(before) = delivered {
+            self.ecn.on_marked_delivered(self.recovery.delivered().0 - before);
+        }
         if advances {
             self.on_new_ack(now);
         }

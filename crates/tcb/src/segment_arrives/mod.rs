@@ -28,7 +28,7 @@ impl Tcb {
     /// At which step its way ended, and why. The segment was answered or ignored as the RFC asks: there is nothing to do
     /// about it but count.
     pub fn on_segment(&mut self, now: Instant, mut segment: Segment) -> Result<(), Stop> {
-        self.counts.segments_in += 1;
+        self.counts.segments_in = self.counts.segments_in.wrapping_add(segment.count());
         if let Some(taken) = self.take_predicted(now, &mut segment) {
             return taken;
         }

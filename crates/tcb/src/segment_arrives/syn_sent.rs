@@ -87,7 +87,7 @@ impl Tcb {
             self.rtt.on_sample(segment.arrived_at.since(self.times.opened_at));
         }
         self.send.on_ack(segment.ack);
-        self.times.established_at = now;
+        self.note_established(now);
         self.times.heard_at = now;
         self.times.waiting_since = now;
         self.deadlines.stop(Timer::Retransmit);

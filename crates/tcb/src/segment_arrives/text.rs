@@ -33,6 +33,8 @@ impl Tcb {
 
     /// The text, which is in the window, is kept, and an ACK becomes due.
     pub(super) fn keep_text(&mut self, now: Instant, segment: &mut Segment) -> Result<(), Stop> {
+        let segments = segment.count();
+        self.counts.on_text(now, segments);
         // What is said of its segments is the device's word: none is longer than the whole.
         let whole = segment.text_len();
         let size = if segment.segment_size == 0 { whole } else { whole.min(segment.segment_size.into()) };
@@ -42,6 +44,8 @@ impl Tcb {
             self.measure_reading(now, segment);
             self.notices.readable = true;
             self.schedule_ack(now);
+        } else {
+            self.counts.out_of_order = self.counts.out_of_order.saturating_add(segments);
         }
         Ok(())
     }

@@ -5,6 +5,7 @@ use sockeye_wire::tcp::Flags;
 use sockeye_wire::{Instant, SeqNumber};
 
 use super::decide::{Decision, Hold, Situation, decide};
+use crate::counts::Doing;
 use crate::recovery::Again;
 use crate::recv::Owed;
 use crate::segment_arrives::half_open;
@@ -23,24 +24,42 @@ impl Tcb {
     /// carry if the device cuts it into segments; 0 if it doesn't.
     pub fn poll_transmit(&mut self, now: Instant, limit: u32) -> Option<Transmit> {
         let Some(transmit) = self.next_transmit(now, limit) else {
-            self.settle();
+            self.settle(now);
             return None;
         };
         let payload = transmit.payload_len();
         if let Some(rate) = self.pacing_rate() {
             self.pacer.on_sent(now, payload as u64, rate);
         }
-        self.counts.segments_out +=
-            payload.checked_div(usize::from(transmit.segment_size)).map_or(1, |segments| segments.max(1)) as u64;
-        self.counts.bytes_sent += payload as u64;
+        self.count(payload, transmit.segment_size.into());
         Some(transmit)
     }
 
+    /// So many octets of text leave, to be cut into segments of `size` if that isn't 0.
+    fn count(&mut self, octets: usize, size: usize) {
+        let segments = if size == 0 { 1 } else { u32::try_from(octets.div_ceil(size).max(1)).unwrap_or(u32::MAX) };
+        self.counts.segments_out = self.counts.segments_out.wrapping_add(segments);
+        if octets > 0 {
+            self.counts.data_segments_out = self.counts.data_segments_out.wrapping_add(segments);
+            self.counts.bytes_sent += octets as u64;
+        }
+    }
+
     /// Nothing more leaves at this instant.
-    fn settle(&mut self) {
-        let mss = u32::from(self.send.mss());
-        let room = self.recovery.room(mss, self.agreed.sack, self.congestion.as_ref());
-        self.recovery.settle(mss, self.send.unsent() < mss && room >= mss);
+    fn settle(&mut self, now: Instant) {
+        let (mss, unsent) = (u32::from(self.send.mss()), self.send.unsent());
+        let has_room = self.recovery.room(mss, self.agreed.sack, self.congestion.as_ref()) >= mss;
+        self.recovery.settle(mss, unsent < mss && has_room);
+        let doing = if unsent > 0 && has_room && self.send.usable() < unsent.min(mss) {
+            Doing::WaitingForWindow
+        } else if unsent < mss && has_room && self.writer_waits {
+            Doing::WaitingForBuffer
+        } else if unsent > 0 || !self.recovery.is_idle() {
+            Doing::Sending
+        } else {
+            Doing::Nothing
+        };
+        self.counts.spent.turn_to(now, doing);
     }
 
     fn next_transmit(&mut self, now: Instant, limit: u32) -> Option<Transmit> {
@@ -126,7 +145,9 @@ impl Tcb {
         self.tell_sent(now, again.octets);
         self.times.sent_at = now;
         self.arm_retransmit();
-        self.text_segment(now, again.seq, again.octets, again.size)
+        let transmit = self.text_segment(now, again.seq, again.octets, again.size);
+        self.recovery.count_resent(transmit.payload_len());
+        transmit
     }
 
     /// A segment more, whatever congestion control says, since the tail of the flight may be lost: a new one if there is

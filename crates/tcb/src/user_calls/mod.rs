@@ -8,6 +8,7 @@ mod configure;
 mod open;
 mod receive;
 mod send;
+mod status;
 
 use crate::ClosedBecause;
 

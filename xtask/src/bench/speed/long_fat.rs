@@ -114,7 +114,7 @@ struct World {
 impl World {
     fn new(gbit: u32) -> Outcome<Self> {
         let now = Instant::ZERO;
-        let tcp = Config { receive_buffer: BUFFER, send_buffer: BUFFER, ..Config::default() };
+        let tcp = Config { receive_buffer: BUFFER.into(), send_buffer: BUFFER.into(), ..Config::default() };
         let config =
             |seed| StackConfig { tcp: tcp.clone().into(), checksum_offload: true, ..StackConfig::new([seed; 32]) };
         let (mut sender, mut receiver) = (Stack::new(config(1), now), Stack::new(config(2), now));

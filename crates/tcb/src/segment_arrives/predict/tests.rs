@@ -14,7 +14,7 @@ use sockeye_wire::SeqNumber;
 use sockeye_wire::tcp::SackBlock;
 
 use super::*;
-use crate::{Config, Transmit};
+use crate::{Buffer, Config, Transmit};
 
 const START: Instant = Instant::from_millis(5000);
 
@@ -86,8 +86,8 @@ struct World {
 impl World {
     fn new(predicts: bool, timestamps: bool, sack: bool) -> Self {
         let config = Config {
-            receive_buffer: 8000,
-            send_buffer: 4000,
+            receive_buffer: Buffer::Fixed(8000),
+            send_buffer: Buffer::Fixed(4000),
             mss: 200,
             timestamps,
             sack,
@@ -148,7 +148,7 @@ impl World {
     fn arrives(&mut self, end: bool, mut segment: Segment) -> Result<(), Stop> {
         segment.arrived_at = self.now;
         let (tcb, is_ack) = (&mut self.ends[usize::from(end)], segment.payload.is_empty());
-        tcb.counts.segments_in += 1;
+        tcb.counts.segments_in += segment.count();
         if self.predicts
             && let Some(taken) = tcb.take_predicted(self.now, &mut segment)
         {

@@ -31,7 +31,7 @@ impl Ends {
     pub fn connected(offload: bool, task: Task) -> io::Result<Self> {
         let (left, right) = if offload { memory::pair_offloading(1500, memory::QUEUE) } else { memory::pair(1500) };
         let mut tcp = Config { nodelay: true, ..Config::default() };
-        (tcp.receive_buffer, tcp.send_buffer) = (BUFFER, BUFFER);
+        (tcp.receive_buffer, tcp.send_buffer) = (BUFFER.into(), BUFFER.into());
         let config = |seed| StackConfig { tcp: tcp.clone().into(), ..StackConfig::new([seed; 32]) };
         let (mut client, mut server) = (Direct::new(left, config(1)), Direct::new(right, config(2)));
         let address = |text: &str| text.parse().map_err(io::Error::other);
