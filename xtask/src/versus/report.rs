@@ -147,11 +147,11 @@ fn median(mut values: Vec<f64>) -> Option<f64> {
 /// A row for each cell, and what is common to all below.
 pub fn table(report: &Report) -> String {
     let mut table = Table::new();
-    table.load_style(presets::UTF8_HORIZONTAL_ONLY);
+    table.load_style(presets::NOTHING);
     let names = report.cells.first().map(|row| row.names.clone()).unwrap_or_default();
-    let mut header = vec!["link; Mbit/s: median [least-most]".to_owned()];
-    header.extend(names.iter().map(|name| name.replace('_', " ")));
-    header.extend(["/ linux", "/ smoltcp"].map(str::to_owned));
+    let mut header = vec!["link; Mbit/s: median, ± half the spread".to_owned()];
+    header.extend(names.iter().map(|name| name.replace('_', "\n")));
+    header.extend(["/ linux", "/\nsmoltcp"].map(str::to_owned));
     table.set_header(header);
     let ratio = |ratio: Option<f64>| ratio.map_or_else(|| "-".to_owned(), |ratio| format!("{ratio:.2}"));
     for row in &report.cells {
@@ -174,7 +174,8 @@ pub fn table(report: &Report) -> String {
 }
 
 fn shown(Goodput { median, min, max }: &Goodput) -> String {
-    format!("{:.2} [{:.2}-{:.2}]", median / 1e6, min / 1e6, max / 1e6)
+    let half = (max - min) / median.max(1.0) * 50.0;
+    format!("{:.2} ±{half:.0}%", median / 1e6)
 }
 
 #[cfg(test)]
