@@ -31,6 +31,16 @@ pub struct Config {
     /// The least that segments, with their options, are cut to, whatever an ICMP error says. Default 512 octets, that is an
     /// MTU of 552, as Linux (`min_pmtu`): RFC 1191 has 68, which serves nobody but attackers. Over IPv6 never below 1220.
     pub min_path_mss: u16,
+    /// How long a path is believed to be as narrow as it was found, and a search for more not worth while: at least 5 minutes,
+    /// [`Duration::MAX`] for ever. Default 10 minutes (RFC 1191 section 6.3, RFC 8899 section 5.1.2).
+    //= rfc1191#3-5
+    //= rfc1191#3-6
+    //= rfc1191#6.3-1
+    //= rfc8201#4-7
+    //= rfc8201#5.3-1
+    //= rfc4821#7.3-3
+    //= rfc8899#5.1.1-3
+    pub path_mtu_age: Duration,
     /// The MSS to assume of a peer whose SYN has no MSS option: 536 for IPv4, 1220 for IPv6. Default 536.
     //= rfc9293#MUST-15
     pub default_peer_mss: u16,
@@ -204,6 +214,7 @@ impl Default for Config {
             mtu_probing: MtuProbing::default(),
             base_mss: 1024,
             min_path_mss: 512,
+            path_mtu_age: Duration::from_mins(10),
             default_peer_mss: 536,
             receive_buffer: Buffer::default(),
             send_buffer: Buffer::default(),

@@ -92,6 +92,9 @@ pub(crate) fn window_shift(config: &Config) -> u8 {
 /// The options of our SYN.
 pub(crate) fn syn_options(config: &Config, timestamps: Timestamps) -> Options {
     Options {
+        //= rfc8201#5.4-5
+        //= rfc1191#3.1-1
+        //= rfc1191#3.1-2
         //= rfc9293#SHLD-5
         //= rfc9293#3.7.1-1
         mss: Some(config.announced_mss()),

@@ -12,15 +12,6 @@ use sockeye_wire::Instant;
 use crate::Config;
 use crate::negotiated::MIN_MSS;
 
-/// When what was believed of a path is put to the test again (`PMTU_RAISE_TIMER` of RFC 8899 section 5.1.2, RFC 1191
-/// section 6.3).
-//= rfc1191#3-6
-//= rfc1191#6.3-1
-//= rfc8201#4-7
-//= rfc8201#5.3-1
-//= rfc4821#7.3-3
-//= rfc8899#5.1.1-3
-const RAISE: Duration = Duration::from_mins(10);
 /// Probes of one size that are lost before the path counts as too narrow for it (`MAX_PROBES` of RFC 8899).
 //= rfc8899#5.1.2-1
 const MAX_PROBES: u8 = 3;
@@ -182,7 +173,7 @@ impl PathMtu {
         }
         //= rfc4821#7.6.2-3
         if self.probing && sent > self.size {
-            self.refute(now, claim.max(self.size));
+            self.refute(now, claim.max(self.size), config.path_mtu_age);
             return TooBig::Probe;
         }
         if claim >= self.size {
@@ -192,7 +183,7 @@ impl PathMtu {
             self.claim = claim;
             return TooBig::Doubted;
         }
-        self.shrink(claim, now + RAISE);
+        self.shrink(claim, now + config.path_mtu_age);
         TooBig::Believed
     }
 
@@ -205,7 +196,7 @@ impl PathMtu {
     //= rfc8899#4.6.2-2
     pub(crate) fn is_too_narrow(&mut self, now: Instant, size: u16, timeouts: u8, config: &Config) -> bool {
         if self.claim > 0 && size > self.claim && (timeouts > 0 || self.in_vain > 0) {
-            self.shrink(self.claim, now + RAISE);
+            self.shrink(self.claim, now + config.path_mtu_age);
             return true;
         }
         let base = config.base_mss;
@@ -259,12 +250,12 @@ impl PathMtu {
 
     /// The probe has arrived: segments may be as long.
     //= rfc4821#7.6.1-1
-    pub(crate) fn on_probe_arrived(&mut self, now: Instant) {
+    pub(crate) fn on_probe_arrived(&mut self, now: Instant, age: Duration) {
         if core::mem::take(&mut self.probing) {
             (self.size, self.proven) = (self.next, self.next);
             self.losses = 0;
             self.probe_at = now;
-            self.halve(now);
+            self.halve(now, age);
         }
     }
 
@@ -272,54 +263,54 @@ impl PathMtu {
     //= rfc4821#4-7
     //= rfc4821#7.6.2-1
     //= rfc4821#7.6.2-4
-    pub(crate) fn on_probe_lost(&mut self, now: Instant, wait: Duration) {
+    pub(crate) fn on_probe_lost(&mut self, now: Instant, wait: Duration, age: Duration) {
         if !core::mem::take(&mut self.probing) {
             return;
         }
-        self.probe_at = now + wait.min(RAISE);
+        self.probe_at = now + wait.min(age);
         self.losses += 1;
         if self.losses >= MAX_PROBES {
             self.losses = 0;
             self.most = self.next - 1;
-            self.halve(now);
+            self.halve(now, age);
         }
     }
 
     /// Nothing can be told from the probe: the same is tried again after `wait`.
     //= rfc4821#7.6.4-1
-    pub(crate) fn on_probe_inconclusive(&mut self, now: Instant, wait: Duration) {
+    pub(crate) fn on_probe_inconclusive(&mut self, now: Instant, wait: Duration, age: Duration) {
         if core::mem::take(&mut self.probing) {
-            self.probe_at = now + wait.min(RAISE);
+            self.probe_at = now + wait.min(age);
         }
     }
 
     /// A router says that `most` would have fitted: that is tried next.
-    fn refute(&mut self, now: Instant, most: u16) {
+    fn refute(&mut self, now: Instant, most: u16, age: Duration) {
         self.probing = false;
         self.losses = 0;
         self.most = most;
         self.next = most;
         self.probe_at = now;
         if most - self.size < WORTHWHILE && most < self.limit {
-            self.rest(now);
+            self.rest(now, age);
         }
     }
 
     /// The middle between what fits and what may is next.
     //= rfc8899#5.3.2-1
-    fn halve(&mut self, now: Instant) {
+    fn halve(&mut self, now: Instant, age: Duration) {
         self.next = self.size + (self.most - self.size).div_ceil(2);
         if self.most - self.size < WORTHWHILE {
-            self.rest(now);
+            self.rest(now, age);
         }
     }
 
     /// The search is over, until a path that has changed would be worth another.
     //= rfc4821#7.3-2
-    fn rest(&mut self, now: Instant) {
+    fn rest(&mut self, now: Instant, age: Duration) {
         self.most = self.limit;
         self.next = self.limit;
-        self.probe_at = now + RAISE;
+        self.probe_at = now + age;
     }
 }
 

@@ -25,6 +25,7 @@ pub struct StackConfig {
     pub hop_limit: u8,
     /// ICMP errors that are sent a second at most, on average. Default 1000, as Linux (`icmp_msgs_per_sec`).
     //= rfc4443#2.4-5
+    //= rfc4443#2.4-6
     pub max_errors: u32,
     /// RSTs that are sent a second at most for segments that belong to no connection, on average. Default 10,000.
     pub max_resets: u32,

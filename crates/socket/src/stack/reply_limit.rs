@@ -79,6 +79,7 @@ mod tests {
         assert_eq!(bursts.into_iter().collect::<Vec<_>>(), (44..=50).collect::<Vec<_>>());
     }
 
+    //= rfc4443#2.4-6
     #[test]
     fn none_and_few_are_possible() {
         assert_eq!(taken(&mut bucket(0), Instant::from_millis(5000)), 0);

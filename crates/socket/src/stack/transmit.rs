@@ -166,7 +166,11 @@ fn packet(pair: &Pair, transmit: Transmit, envelope: Envelope) -> Outgoing {
     packet
 }
 
-/// Writes the IP header and says how long it is.
+/// Writes the IP header and says how long it is. No router may fragment what we send, nor do we.
+//= rfc1191#3-2
+//= rfc4821#4-1
+//= rfc4821#8-1
+//= rfc8899#3-2
 //= rfc9293#MUST-45
 //= rfc9293#MUST-49
 //= rfc9293#SHLD-22

@@ -80,6 +80,7 @@ fn a_packet_that_used_up_its_hops_on_the_way_to_us_is_taken() {
     }
 }
 
+//= rfc4443#2.4-4
 //= rfc1122#3.2.2-5
 //= rfc1122#3.3.8-1
 //= rfc1122#3.4-3
@@ -236,4 +237,25 @@ fn an_echo_request_is_answered_with_all_its_data() {
         assert_eq!((view.source(), view.destination()), (ip(to), ip(from)));
         assert!(view.payload().ends_with(b"\x01\x02\x03\x04hello there"));
     }
+}
+
+//= rfc4443#2.4-3
+#[test]
+fn an_error_over_ipv6_quotes_as_much_as_fits_into_1280_octets() {
+    let mut net = Net::new();
+    let datagram = packet(ip(A6), ip(B6), protocol::UDP, &[0; 2000]);
+    let answers = net.inject(datagram.clone());
+    assert_eq!(answers[0].len(), 1280);
+    assert_eq!(error(&answers[0]), (IcmpError::PortUnreachable, datagram[..1232].to_vec()));
+}
+
+//= rfc4443#2.4-2
+#[test]
+fn an_informational_message_of_a_type_that_nobody_knows_is_discarded_silently() {
+    let mut net = Net::new();
+    let mut message = [200, 0, 0, 0, 1, 2, 3, 4];
+    let sum = sockeye_wire::checksum::with_pseudo_header(ip(A6), ip(B6), protocol::ICMPV6, &message).checksum();
+    message[2..4].copy_from_slice(&sum.to_be_bytes());
+    assert!(net.inject(packet(ip(A6), ip(B6), protocol::ICMPV6, &message)).is_empty());
+    assert_eq!(net.b.stack.counters().ended("icmp_type"), 1);
 }

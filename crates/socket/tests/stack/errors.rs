@@ -131,6 +131,12 @@ fn over_ipv6_a_packet_too_big_below_1280_is_discarded() {
 /// FIELD D10: what longer segments disprove, and what was never in flight.
 //= rfc5927#4.1-1
 //= rfc5927#7.2-1
+//= rfc8899#3-7
+//= rfc8899#3-8
+//= rfc8899#3-9
+//= rfc8899#4.6.1-2
+//= rfc8899#4.6.1-3
+//= rfc8899#8-2
 #[test]
 fn claims_that_the_connection_disproves_are_counted_and_change_nothing() {
     let mut net = Net::new();

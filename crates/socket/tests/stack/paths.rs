@@ -21,6 +21,11 @@ fn longest(net: &Net) -> usize {
 }
 
 /// A path MTU of 1280, told of and not: 30,000 octets arrive, and nobody has to find it out again.
+//= rfc1191#3-2
+//= rfc4821#4-1
+//= rfc4821#5.2-2
+//= rfc4821#8-1
+//= rfc8899#3-2
 //= rfc4821#5.2-1
 //= rfc8201#5.2-1
 //= rfc9040#6.1-1
@@ -43,6 +48,7 @@ fn the_next_connection_begins_with_what_fits() {
         assert_eq!(mss(&net, client), found);
         assert_eq!(net.transfer(client, server, &[7; 3_000]).len(), 3_000);
         assert!(longest(&net) <= 1280);
+        assert!(net.a.sent.iter().all(|packet| packet[6] == 0x40), "don't fragment");
         assert_eq!(net.a.stack.info(net.now, client).unwrap().retransmissions, 0);
     }
 }

@@ -246,6 +246,27 @@ mod tests {
         AckSample { now: NOW, newly_acked, ..AckSample::default() }
     }
 
+    //= rfc4821#4-8
+    //= rfc4821#4-9
+    //= rfc8899#3-12
+    #[test]
+    fn longer_segments_are_no_more_octets_and_shorter_ones_no_more_segments() {
+        let mut reno = reno();
+        reno.set_mss(1400);
+        assert_eq!(reno.cwnd(), 10_000);
+        reno.set_mss(700);
+        assert_eq!(reno.cwnd(), 5_000);
+    }
+
+    //= rfc9040#6.1-3
+    #[test]
+    fn a_remembered_threshold_ends_slow_start_there() {
+        let mut reno = reno();
+        reno.recall(11_000);
+        reno.on_ack(&ack(10_000));
+        assert_eq!((reno.ssthresh(), reno.cwnd()), (11_000, 11_000));
+    }
+
     //= rfc6928#2-2
     #[test]
     fn the_initial_window_is_ten_segments_or_14600_octets() {

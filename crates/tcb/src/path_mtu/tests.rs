@@ -6,6 +6,7 @@ use super::*;
 
 const NOW: Instant = Instant::from_millis(1_000_000);
 const WAIT: Duration = Duration::from_secs(1);
+const AGE: Duration = Duration::from_mins(10);
 
 fn path() -> PathMtu {
     PathMtu::new(1460)
@@ -21,9 +22,9 @@ fn search(path: &mut PathMtu, from: Instant, fits: u16) -> Vec<u16> {
         path.on_probe_sent();
         assert_eq!(path.due(now), None, "one probe at a time");
         if size <= fits {
-            path.on_probe_arrived(now);
+            path.on_probe_arrived(now, AGE);
         } else {
-            path.on_probe_lost(now, WAIT);
+            path.on_probe_lost(now, WAIT, AGE);
             now += WAIT;
         }
     }
@@ -31,6 +32,10 @@ fn search(path: &mut PathMtu, from: Instant, fits: u16) -> Vec<u16> {
 }
 
 //= rfc4821#7.1-2
+//= rfc4821#7.1-4
+//= rfc4821#7.2-1
+//= rfc4821#7.6.2-2
+//= rfc8899#5.3.2-1
 //= rfc4821#7.3-1
 //= rfc4821#7.3-2
 //= rfc4821#7.3-3
@@ -82,13 +87,13 @@ fn an_error_about_a_probe_tells_what_to_try_next() {
     let mut path = path();
     assert_eq!(path.on_too_big(NOW, 1460, 1240, &config), TooBig::Believed);
     path.on_arrival(1240);
-    let later = NOW + RAISE;
+    let later = NOW + AGE;
     assert_eq!(path.due(later), Some(1460));
     path.on_probe_sent();
     assert_eq!(path.on_too_big(later, 1460, 1360, &config), TooBig::Probe);
     assert_eq!((path.size(), path.due(later)), (1240, Some(1360)));
     path.on_probe_sent();
-    path.on_probe_arrived(later);
+    path.on_probe_arrived(later, AGE);
     assert_eq!((path.size(), path.due(later)), (1360, None));
 }
 
@@ -108,6 +113,7 @@ fn a_black_hole_halves_down_to_the_floor() {
     assert_eq!(sizes, [1024, 512, 512, 512]);
 }
 
+//= rfc4821#7.1-3
 #[test]
 fn what_has_arrived_needs_more_to_be_doubted() {
     let config = Config::default();
@@ -122,4 +128,17 @@ fn what_has_arrived_needs_more_to_be_doubted() {
     let mut path = PathMtu::new(1460);
     (0..9).for_each(|_| path.on_resent());
     assert!(!path.is_too_narrow(NOW, 1460, 9, &off));
+}
+
+//= rfc1191#6.3-1
+//= rfc8201#5.6-1
+#[test]
+fn how_long_a_path_is_believed_can_be_chosen_for_ever_too() {
+    for (age, due) in [(Duration::from_mins(30), Some(1460)), (Duration::MAX, None)] {
+        let config = Config { path_mtu_age: age, ..Config::default() };
+        let mut path = path();
+        assert_eq!(path.on_too_big(NOW, 1460, 1240, &config), TooBig::Believed);
+        assert_eq!(path.due(NOW + Duration::from_mins(29)), None);
+        assert_eq!(path.due(NOW + Duration::from_hours(24)), due);
+    }
 }

@@ -38,6 +38,7 @@ pub(super) struct Run {
     /// Sent more than once.
     pub(super) resent: bool,
     /// It is one segment, longer than others: a probe of the path's MTU.
+    //= rfc8899#4.1-2
     pub(super) probe: bool,
     pub(super) mark: Mark,
     /// What the sampler of the delivery rate knew when it was last sent.

@@ -29,6 +29,9 @@ impl News {
     pub(super) const NONE: Self = Self { longest: 0, probe: None };
 
     /// A run, or a piece of one, has arrived.
+    //= rfc4821#4-2
+    //= rfc8899#3-3
+    //= rfc8899#4.2-1
     pub(super) fn on_delivered(&mut self, run: &Run) {
         self.longest = self.longest.max(run.size.min(run.len));
         if run.probe {
@@ -106,8 +109,13 @@ impl Recovery {
     //= rfc4821#4-4
     //= rfc4821#4-5
     //= rfc4821#7.6.2-1
+    //= rfc4821#6.1-1
+    //= rfc4821#7.1-4
     //= rfc4821#7.6.4-1
+    //= rfc8899#3-5
+    //= rfc8899#3-6
     //= rfc8899#3-11
+    //= rfc8899#3-16
     pub(super) fn excuse_probe(&mut self, flight: &mut Flight, lost: &mut Pieces) {
         let Some(&(_, probe)) = lost.iter().find(|(_, run)| run.probe) else {
             return;

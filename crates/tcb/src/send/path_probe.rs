@@ -40,6 +40,12 @@ impl Tcb {
     }
 
     /// Segments are shorter from now on, those outstanding that are longer go again.
+    //= rfc1191#3-3
+    //= rfc1191#3-4
+    //= rfc1191#6.4-2
+    //= rfc8201#4-5
+    //= rfc8201#4-6
+    //= rfc8201#5.2-3
     pub(crate) fn narrow(&mut self) {
         self.cut_anew();
         self.recovery.on_narrow_path(u32::from(self.send.mss()));
@@ -63,12 +69,15 @@ impl Tcb {
         //= rfc4821#4-6
         let window = self.congestion.cwnd() / u32::from(self.send.mss());
         let wait = self.rtt.srtt().unwrap_or_default() * window.max(1);
+        let age = self.config.path_mtu_age;
+        //= rfc4821#7.6-1
+        //= rfc8899#8-1
         match fate {
-            ProbeFate::Arrived => self.path.on_probe_arrived(now),
-            ProbeFate::Lost => self.path.on_probe_lost(now, wait),
-            ProbeFate::Inconclusive => self.path.on_probe_inconclusive(now, wait),
+            ProbeFate::Arrived => self.path.on_probe_arrived(now, age),
+            ProbeFate::Lost => self.path.on_probe_lost(now, wait, age),
+            ProbeFate::Inconclusive => self.path.on_probe_inconclusive(now, wait, age),
             //= rfc4821#7.6.3-1
-            ProbeFate::TimedOut => self.path.on_probe_inconclusive(now, 5 * wait),
+            ProbeFate::TimedOut => self.path.on_probe_inconclusive(now, 5 * wait, age),
         }
         //= rfc4821#4-8
         //= rfc8899#3-12
@@ -86,8 +95,11 @@ impl Tcb {
         }
     }
 
+    /// Text that is to be sent anyhow, in a segment longer than others.
     //= rfc4821#4-11
+    //= rfc4821#5.1-1
     //= rfc4821#7.1-1
+    //= rfc8201#5.4-1
     //= rfc4821#7.5-1
     //= rfc4821#10.1-1
     pub(super) fn path_probe(&mut self, now: Instant) -> Option<Transmit> {

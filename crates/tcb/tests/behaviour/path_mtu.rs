@@ -63,6 +63,11 @@ fn a_black_hole_is_found_by_the_second_timeout_and_the_path_searched() {
 //= rfc4821#7.6.2-1
 //= rfc8899#3-5
 //= rfc8899#3-11
+//= rfc4821#4-2
+//= rfc4821#6.1-1
+//= rfc4821#7.6-1
+//= rfc8899#3-3
+//= rfc8899#4.2-1
 #[test]
 fn a_lost_probe_is_no_sign_of_congestion() {
     let mut pair = Pair::established_with(wide(), wide());
@@ -85,6 +90,7 @@ fn a_lost_probe_is_no_sign_of_congestion() {
 
 //= rfc4821#4-5
 //= rfc4821#7.6.4-1
+//= rfc8899#3-6
 #[test]
 fn a_probe_that_is_lost_with_other_text_proves_nothing_and_slows_the_sender() {
     let mut pair = Pair::established_with(wide(), wide());
@@ -113,6 +119,8 @@ fn a_probe_that_is_lost_with_other_text_proves_nothing_and_slows_the_sender() {
 
 //= rfc4821#4-7
 //= rfc4821#4-6
+//= rfc4821#7.6.2-4
+//= rfc8899#8-1
 #[test]
 fn the_next_probe_waits_a_round_trip_for_each_segment_of_the_window() {
     let mut pair = Pair::established_with(wide(), wide());
@@ -151,6 +159,13 @@ fn complain(pair: &mut Pair, mss: u16) -> TooBig {
 //= rfc8201#4-7
 //= rfc8201#5.3-1
 //= rfc8899#5.1.1-3
+//= rfc1191#3-3
+//= rfc1191#6.3-2
+//= rfc1191#6.4-2
+//= rfc4821#7.1-1
+//= rfc8201#4-5
+//= rfc8201#5.4-1
+//= rfc8201#5.6-1
 #[test]
 fn a_path_that_recovers_is_found_within_ten_minutes_and_not_before_five() {
     for probing in [MtuProbing::Off, MtuProbing::OnBlackHole] {
@@ -195,6 +210,8 @@ fn a_claim_is_not_believed_while_longer_segments_arrive() {
 
 //= rfc5927#7.2-1
 //= rfc8201#4-6
+//= rfc1191#3-4
+//= rfc8201#5.2-3
 #[test]
 fn a_path_that_has_become_narrower_is_believed_once_the_timer_has_expired() {
     let mut pair = Pair::established_with(wide(), wide());
@@ -232,6 +249,11 @@ fn an_error_about_a_probe_ends_the_search_at_once() {
 //= rfc4821#7.2-3
 //= rfc4821#7.6.1-1
 //= rfc4821#4-8
+//= rfc4821#4-11
+//= rfc4821#5.1-1
+//= rfc4821#7.2-2
+//= rfc4821#7.5-1
+//= rfc4821#10.1-1
 #[test]
 fn probing_from_the_start_begins_small_and_grows_without_loss() {
     let always = Config { mtu_probing: MtuProbing::Always, ..wide() };
@@ -242,6 +264,39 @@ fn probing_from_the_start_begins_small_and_grows_without_loss() {
     assert!(cwnd <= 10 * 1012);
     pair.run_for(Duration::from_secs(1));
     assert_eq!((pair.b.received.len(), pair.info().retransmissions), (100_000, 0));
+}
+
+//= rfc4821#7.4-1
+//= rfc4821#7.4-2
+#[test]
+fn a_probe_waits_for_text_enough_to_follow_it() {
+    let mut pair = Pair::established_with(wide(), wide());
+    black_hole(&mut pair, 1240);
+    pair.send(Side::A, text(1448));
+    assert_eq!(complain(&mut pair, 1240), TooBig::Believed);
+    pair.run_for(Duration::from_mins(11));
+    pair.filter = Box::new(|_| Fate::Arrives);
+    pair.log.clear();
+    for _ in 0..20 {
+        transfer(&mut pair, 4000);
+    }
+    assert_eq!(segments_longer_than(&pair, 1240), 0);
+    transfer(&mut pair, 1448 + 3 * 1228);
+    assert_eq!(segments_longer_than(&pair, 1240), 1);
+}
+
+//= rfc8201#5.4-5
+//= rfc8201#5.4-2
+#[test]
+fn what_is_announced_is_what_can_be_received_whatever_the_path_takes() {
+    let now = sockeye_wire::Instant::from_millis(10_000);
+    let mut pair = Pair::opening(wide(), Config { mss: 1300, ..wide() });
+    pair.a.tcb.learn_path(PathMss { octets: 1240, doubted_at: now });
+    pair.run_for(Duration::from_secs(1));
+    assert_eq!(pair.log[0].segment.options.mss, Some(1460));
+    transfer(&mut pair, 100_000);
+    assert_eq!(pair.info().snd_mss, 1300 - 12, "not more than the peer takes, though the path would");
+    assert_eq!(segments_longer_than(&pair, 1300), 0);
 }
 
 #[test]
@@ -272,6 +327,7 @@ fn an_outage_costs_the_length_of_segments_only_for_a_moment() {
 }
 
 //= rfc8201#5.2-2
+//= rfc8899#3-13
 #[test]
 fn what_another_connection_has_learnt_is_taken_up_unless_it_is_disproved() {
     let path = |now| PathMss { octets: 1240, doubted_at: now };
@@ -302,6 +358,9 @@ fn a_clamp_bounds_what_is_announced_and_what_is_sent() {
 
 /// Thousands of paths, each with a width, losses and a mind of its own: whatever is probed, every octet arrives once and in
 /// order.
+//= rfc8899#3-15
+//= rfc8899#3-16
+//= rfc8899#4.1-2
 #[test]
 fn every_octet_arrives_over_every_path() {
     let seeds = std::env::var("SEED").map_or(0..300, |seed| seed.parse().map(|seed: u64| seed..seed + 1).unwrap());

@@ -97,6 +97,7 @@ pub fn parse(bytes: &[u8], source: IpAddr, destination: IpAddr) -> Result<IcmpMe
     if source.is_ipv4() && kind == v4::SOURCE_QUENCH {
         return Ok(IcmpMessage::SourceQuench);
     }
+    //= rfc4443#2.4-2
     let word = u32::from_be_bytes([a, b, c, d]);
     let error = if source.is_ipv4() { v4::error(kind, code, word) } else { v6::error(kind, code, word) };
     error.map(|error| IcmpMessage::Error(error, rest)).ok_or(ParseError::IcmpType(kind))

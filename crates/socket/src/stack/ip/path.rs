@@ -70,6 +70,7 @@ impl Paths {
     //= rfc4821#5.2-1
     //= rfc4821#5.2-2
     //= rfc8201#5.2-1
+    //= rfc8899#3-13
     //= rfc9040#6.2-1
     /// A connection has found what the path to `host` takes.
     pub(in crate::stack) fn learn_mss(&mut self, now: Instant, host: IpAddr, mss: Option<PathMss>) {
