@@ -137,8 +137,8 @@ mod tests {
         IpAddr::from([0xfd00, 0, 0, 0, 0, 0, 0, number])
     }
 
-    fn narrow(octets: u16) -> Option<PathMss> {
-        Some(PathMss { octets, doubted_at: NOW + Duration::from_mins(10) })
+    fn narrow() -> PathMss {
+        PathMss { octets: 1240, doubted_at: NOW + Duration::from_mins(10) }
     }
 
     fn rtt(millis: u64) -> Metrics {
@@ -150,12 +150,12 @@ mod tests {
     fn the_oldest_give_way_and_all_have_their_time() {
         let mut paths = Paths::new(Remember { hosts: 100, ..Remember::default() });
         for number in 0..1000 {
-            paths.learn_mss(NOW + Duration::from_secs(number.into()), host(number), narrow(1240));
+            paths.learn_mss(NOW + Duration::from_secs(number.into()), host(number), Some(narrow()));
         }
         assert_eq!((paths.known.len(), paths.order.len()), (100, 100));
         let last = NOW + Duration::from_secs(999);
         assert_eq!(paths.get(last, host(899)), None);
-        assert_eq!(paths.get(last, host(900)).and_then(|path| path.mss), narrow(1240));
+        assert_eq!(paths.get(last, host(900)).and_then(|path| path.mss), Some(narrow()));
         assert_eq!(paths.get(last + FORGOTTEN, host(999)), None);
     }
 
@@ -166,10 +166,10 @@ mod tests {
     fn what_is_learnt_of_one_thing_keeps_the_other() {
         let mut paths = Paths::new(Remember { ssthresh: true, ..Remember::default() });
         paths.learn_metrics(NOW, host(1), rtt(30));
-        paths.learn_mss(NOW, host(1), narrow(1240));
+        paths.learn_mss(NOW, host(1), Some(narrow()));
         paths.learn_metrics(NOW, host(1), Metrics { ssthresh: None, ..rtt(40) });
         let path = paths.get(NOW, host(1)).unwrap();
-        assert_eq!((path.mss, path.metrics), (narrow(1240), rtt(35)), "half of what is old is kept");
+        assert_eq!((path.mss, path.metrics), (Some(narrow()), rtt(35)), "half of what is old is kept");
         paths.learn_mss(NOW, host(1), None);
         assert_eq!(paths.get(NOW, host(1)).unwrap().metrics, rtt(35));
         assert_eq!(paths.known.len(), 1);
@@ -179,10 +179,10 @@ mod tests {
     fn each_can_be_switched_off() {
         let mut paths = Paths::new(Remember { mtu: false, rtt: false, ssthresh: false, ..Remember::default() });
         paths.learn_metrics(NOW, host(1), rtt(30));
-        paths.learn_mss(NOW, host(1), narrow(1240));
+        paths.learn_mss(NOW, host(1), Some(narrow()));
         assert_eq!((paths.known.len(), paths.narrowed()), (0, 0));
         let mut paths = Paths::new(Remember { hosts: 0, ..Remember::default() });
-        paths.learn_mss(NOW, host(1), narrow(1240));
+        paths.learn_mss(NOW, host(1), Some(narrow()));
         assert_eq!(paths.known.len(), 0);
     }
 }
