@@ -61,7 +61,7 @@ pub struct LinkConfig {
     pub acks: Acks,
     /// Segments of a connection that come out within this time of the first are merged, as a network card does it.
     pub gro: Option<Duration>,
-    /// Nothing gets through.
+    /// Nothing gets onto it; what is on its way already arrives.
     pub down: bool,
     /// What changes by the clock.
     pub schedule: Schedule,

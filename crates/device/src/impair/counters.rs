@@ -27,7 +27,7 @@ pub struct LinkCounters {
     pub too_long: u64,
     /// Acknowledgments that a later one made superfluous.
     pub thinned: u64,
-    /// Packets marked as having met congestion.
+    /// Packets that met congestion and went on with the mark for it, those that came with it among them, as `tc` counts.
     pub marked: u64,
     /// Copies that were added.
     pub duplicated: u64,

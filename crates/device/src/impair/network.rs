@@ -6,7 +6,8 @@
 //! ```
 //!
 //! A packet goes to the host that has its destination address. Between hosts of one side it goes by their access links
-//! alone; to an address that nobody has it is lost and counted.
+//! alone; to an address that nobody has it is lost and counted. An error about a packet that is too long (`mtu … icmp`)
+//! takes a shorter way: down the access link of the packet's sender, wherever it arose.
 
 use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
