@@ -155,7 +155,9 @@ impl Tcb {
         self.agree(half_open.negotiated, half_open.irs, half_open.snd_wnd, half_open.ts_recent, now);
         self.syn_was_resent(half_open.retransmissions);
         if half_open.retransmissions == 0 {
-            self.rtt.on_sample(now.since(half_open.opened_at));
+            let rtt = now.since(half_open.opened_at);
+            self.rtt.on_sample(rtt);
+            self.recovery.on_handshake(now, rtt);
         }
         self.note_established(now);
         self.deadlines.stop(Timer::Retransmit);

@@ -230,6 +230,11 @@ impl Recovery {
         }
     }
 
+    /// The handshake took a round trip of `rtt`.
+    pub(crate) fn on_handshake(&mut self, now: Instant, rtt: Duration) {
+        self.min_rtt.on_sample(now, rtt);
+    }
+
     /// True if nothing is unacknowledged.
     pub(crate) const fn is_idle(&self) -> bool {
         self.flight.is_none()

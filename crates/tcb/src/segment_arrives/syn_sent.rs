@@ -84,7 +84,9 @@ impl Tcb {
         self.agree(agreed, segment.seq, segment.window, ts_recent, now);
         self.syn_was_resent(resent);
         if resent == 0 {
-            self.rtt.on_sample(segment.arrived_at.since(self.times.opened_at));
+            let rtt = segment.arrived_at.since(self.times.opened_at);
+            self.rtt.on_sample(rtt);
+            self.recovery.on_handshake(now, rtt);
         }
         self.send.on_ack(segment.ack);
         self.note_established(now);
