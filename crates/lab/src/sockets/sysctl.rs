@@ -10,26 +10,31 @@ use super::options::handshake_timeout;
 const RECEIVE_BUFFER: Buffer = Buffer::Auto { initial: 540_000, limit: 15 << 20 };
 const SEND_BUFFER: Buffer = Buffer::Auto { initial: 256 << 10, limit: 4 << 20 };
 
-/// Settings that the profile has anyway, or that say nothing to a stack of its own.
-const WITHOUT_EFFECT: [&str; 18] = [
+/// Settings of a host, of its queues and offloads, which say nothing to a stack of its own; and `tcp_fack`, which Linux
+/// takes and ignores since 4.15 (`Documentation/networking/ip-sysctl.rst`).
+const WITHOUT_EFFECT: [&str; 8] = [
     "tcp_autocorking",
-    "tcp_dsack",
-    "tcp_early_retrans",
     "tcp_fack",
-    "tcp_frto",
-    "tcp_recovery",
-    "tcp_reordering",
     "tcp_mem",
     "tcp_min_tso_segs",
-    "tcp_tso_win_divisor",
     "tcp_no_metrics_save",
     "tcp_pacing_ca_ratio",
     "tcp_pacing_ss_ratio",
-    "tcp_slow_start_after_idle",
-    "tcp_notsent_lowat",
-    "tcp_syncookies",
-    "tcp_thin_dupack",
-    "tcp_abc",
+    "tcp_tso_win_divisor",
+];
+
+/// Settings that this stack has, but can't change: with the values that say what it does.
+const FIXED: [(&str, &[u64]); 10] = [
+    ("tcp_abc", &[0]),
+    ("tcp_dsack", &[1]),
+    ("tcp_early_retrans", &[3, 4]), // both: tail loss probes
+    ("tcp_frto", &[1, 2]),
+    ("tcp_notsent_lowat", &[4_294_967_295]),
+    ("tcp_recovery", &[1]),
+    ("tcp_reordering", &[3]),
+    ("tcp_slow_start_after_idle", &[1]),
+    ("tcp_syncookies", &[0, 1]), // 2: for each SYN
+    ("tcp_thin_dupack", &[0]),
 ];
 
 /// Three numbers: the least, which no buffer here falls below anyway, what it begins with, and the most.
@@ -38,14 +43,15 @@ fn buffer(value: &str) -> Option<Buffer> {
     Some(Buffer::Auto { initial: numbers.next()??, limit: numbers.next()?? })
 }
 
-/// What `defaults.sh` of packetdrill's public scripts sets, as far as it is a matter of TCP: no ECN, no pacing, large
-/// buffers.
+/// What `defaults.sh` of packetdrill's public scripts sets, as far as it is a matter of TCP: no ECN, no pacing, no
+/// path MTU probing, large buffers.
 pub fn linux_profile() -> Config {
     Config {
         receive_buffer: RECEIVE_BUFFER,
         send_buffer: SEND_BUFFER,
         ecn: EcnPolicy::Off,
         pacing: false,
+        mtu_probing: MtuProbing::Off,
         ..Config::default()
     }
 }
@@ -53,7 +59,7 @@ pub fn linux_profile() -> Config {
 /// Sets what Linux calls `net.ipv4.NAME`, with that prefix or that of `/proc/sys`, or without.
 ///
 /// # Errors
-/// The setting, if this stack doesn't have it.
+/// The setting, if this stack doesn't have it, or not with this value.
 pub fn set_sysctl(config: &mut Config, name: &str, value: &str) -> Result<(), String> {
     let name = name.trim_start_matches("/proc/sys/net/ipv4/").trim_start_matches("net.ipv4.");
     let last = value.split_whitespace().next_back().unwrap_or_default();
@@ -98,7 +104,32 @@ pub fn set_sysctl(config: &mut Config, name: &str, value: &str) -> Result<(), St
         }
         "tcp_fastopen" if number == 0 => {}
         _ if WITHOUT_EFFECT.contains(&name) => {}
+        _ if FIXED.iter().any(|(fixed, values)| *fixed == name && values.contains(&number)) => {}
         _ => return Err(unsupported()),
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_changed_is_taken_only_with_the_value_that_it_has() {
+        let mut config = linux_profile();
+        for (name, values) in FIXED {
+            for value in 0..9 {
+                let outcome = set_sysctl(&mut config, name, &value.to_string());
+                assert_eq!(outcome.is_ok(), values.contains(&value), "{name}={value}");
+            }
+        }
+        assert_eq!(set_sysctl(&mut config, "tcp_recovery", "0"), Err("net.ipv4.tcp_recovery=0".into()));
+        assert_eq!(set_sysctl(&mut config, "tcp_notsent_lowat", "4294967295"), Ok(()));
+        assert_eq!(format!("{config:?}"), format!("{:?}", linux_profile()));
+    }
+
+    #[test]
+    fn the_profile_does_not_probe_for_the_path_mtu_as_linux_does_not() {
+        assert_eq!(linux_profile().mtu_probing, MtuProbing::Off);
+    }
 }
