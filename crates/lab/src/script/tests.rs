@@ -164,3 +164,28 @@ fn what_this_stack_does_not_have_is_to_come() {
             .contains("a socket option that this stack doesn't have")
     );
 }
+
+#[test]
+fn a_write_that_no_memory_would_hold_is_refused() {
+    let most = i64::MAX;
+    for (call, octets) in [
+        (format!("write(4, ..., {most}) = 1"), "9223372036854775807"),
+        ("writev(4, [{..., 200000000}, {..., 200000000}], 2) = 1".to_owned(), "400000000"),
+    ] {
+        match after_open(&format!("+0 {call}")) {
+            Outcome::ToCome(what) => assert_eq!(what, format!("a write of {octets} octets, more than 268435456")),
+            other => panic!("{other:?}"),
+        }
+    }
+    let sum = format!("+0 writev(4, [{{..., {most}}}, {{..., {most}}}, {{..., {most}}}], 3) = 1");
+    assert!(matches!(after_open(&sum), Outcome::Failed(_)));
+}
+
+#[test]
+fn arguments_in_each_other_without_end_are_refused() {
+    for opening in ["[", "{", "f(", "{a="] {
+        let text = format!("0 close({}", opening.repeat(100_000));
+        let error = Script::parse("test", &text, &Overrides::default()).unwrap_err();
+        assert!(error.to_string().contains("arguments are nested deeper than 32 levels"), "{opening}: {error}");
+    }
+}

@@ -58,6 +58,12 @@ const AND: &[&str] = &["and"];
 const COMPARISONS: &[&str] = &["==", "!=", "<=", ">=", "<", ">", "in"];
 const TIGHTER: [&[&str]; 6] = [&["|"], &["^"], &["&"], &["<<", ">>"], &["+", "-"], &["*", "/", "//", "%"]];
 
+/// Tokens of a statement, and so what its tree has from root to leaf at most.
+const LONGEST: usize = 500;
+
+/// Parentheses, brackets and unary operators that may stand in each other.
+const DEEPEST: usize = 64;
+
 /// All statements of a piece of code.
 pub(super) fn statements(code: &str) -> Result<Vec<Statement>, String> {
     let mut tokens = Vec::new();
@@ -65,7 +71,10 @@ pub(super) fn statements(code: &str) -> Result<Vec<Statement>, String> {
         let kind = kind.map_err(|()| format!("`{}` in code", &code[span.clone()]))?;
         tokens.push((kind, span));
     }
-    let mut parser = Parser { code, tokens, at: 0 };
+    if tokens.split(|(kind, _)| *kind == Kind::End).any(|statement| statement.len() > LONGEST) {
+        return Err(format!("a statement of more than {LONGEST} tokens in code"));
+    }
+    let mut parser = Parser { code, tokens, at: 0, depth: 0 };
     let mut statements = Vec::new();
     loop {
         while parser.kind() == Some(Kind::End) {
@@ -85,9 +94,21 @@ struct Parser<'a> {
     code: &'a str,
     tokens: Vec<(Kind, std::ops::Range<usize>)>,
     at: usize,
+    depth: usize,
 }
 
 impl Parser<'_> {
+    /// What `read` gives one level deeper, if that isn't too deep.
+    fn deeper(&mut self, read: impl FnOnce(&mut Self) -> Result<Node, String>) -> Result<Node, String> {
+        if self.depth == DEEPEST {
+            return Err(format!("code that is nested deeper than {DEEPEST} levels"));
+        }
+        self.depth += 1;
+        let node = read(self);
+        self.depth -= 1;
+        node
+    }
+
     fn kind(&self) -> Option<Kind> {
         self.tokens.get(self.at).map(|(kind, _)| *kind)
     }
@@ -163,7 +184,7 @@ impl Parser<'_> {
 
     fn negation(&mut self) -> Result<Node, String> {
         if self.take("not") {
-            return Ok(Node::Unary("not".into(), Box::new(self.negation()?)));
+            return Ok(Node::Unary("not".into(), Box::new(self.deeper(Self::negation)?)));
         }
         let first = self.arithmetic(0)?;
         let mut others = Vec::new();
@@ -182,11 +203,11 @@ impl Parser<'_> {
 
     fn unary(&mut self) -> Result<Node, String> {
         if let Some(operator) = self.operator(&["-", "+", "~"]) {
-            return Ok(Node::Unary(operator, Box::new(self.unary()?)));
+            return Ok(Node::Unary(operator, Box::new(self.deeper(Self::unary)?)));
         }
         let base = self.indexed()?;
         if self.take("**") {
-            return Ok(Node::Binary(Box::new(base), "**".into(), Box::new(self.unary()?)));
+            return Ok(Node::Binary(Box::new(base), "**".into(), Box::new(self.deeper(Self::unary)?)));
         }
         Ok(base)
     }
@@ -194,7 +215,7 @@ impl Parser<'_> {
     fn indexed(&mut self) -> Result<Node, String> {
         let mut node = self.atom()?;
         while self.take("[") {
-            let index = self.expression()?;
+            let index = self.deeper(Self::expression)?;
             self.expect("]")?;
             node = Node::Index(Box::new(node), Box::new(index));
         }
@@ -225,7 +246,7 @@ impl Parser<'_> {
     fn nodes(&mut self, close: &str) -> Result<Vec<Node>, String> {
         let mut nodes = Vec::new();
         while !self.take(close) {
-            nodes.push(self.expression()?);
+            nodes.push(self.deeper(Self::expression)?);
             if self.text() != close {
                 self.expect(",")?;
             }

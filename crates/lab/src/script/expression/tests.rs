@@ -28,6 +28,19 @@ fn precedence_is_pythons() {
 }
 
 #[test]
+fn code_that_would_exhaust_the_stack_is_refused() {
+    let too_deep = Err(Problem::Beyond("code that is nested deeper than 64 levels".into()));
+    for opening in ["(", "[", "-", "not ", "2 ** ", "abs(", "a["] {
+        assert_eq!(run(&format!("assert {}1", opening.repeat(120))), too_deep, "{opening}");
+    }
+    let too_long = Err(Problem::Beyond("a statement of more than 500 tokens in code".into()));
+    assert_eq!(run(&format!("assert {}1", "(".repeat(100_000))), too_long);
+    assert_eq!(run(&format!("assert {}1", "1 + ".repeat(100_000))), too_long);
+    assert_eq!(run(&format!("assert {}1 == 201", "1 + ".repeat(200))), Ok(()));
+    assert_eq!(run(&format!("assert {}1{} == 1", "(".repeat(60), ")".repeat(60))), Ok(()));
+}
+
+#[test]
 fn a_number_too_large_is_told_and_not_cut_off() {
     let least = "least = -2 ** 126 * 2\n";
     for (code, what) in [

@@ -40,6 +40,9 @@ const NAMES: [&str; 30] = [
     "splice",
 ];
 
+/// Values may stand in each other to this depth.
+const DEEPEST: usize = 32;
+
 impl Parser {
     /// `name(arguments) = result [ERRNO] [(note)]`.
     pub(super) fn call(&mut self, end: Option<Duration>) -> Parsed<Call> {
@@ -90,6 +93,16 @@ impl Parser {
     }
 
     fn single_value(&mut self) -> Parsed<Value> {
+        if self.depth == DEEPEST {
+            return self.error(format!("arguments are nested deeper than {DEEPEST} levels"));
+        }
+        self.depth += 1;
+        let value = self.value_here();
+        self.depth -= 1;
+        value
+    }
+
+    fn value_here(&mut self) -> Parsed<Value> {
         let token = self.next("an argument")?;
         Ok(match token.kind {
             Kind::Ellipsis => Value::Ellipsis,

@@ -26,7 +26,7 @@ impl Script {
         let mark =
             text.lines().find_map(|line| line.trim().strip_prefix(MARK)).map(|feature| feature.trim().to_owned());
         let tokens = tokens(text).map_err(|(line, what)| ScriptError { line, what })?;
-        let mut parser = Parser { tokens, at: 0, defined: BTreeMap::new(), v6: false };
+        let mut parser = Parser { tokens, at: 0, defined: BTreeMap::new(), v6: false, depth: 0 };
         let options = parser.options(overrides)?;
         parser.v6 = options.family.is_v6_on_the_wire();
         let init = parser.shell();
@@ -82,6 +82,8 @@ struct Parser {
     defined: BTreeMap<String, Token>,
     /// Packets are IPv6.
     v6: bool,
+    /// Values around the one that is read.
+    depth: usize,
 }
 
 impl Parser {

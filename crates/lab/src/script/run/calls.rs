@@ -17,6 +17,9 @@ const SIOCATMARK: i64 = 0x8905;
 const MSG_ERRQUEUE: i64 = libc::MSG_ERRQUEUE as i64;
 const MSG_ZEROCOPY: i64 = 0x400_0000;
 
+/// Octets that one call may write: a script's text is in memory whole.
+const LONGEST_WRITE: usize = 256 << 20;
+
 impl Call {
     fn argument(&self, at: usize) -> Step<&Value> {
         match self.arguments.get(at) {
@@ -187,6 +190,9 @@ impl<'a> Run<'a> {
         if i64::from(flags) & (MSG_ZEROCOPY | i64::from(libc::MSG_FASTOPEN)) != 0 {
             return Err(Stop::Beyond("MSG_ZEROCOPY and MSG_FASTOPEN".into()));
         }
+        if len > LONGEST_WRITE {
+            return Err(Stop::Beyond(format!("a write of {len} octets, more than {LONGEST_WRITE}")));
+        }
         let writing = Writing::new(Bytes::from(vec![0; len]), flags);
         self.begin(call, Task::Write(fd, writing), end, None)
     }
@@ -292,11 +298,12 @@ fn vector_len(vector: &Value) -> Step<usize> {
     let Value::List(buffers) = vector else {
         return mismatch("a list of buffers is `[{..., length}, …]`");
     };
-    let lengths = buffers.iter().map(|buffer| match buffer {
+    let mut lengths = buffers.iter().map(|buffer| match buffer {
         Value::Struct(fields) => fields.last().and_then(|(_, value)| value.integer()),
         _ => None,
     });
-    match lengths.map(|length| usize::try_from(length?).ok()).sum() {
+    let add = |sum: usize, length: Option<i64>| sum.checked_add(usize::try_from(length?).ok()?);
+    match lengths.try_fold(0, add) {
         Some(sum) => Ok(sum),
         None => mismatch("a buffer is `{..., length}`"),
     }
