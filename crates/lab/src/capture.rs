@@ -1,7 +1,7 @@
 //! Capture files, packet by packet: pcap and pcapng, of any byte order and resolution, in memory that doesn't grow.
 
 use std::fmt;
-use std::io::Read;
+use std::io::{self, Read};
 use std::ops::ControlFlow;
 
 use pcap_parser::pcapng::Block;
@@ -10,6 +10,8 @@ use sockeye_wire::Instant;
 
 /// Octets that are read at once; no packet may be larger.
 const BUFFER: usize = 4 << 20;
+/// Octets that the parser gets at first: it wants the first block in one piece, and a pipe may give less at once.
+const FIRST: u64 = 64 << 10;
 const NANOS_PER_SECOND: u128 = 1_000_000_000;
 
 /// Why a file can't be read at all.
@@ -20,17 +22,17 @@ pub enum Error {
     Empty,
     /// It begins neither like pcap nor like pcapng.
     NotACapture,
-    /// The operating system refused.
-    Unreadable,
+    /// The operating system refused: what it said.
+    Unreadable(String),
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Empty => "the file is empty",
-            Self::NotACapture => "this is neither a pcap nor a pcapng file",
-            Self::Unreadable => "reading stopped with an error",
-        })
+        match self {
+            Self::Empty => f.write_str("the file is empty"),
+            Self::NotACapture => f.write_str("this is neither a pcap nor a pcapng file"),
+            Self::Unreadable(why) => f.write_str(why),
+        }
     }
 }
 
@@ -130,10 +132,41 @@ fn resolution(option: u8) -> u128 {
 ///
 /// # Errors
 /// [`Error`] if nothing can be read. A file that breaks off or turns to garbage later is no error: see [`End`].
-pub fn read(file: impl Read + Send, mut packet: impl FnMut(Packet<'_>) -> ControlFlow<()>) -> Result<End, Error> {
-    let mut reader = create_reader(BUFFER, file).map_err(|error| match error {
+pub fn read(file: impl Read + Send, packet: impl FnMut(Packet<'_>) -> ControlFlow<()>) -> Result<End, Error> {
+    let mut failure = None;
+    let outcome = read_packets(Readable { file, failure: &mut failure }, packet);
+    failure.map_or(outcome, |why| Err(Error::Unreadable(why.to_string())))
+}
+
+/// A file that ends where it can't be read any more; the parser would drop the reason.
+struct Readable<'a, R> {
+    file: R,
+    failure: &'a mut Option<io::Error>,
+}
+
+impl<R: Read> Read for Readable<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            match self.file.read(buffer) {
+                Err(why) if why.kind() == io::ErrorKind::Interrupted => {}
+                Err(why) => {
+                    *self.failure = Some(why);
+                    return Ok(0);
+                }
+                read => return read,
+            }
+        }
+    }
+}
+
+fn read_packets(
+    mut file: impl Read + Send,
+    mut packet: impl FnMut(Packet<'_>) -> ControlFlow<()>,
+) -> Result<End, Error> {
+    let mut first = Vec::new();
+    file.by_ref().take(FIRST).read_to_end(&mut first).map_err(|why| Error::Unreadable(why.to_string()))?;
+    let mut reader = create_reader(BUFFER, io::Cursor::new(first).chain(file)).map_err(|error| match error {
         PcapError::Eof => Error::Empty,
-        PcapError::ReadError => Error::Unreadable,
         _ => Error::NotACapture,
     })?;
     let mut blocks = Blocks::default();
@@ -149,14 +182,13 @@ pub fn read(file: impl Read + Send, mut packet: impl FnMut(Packet<'_>) -> Contro
             Err(PcapError::Eof) => return Ok(End::Complete),
             Err(PcapError::Incomplete(_)) => {
                 let before = reader.data().len();
-                reader.refill().map_err(|_| Error::Unreadable)?;
+                reader.refill().map_err(|why| Error::Unreadable(why.to_string()))?;
                 if reader.reader_exhausted() && reader.data().len() == before && before > 0 {
                     return Ok(End::Truncated(position));
                 }
                 continue;
             }
             Err(PcapError::UnexpectedEof) => return Ok(End::Truncated(position)),
-            Err(PcapError::ReadError) => return Err(Error::Unreadable),
             Err(_) => return Ok(End::Garbled(position)),
         };
         reader.consume(length);
@@ -308,6 +340,35 @@ mod tests {
         assert!(one_less.0.is_empty() && matches!(one_less.1, End::Truncated(at) if at > 0), "{one_less:?}");
         for length in 0..whole.len() {
             assert!(all(&whole[..length]).map_or(true, |(packets, _)| packets.is_empty()), "{length} octets");
+        }
+    }
+
+    /// Gives one octet at a time, and then what `end` says.
+    struct Drops<'a>(&'a [u8], fn() -> io::Result<usize>);
+
+    impl Read for Drops<'_> {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            match self.0 {
+                [] => (self.1)(),
+                _ => self.0.read(&mut buffer[..1]),
+            }
+        }
+    }
+
+    #[test]
+    fn a_pipe_may_give_it_in_drops_and_tells_why_it_breaks() {
+        let mut writer = PcapWriter::new(Vec::new()).expect("a vector takes it");
+        writer.write_packet(&PcapPacket::new(Duration::ZERO, 5, &[7; 3])).expect("a vector takes it");
+        for file in [writer.into_writer(), pcapng(DataLink::RAW, None, 1, 1)] {
+            let mut packets = 0;
+            let mut count = |_: Packet<'_>| {
+                packets += 1;
+                ControlFlow::Continue(())
+            };
+            assert_eq!(read(Drops(&file, || Ok(0)), &mut count), Ok(End::Complete));
+            let broken = read(Drops(&file, || Err(io::Error::other("the disk is gone"))), &mut count);
+            assert_eq!(broken, Err(Error::Unreadable("the disk is gone".into())));
+            assert_eq!(packets, 2, "what came before is told each time");
         }
     }
 }
