@@ -40,8 +40,6 @@ pub(super) struct Settings {
     linger: (c_int, c_int),
     keep_alive: bool,
     probes: KeepAlive,
-    /// `TCP_MAXSEG`.
-    max_segment: Option<u16>,
     hop_limit: Option<u8>,
     traffic_class: u8,
 }
@@ -122,8 +120,7 @@ impl Sockets {
             libc::TCP_MAXSEG => {
                 let octets = u16::try_from(integer(value)?).ok().filter(|octets| MAX_SEGMENT.contains(octets));
                 let octets = octets.ok_or(Errno(libc::EINVAL))?;
-                socket.settings.max_segment = Some(octets);
-                config.mss = config.mss.min(octets);
+                config.max_mss = Some(octets);
             }
             libc::TCP_NOTSENT_LOWAT => {
                 // 0 stands for the sysctl's default, which is no limit.
@@ -247,7 +244,7 @@ impl Sockets {
             libc::TCP_NODELAY => c_int::from(config.nodelay),
             libc::TCP_CORK => c_int::from(socket.is_corked),
             libc::TCP_MAXSEG => {
-                let told = socket.settings.max_segment.unwrap_or(config.default_peer_mss);
+                let told = config.max_mss.unwrap_or(config.default_peer_mss);
                 i32::from(info.map_or(told, |info| info.snd_mss))
             }
             libc::TCP_NOTSENT_LOWAT if config.unsent_limit == u32::MAX => 0,

@@ -83,18 +83,15 @@ impl RecvSide {
         if !self.is_round_over(now, shows) {
             return;
         }
-        let (mark, sample) = match returned {
-            Some(Returned { value, offset }) => {
-                let clock = timestamp(now, offset);
-                if older(clock, value) {
-                    return; // it is forged: we have not sent it yet
-                }
-                (clock, Duration::from_millis(clock.wrapping_sub(value).into()))
+        let (mark, sample) = if let Some(Returned { value, offset }) = returned {
+            let clock = timestamp(now, offset);
+            if older(clock, value) {
+                return; // it is forged: we have not sent it yet
             }
-            None => {
-                let began = self.autotune.as_ref().map_or(now, |autotune| autotune.began);
-                ((self.rcv_nxt + self.rcv_wnd()).value(), now.since(began))
-            }
+            (clock, Duration::from_millis(clock.wrapping_sub(value).into()))
+        } else {
+            let began = self.autotune.as_ref().map_or(now, |autotune| autotune.began);
+            ((self.rcv_nxt + self.rcv_wnd()).value(), now.since(began))
         };
         let read_to = self.rcv_nxt - self.queue.len();
         let Some(autotune) = &mut self.autotune else {

@@ -133,8 +133,8 @@ mod tests {
         Instant::from_millis(millis)
     }
 
-    fn before(octets: u32, millis: u64, again: Option<u64>) -> Option<Before> {
-        Some(Before { octets, at: at(millis), again_at: again.map(at) })
+    fn before(octets: u32, millis: u64, again: Option<u64>) -> Before {
+        Before { octets, at: at(millis), again_at: again.map(at) }
     }
 
     #[test]
@@ -142,11 +142,11 @@ mod tests {
         let mut sent = Sent::from(ISS);
         assert_eq!(sent.leaves(at(1), ISS, ISS + 1_000), None);
         assert_eq!(sent.leaves(at(2), ISS + 1_000, ISS + 3_000), None);
-        assert_eq!(sent.leaves(at(5), ISS + 500, ISS + 1_500), before(1_000, 2, None));
-        assert_eq!(sent.leaves(at(6), ISS, ISS + 500), before(500, 1, None));
-        assert_eq!(sent.leaves(at(7), ISS + 1_400, ISS + 3_500), before(1_600, 5, Some(5)));
+        assert_eq!(sent.leaves(at(5), ISS + 500, ISS + 1_500), Some(before(1_000, 2, None)));
+        assert_eq!(sent.leaves(at(6), ISS, ISS + 500), Some(before(500, 1, None)));
+        assert_eq!(sent.leaves(at(7), ISS + 1_400, ISS + 3_500), Some(before(1_600, 5, Some(5))));
         sent.acked(ISS + 3_200);
-        assert_eq!(sent.leaves(at(8), ISS, ISS + 3_300), before(100, 7, None));
+        assert_eq!(sent.leaves(at(8), ISS, ISS + 3_300), Some(before(100, 7, None)));
     }
 
     #[test]

@@ -247,7 +247,7 @@ fn slow_start_that_hystart_ends_leaves_no_plateau_to_climb_to() {
     assert_eq!((epoch.k, cubic.curve.max), (0, cubic.ssthresh()));
 }
 
-/// AVG_AIMD of alpha and 0.7 is that of 1 and 0.5: alpha * (1 + beta) / (2 * (1 - beta)) is 3/2.
+/// `AVG_AIMD` of alpha and 0.7 is that of 1 and 0.5: alpha * (1 + beta) / (2 * (1 - beta)) is 3/2.
 //= rfc9438#4.3-6
 #[test]
 fn alpha_makes_the_mean_window_that_of_reno() {
