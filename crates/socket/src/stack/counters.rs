@@ -166,12 +166,16 @@ impl Counters {
     /// What this and another stack of the same host have counted together.
     #[must_use]
     pub(crate) fn with(mut self, other: &Self) -> Self {
-        self.packets_in += other.packets_in;
-        self.packets_out += other.packets_out;
-        self.active_opens += other.active_opens;
-        self.passive_opens += other.passive_opens;
-        self.resets_for_strays += other.resets_for_strays;
-        other.ended.iter().for_each(|(&name, &count)| *self.ended.entry(name).or_default() += count);
+        // Named one by one, so that none is forgotten.
+        let Self { packets_in, packets_out, active_opens, passive_opens, resets_for_strays, paths_narrowed, ended } =
+            other;
+        self.packets_in += packets_in;
+        self.packets_out += packets_out;
+        self.active_opens += active_opens;
+        self.passive_opens += passive_opens;
+        self.resets_for_strays += resets_for_strays;
+        self.paths_narrowed += paths_narrowed;
+        ended.iter().for_each(|(&name, &count)| *self.ended.entry(name).or_default() += count);
         self
     }
 
@@ -183,5 +187,28 @@ impl Counters {
     /// All reasons that have occurred, by name, each with its count.
     pub fn all_ended(&self) -> impl Iterator<Item = (&'static str, u64)> {
         self.ended.iter().map(|(&name, &count)| (name, count))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_two_stacks_have_counted_is_added_up_whole() {
+        let mut one = Counters {
+            packets_in: 1,
+            packets_out: 2,
+            active_opens: 3,
+            passive_opens: 4,
+            resets_for_strays: 5,
+            paths_narrowed: 6,
+            ..Counters::default()
+        };
+        one.count_many(Drop::ReplyLimit, 7);
+        let both = one.clone().with(&one);
+        let figures = [both.packets_in, both.packets_out, both.active_opens, both.passive_opens];
+        assert_eq!(figures, [2, 4, 6, 8]);
+        assert_eq!([both.resets_for_strays, both.paths_narrowed, both.ended("reply_limit")], [10, 12, 14]);
     }
 }
