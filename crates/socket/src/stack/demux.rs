@@ -8,6 +8,8 @@ use std::net::{IpAddr, SocketAddr};
 
 use hashbrown::HashTable;
 use siphasher::sip::SipHasher13;
+use sockeye_wire::icmp::QuotedTransport;
+use sockeye_wire::tcp::TcpView;
 
 /// The number of tables, a power of two.
 const TABLES: usize = 256;
@@ -17,6 +19,24 @@ const TABLES: usize = 256;
 pub(crate) struct Pair {
     pub(crate) local: SocketAddr,
     pub(crate) remote: SocketAddr,
+}
+
+impl Pair {
+    /// Those of a segment from `source` to us, who are `destination`.
+    pub(crate) fn of_segment(source: IpAddr, destination: IpAddr, segment: &TcpView<'_>) -> Self {
+        Self {
+            local: SocketAddr::new(destination, segment.destination_port()),
+            remote: SocketAddr::new(source, segment.source_port()),
+        }
+    }
+
+    /// Those of a segment of ours that an ICMP error quotes.
+    pub(crate) fn of_quoted(quoted: &QuotedTransport) -> Self {
+        Self {
+            local: SocketAddr::new(quoted.source, quoted.source_port),
+            remote: SocketAddr::new(quoted.destination, quoted.destination_port),
+        }
+    }
 }
 
 /// A [`Pair`] as it is kept, in two thirds of the memory: a socket's address has room for what no packet says.

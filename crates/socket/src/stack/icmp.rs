@@ -65,10 +65,7 @@ impl Stack {
         if quoted.protocol != protocol::TCP || quoted.source != datagram.destination {
             return Err(Drop::StrayIcmp.into());
         }
-        let pair = Pair {
-            local: (quoted.source, quoted.source_port).into(),
-            remote: (quoted.destination, quoted.destination_port).into(),
-        };
+        let pair = Pair::of_quoted(&quoted);
         let Some(Target::Connection(key)) = self.demux.get(&pair) else {
             return Err(Drop::StrayIcmp.into());
         };

@@ -1,6 +1,6 @@
 //! The way in: from the IP header to the connection, a function a step.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
 use bytes::{Buf, Bytes};
 use sockeye_device::Packet;
@@ -162,10 +162,7 @@ impl Stack {
         if !datagram.checksum_verified && !view.verify_checksum(datagram.source, datagram.destination) {
             return Err(Drop::TransportChecksum.into());
         }
-        let pair = Pair {
-            local: SocketAddr::new(datagram.destination, view.destination_port()),
-            remote: SocketAddr::new(datagram.source, view.source_port()),
-        };
+        let pair = Pair::of_segment(datagram.source, datagram.destination, &view);
         if pair.remote.port() == 0 {
             return Err(Drop::PortZero.into());
         }

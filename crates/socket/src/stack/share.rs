@@ -3,7 +3,7 @@
 //! All stacks of a host have the same seed, and so the same keys. They listen on the same sockets, and choose for their own
 //! connections only ports that hash to themselves; so each knows all that concerns its connections, and nothing of others.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
 use sockeye_wire::icmp::{self, IcmpMessage, QuotedTransport};
 use sockeye_wire::ip::{IpView, protocol};
@@ -86,22 +86,12 @@ impl Share {
     /// The part that a segment belongs to, or an error about one; `None` if it is neither.
     fn owner_of(&self, source: IpAddr, destination: IpAddr, protocol: u8, payload: &[u8]) -> Option<usize> {
         let pair = match protocol {
-            protocol::TCP => {
-                let tcp = TcpView::parse(payload).ok()?;
-                Pair {
-                    local: SocketAddr::new(destination, tcp.destination_port()),
-                    remote: SocketAddr::new(source, tcp.source_port()),
-                }
-            }
+            protocol::TCP => Pair::of_segment(source, destination, &TcpView::parse(payload).ok()?),
             protocol::ICMP | protocol::ICMPV6 => {
                 let Ok(IcmpMessage::Error(_, quoted)) = icmp::parse(payload, source, destination) else {
                     return None;
                 };
-                let ours = QuotedTransport::parse(quoted).ok()?;
-                Pair {
-                    local: SocketAddr::new(ours.source, ours.source_port),
-                    remote: SocketAddr::new(ours.destination, ours.destination_port),
-                }
+                Pair::of_quoted(&QuotedTransport::parse(quoted).ok()?)
             }
             _ => return None,
         };
@@ -111,6 +101,8 @@ impl Share {
 
 #[cfg(test)]
 mod tests {
+    use std::net::SocketAddr;
+
     use sockeye_wire::SeqNumber;
     use sockeye_wire::icmp::IcmpError;
     use sockeye_wire::ip::IpHeader;
