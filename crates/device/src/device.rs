@@ -90,6 +90,23 @@ pub(crate) enum Sent {
     Full,
 }
 
+/// Sends packet after packet of a batch, as [`Device::transmit`] has it: until there is no room.
+pub(crate) fn send_each(
+    batch: &mut VecDeque<Outgoing>,
+    mut send: impl FnMut(&Outgoing) -> io::Result<Sent>,
+) -> io::Result<usize> {
+    let mut gone = 0;
+    while let Some(packet) = batch.front() {
+        match send(packet)? {
+            Sent::Gone => gone += 1,
+            Sent::Lost => {}
+            Sent::Full => break,
+        }
+        batch.pop_front();
+    }
+    Ok(gone)
+}
+
 /// The methods of [`Device`], each handed on to another device.
 macro_rules! delegate {
     ($this:ident => $inner:expr) => {

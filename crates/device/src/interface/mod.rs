@@ -10,7 +10,7 @@ use rustix::io::Errno;
 use sockeye_wire::Instant;
 use sockeye_wire::ethernet::HEADER_LEN;
 
-use crate::device::Sent;
+use crate::device::{Sent, send_each};
 use crate::ethernet::Carrier;
 use crate::netlink::Link;
 use crate::tun::Queue;
@@ -103,16 +103,7 @@ impl Device for Interface {
     }
 
     fn transmit(&self, batch: &mut VecDeque<Outgoing>) -> io::Result<usize> {
-        let mut sent = 0;
-        while let Some(packet) = batch.front() {
-            match self.send(packet)? {
-                Sent::Gone => sent += 1,
-                Sent::Lost => {}
-                Sent::Full => break,
-            }
-            batch.pop_front();
-        }
-        Ok(sent)
+        send_each(batch, |packet| self.send(packet))
     }
 
     fn as_fd(&self) -> Option<BorrowedFd<'_>> {

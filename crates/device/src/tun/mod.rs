@@ -12,7 +12,7 @@ use std::os::fd::BorrowedFd;
 
 use sockeye_wire::Instant;
 
-use crate::device::Sent;
+use crate::device::send_each;
 use crate::ethernet::Carrier;
 use crate::{Capabilities, Counter, Counters, Device, Error, Outgoing, Packet};
 pub use create::TunConfig;
@@ -70,16 +70,7 @@ impl Device for Tun {
     }
 
     fn transmit(&self, batch: &mut VecDeque<Outgoing>) -> io::Result<usize> {
-        let mut sent = 0;
-        while let Some(packet) = batch.front() {
-            match self.queue.send(&[], packet)? {
-                Sent::Gone => sent += 1,
-                Sent::Lost => {}
-                Sent::Full => break,
-            }
-            batch.pop_front();
-        }
-        Ok(sent)
+        send_each(batch, |packet| self.queue.send(&[], packet))
     }
 
     fn as_fd(&self) -> Option<BorrowedFd<'_>> {
