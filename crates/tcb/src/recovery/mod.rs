@@ -28,7 +28,7 @@ use sockeye_wire::{Instant, SeqNumber};
 
 use crate::LossPhase;
 use crate::congestion::CongestionControl;
-use crate::congestion::delivery_rate::Sampler;
+use crate::congestion::delivery_rate::{Sampler, Snapshot};
 use crate::negotiated::{older, timestamp};
 use crate::rtt::WindowedMin;
 use frto::Frto;
@@ -321,6 +321,20 @@ impl Recovery {
     //= rfc8985#6.1-1
     //= rfc8985#4-2
     pub(crate) fn on_sent(&mut self, now: Instant, start: SeqNumber, octets: u32, size: u32, mss: u32, probed: bool) {
+        self.book(now, start, octets, mss, |outstanding, place, snapshot| {
+            outstanding.on_sent(now, place, octets, size.max(1), snapshot, probed);
+        });
+    }
+
+    /// `octets` of sequence space left from `start` on, for the first time; `note` puts down in what segments.
+    fn book(
+        &mut self,
+        now: Instant,
+        start: SeqNumber,
+        octets: u32,
+        mss: u32,
+        note: impl FnOnce(&mut Outstanding, u64, Snapshot),
+    ) {
         let (delivered, starved) = (self.delivered, self.starved);
         let recovered_to = self.history.as_ref().and_then(|history| history.recovered_to);
         let flight = self.flight.get_or_insert_with(|| {
@@ -330,7 +344,7 @@ impl Recovery {
             flight
         });
         let snapshot = flight.sampler.snapshot(flight.in_flight(mss) + octets);
-        flight.outstanding.on_sent(now, flight.nxt, octets, size.max(1), snapshot, probed);
+        note(&mut flight.outstanding, flight.nxt, snapshot);
         flight.nxt += u64::from(octets);
         flight.prr.on_sent(octets);
         flight.timers.on_sent(now);

@@ -2,8 +2,8 @@
 //!
 //! A place is a sequence number that doesn't wrap: its low 32 bits are the number on the wire. Whatever is asked costs
 //! the logarithm of the number of runs, and a run is split only between segments: runs never outnumber segments. The first
-//! run stands apart, so that nothing is searched where ACKs come in order. What is selectively acknowledged and adjoins becomes one run, so a block that reports the same again passes over it in one
-//! step.
+//! run stands apart, so that nothing is searched where ACKs come in order. What is selectively acknowledged and adjoins
+//! becomes one run, so a block that reports the same again passes over it in one step.
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
@@ -493,7 +493,7 @@ impl Outstanding {
             self.put(start + u64::from(octets), run.part(run.len - octets));
         }
         let snapshot = snapshot(octets);
-        let again = Run { sent_at: now, resent: true, probe: false, mark: Mark::InFlight, snapshot, ..run };
+        let again = Run { sent_at: now, resent: true, mark: Mark::InFlight, snapshot, ..run };
         self.put(start, again.part(octets));
         debug_assert!(self.holds());
         Some(Resent { start, octets, size: run.size })

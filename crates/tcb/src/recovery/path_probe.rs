@@ -60,13 +60,9 @@ impl Recovery {
 
     /// A probe left: `octets` from `start` on in one segment.
     pub(crate) fn on_path_probe_sent(&mut self, now: Instant, start: SeqNumber, octets: u32, mss: u32) {
-        let (delivered, starved) = (self.delivered, self.starved);
-        let flight =
-            self.flight.get_or_insert_with(|| alloc::boxed::Box::new(Flight::new(now, start, delivered, starved)));
-        let snapshot = flight.sampler.snapshot(flight.in_flight(mss) + octets);
-        flight.outstanding.on_probe_sent(now, flight.nxt, octets, snapshot);
-        flight.nxt += u64::from(octets);
-        flight.timers.on_sent(now);
+        self.book(now, start, octets, mss, |outstanding, place, snapshot| {
+            outstanding.on_probe_sent(now, place, octets, snapshot);
+        });
     }
 
     /// Octets in the segment with the sequence number `seq`, if it is on its way or held lost.
