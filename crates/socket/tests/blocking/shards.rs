@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Barrier};
 use std::thread;
 
 use rustix::event::epoll;
@@ -85,17 +85,27 @@ fn there_and_back(stream: &TcpStream, sent: &[u8]) {
         scope.spawn(|| {
             let mut writer = stream;
             writer.write_all(sent).unwrap();
-            stream.shutdown(Shutdown::Write).unwrap();
         });
-        let mut heard = Vec::new();
+        let mut heard = vec![0; sent.len()];
         let mut reader = stream;
-        reader.read_to_end(&mut heard).unwrap();
-        assert!(heard == sent, "{} octets of {}", heard.len(), sent.len());
+        reader.read_exact(&mut heard).unwrap();
+        assert!(heard == sent);
     });
 }
 
-/// Opens `count` connections from one host to the other at once, and sends something back and forth on each.
-fn exchange(from: &Host, to: &Host, address: &str, count: usize) {
+/// Ends a connection to who echoes: nothing more comes.
+fn part(stream: &TcpStream) {
+    stream.shutdown(Shutdown::Write).unwrap();
+    let (mut heard, mut reader) = (Vec::new(), stream);
+    reader.read_to_end(&mut heard).unwrap();
+    assert!(heard.is_empty(), "{} octets too many", heard.len());
+}
+
+/// Opens `count` connections from one host to the other at once, and sends something back and forth on each. `check` looks
+/// on when all has come and every connection is open still: an ACK that comes late on another queue is a stray afterwards,
+/// and rightly has a RST.
+fn exchange(from: &Host, to: &Host, address: &str, count: usize, check: impl FnOnce()) {
+    let (all_heard, may_part) = (Barrier::new(count + 1), Barrier::new(count + 1));
     let listener = TcpListener::bind(to, (address, 7)).unwrap();
     let address = listener.local_addr().unwrap();
     thread::scope(|scope| {
@@ -104,24 +114,34 @@ fn exchange(from: &Host, to: &Host, address: &str, count: usize) {
             thread::scope(|scope| servers.iter().for_each(|server| drop(scope.spawn(|| echo(server)))));
         });
         for number in 0..count {
+            let (all_heard, may_part) = (&all_heard, &may_part);
             scope.spawn(move || {
                 let stream = TcpStream::connect(from, address).unwrap();
                 there_and_back(&stream, &text(number as u64, 100_000 + number));
+                all_heard.wait();
+                may_part.wait();
+                part(&stream);
             });
         }
+        all_heard.wait();
+        check();
+        may_part.wait();
     });
 }
 
 #[test]
 fn connections_are_whole_whatever_queue_their_packets_come_to() {
     let _watchdog = Watchdog::new("connections_are_whole_whatever_queue_their_packets_come_to");
-    let (here, _queues, there) = hosts();
-    exchange(&there, &here, "10.0.0.1", 12);
-    exchange(&here, &there, "10.0.0.2", 12);
-    let counters = here.counters();
-    assert_eq!(counters.resets_for_strays, 0);
-    assert_eq!(counters.ended("no_connection"), 0);
-    assert_eq!((counters.passive_opens, counters.active_opens), (12, 12));
+    for (accepted, opened) in [(12, 0), (0, 12)] {
+        let (here, _queues, there) = hosts();
+        let (from, to, address) = if accepted > 0 { (&there, &here, "10.0.0.1") } else { (&here, &there, "10.0.0.2") };
+        exchange(from, to, address, 12, || {
+            let counters = here.counters();
+            assert_eq!(counters.resets_for_strays, 0);
+            assert_eq!(counters.ended("no_connection"), 0);
+            assert_eq!((counters.passive_opens, counters.active_opens), (accepted, opened));
+        });
+    }
 }
 
 #[test]
@@ -129,10 +149,10 @@ fn every_shard_has_connections() {
     let _watchdog = Watchdog::new("every_shard_has_connections");
     let (here, queues, there) = hosts();
     let sent = || queues.iter().map(|queue| queue.counters().get(Counter::Sent)).collect::<Vec<_>>();
-    exchange(&there, &here, "10.0.0.1", 24);
+    exchange(&there, &here, "10.0.0.1", 24, || ());
     let accepted = sent();
     assert!(accepted.iter().all(|&packets| packets > 0), "{accepted:?}");
-    exchange(&here, &there, "10.0.0.2", 24);
+    exchange(&here, &there, "10.0.0.2", 24, || ());
     let opened = sent();
     assert!(opened.iter().zip(&accepted).all(|(after, before)| after > before), "{accepted:?}, {opened:?}");
 }
@@ -151,6 +171,7 @@ fn a_connection_from_a_port_of_ones_own_belongs_to_the_shard_that_hears_of_it() 
         thread::scope(|scope| {
             scope.spawn(|| echo(&server));
             there_and_back(&stream, b"there and back");
+            part(&stream);
         });
     }
 }
