@@ -101,8 +101,8 @@ pub struct Config {
     //= rfc6298#4-2
     /// G: the tick of the clock that `now` is read from (RFC 6298 section 2). Default 1 ms.
     pub granularity: Duration,
-    /// How long TIME-WAIT lasts: 2 * MSL, in whole seconds up to 255. Default 60 s: an MSL of 30 s, which is what today's stacks assume, not the 2
-    /// minutes of RFC 9293 section 3.4.2.
+    /// How long TIME-WAIT lasts: 2 * MSL, in whole seconds up to 255. Default 60 s: an MSL of 30 s, which is what today's
+    /// stacks assume, not the 2 minutes of RFC 9293 section 3.4.2.
     pub time_wait: Duration,
     /// How long FIN-WAIT-2 lasts if the application has closed both directions and the peer none. Default 60 s.
     pub orphan_timeout: Duration,

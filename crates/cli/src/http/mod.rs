@@ -1,7 +1,7 @@
 //! A small HTTP/1.1 server for files (RFC 9110, RFC 9112): GET and HEAD, keep-alive, ranges.
 //!
-//! Knows nothing of networks: a connection is anything that can be read and takes what is written. What a client sends is bounded in
-//! size, never trusted as a path, and answered with a status that says what was wrong with it.
+//! Knows nothing of networks: a connection is anything that can be read and takes what is written. What a client sends is
+//! bounded in size, never trusted as a path, and answered with a status that says what was wrong with it.
 
 mod files;
 mod pieces;

@@ -77,7 +77,8 @@ impl DriverSeat {
         Some(self.driver == Driver::OnDevice)
     }
 
-    /// The thread that sits gets up; `busy` if others have work. Packets that it has left wait for its return. True if the driver is to be rung.
+    /// The thread that sits gets up; `busy` if others have work. Packets that it has left wait for its return. True if the
+    /// driver is to be rung.
     #[must_use]
     pub(super) fn get_up(&mut self, now: Instant, busy: bool) -> bool {
         debug_assert_eq!(self.holder, Holder::Sitter, "only who sits gets up");

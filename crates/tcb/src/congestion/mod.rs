@@ -221,7 +221,8 @@ pub trait CongestionControl: Debug + Send + Sync {
 
 //= rfc6928#2-2
 //= rfc5681#3.1-3
-/// IW, which the handshake doesn't enlarge, since nothing of it is told to congestion control: `min(10 * MSS, max(2 * MSS, 14600))`, 10 being what was asked for.
+/// IW: `min(10 * MSS, max(2 * MSS, 14600))`, 10 being what was asked for. The handshake doesn't enlarge it, since nothing of
+/// that is told to congestion control.
 fn initial_window(segments: u8, mss: u32) -> u32 {
     let segments = u32::from(segments);
     (segments * mss).min((2 * mss).max(segments * 1460))

@@ -38,7 +38,9 @@ impl Retention {
         }
         if range.start == peer.numbers.una {
             let whole = peer.seen_to(range.end);
-            self.filled = (whole > range.end).then_some((range.end, whole)).or(self.filled);
+            if whole > range.end {
+                self.filled = Some((range.end, whole));
+            }
         }
         None
     }
