@@ -1,7 +1,7 @@
 //! Programs that people use, as peers.
 
 use std::fs;
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::net::Shutdown;
 use std::process::{Command, Stdio};
 use std::thread;
@@ -39,19 +39,37 @@ fn netcat(bench: &Bench, program: &str, client: &[&str], server: &[&str]) -> Out
         listening.args(server).args([&address, "8"]).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = Ended(listening.spawn()?);
         let stream = connect_patiently(&host, (kernel, 8).into())?;
-        let mut from_server = child.0.stdin.take().ok_or("no standard input")?;
-        from_server.write_all(&sent)?;
-        drop(from_server);
-        let mut received = Vec::new();
-        (&stream).read_to_end(&mut received)?;
+        let from_server = child.0.stdin.take().ok_or("no standard input")?;
+        let received = while_writing(from_server, &sent, |mut stdin| stdin.flush(), || read_all(&stream))?;
         expect("what the server gave our client", received == sent, true)?;
-        (&stream).write_all(&sent)?;
-        stream.shutdown(Shutdown::Write)?;
-        let mut at_server = Vec::new();
-        child.0.stdout.take().ok_or("no standard output")?.read_to_end(&mut at_server)?;
+        let at_server = child.0.stdout.take().ok_or("no standard output")?;
+        let shut = |stream: &TcpStream| stream.shutdown(Shutdown::Write);
+        let at_server = while_writing(&stream, &sent, shut, || read_all(at_server))?;
         expect("what our client gave the server after its end", at_server == sent, true)?;
     }
     Ok(())
+}
+
+/// What `read` reads while `sent` is written, and then the writer brought to its `end`: neither waits for buffers on the way
+/// that hold all of it.
+fn while_writing<W: Write + Send>(
+    mut writer: W,
+    sent: &[u8],
+    end: impl FnOnce(W) -> io::Result<()> + Send,
+    read: impl FnOnce() -> io::Result<Vec<u8>>,
+) -> Outcome<Vec<u8>> {
+    thread::scope(|scope| {
+        let written = scope.spawn(move || writer.write_all(sent).and_then(|()| end(writer)));
+        let received = read()?;
+        written.join().map_err(|_| "the writer has panicked")??;
+        Ok(received)
+    })
+}
+
+fn read_all(mut from: impl Read) -> io::Result<Vec<u8>> {
+    let mut all = Vec::new();
+    from.read_to_end(&mut all)?;
+    Ok(all)
 }
 
 /// Connects to a server that may need a moment to listen.
