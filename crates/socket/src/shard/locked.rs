@@ -81,6 +81,7 @@ impl Locked {
     /// Gathers who is to hear of what has happened.
     pub(super) fn gather(&mut self, chores: &mut Chores) {
         while let Some(event) = self.stack.poll_event() {
+            chores.news = true;
             match event {
                 StackEvent::Connection(id, event) => chores.wake_ups.extend(self.waiters.on_event(id, event)),
                 StackEvent::Incoming(listener) => chores.tickets.extend(self.doors.get(&listener).cloned()),
@@ -164,13 +165,15 @@ pub(super) struct Chores {
     pub(super) ring: bool,
     /// Wake who sits in the driver's seat.
     pub(super) rouse: bool,
+    /// Something was told, be it that nobody sleeps who is to hear of it: who is about to sleep looks again.
+    news: bool,
     wake_ups: SmallVec<[WakeUp; 4]>,
     tickets: SmallVec<[(Sender<Ticket>, Ticket); 4]>,
 }
 
 impl Chores {
     pub(super) fn is_empty(&self) -> bool {
-        !self.arm && !self.ring && !self.rouse && self.wake_ups.is_empty() && self.tickets.is_empty()
+        !self.arm && !self.ring && !self.rouse && !self.news && self.wake_ups.is_empty() && self.tickets.is_empty()
     }
 
     /// True if anybody is to hear of something.

@@ -235,7 +235,8 @@ impl Shard {
         self.perform(&mut chores);
     }
 
-    /// As [`Self::leave`], but keeps the lock if nothing follows.
+    /// As [`Self::leave`], but keeps the lock if nothing follows, and nothing was told: text that leaves may make the room that
+    /// was lacking a moment ago.
     fn leave_or_keep<'a>(&self, mut locked: MutexGuard<'a, Locked>, now: Instant) -> Option<MutexGuard<'a, Locked>> {
         let mut chores = Chores::default();
         self.settle(&mut locked, now, &mut chores);
@@ -416,3 +417,6 @@ impl Drop for Running {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,71 @@
+//! A shard without its driver: what happens when is up to the test.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use sockeye_device::{Clock, Device, memory};
+
+use super::alarm::Alarm;
+use super::hand_over::Inbox;
+use super::{Chores, Shard, Sleeper, Until};
+use crate::{ConnectOptions, Direct, ListenOptions, Stack, StackConfig, StackEvent};
+
+/// Takes in what has arrived, and says what follows.
+fn take_in(shard: &Shard) {
+    let mut packets = Vec::new();
+    shard.receive(&mut packets).unwrap();
+    let mut locked = shard.lock();
+    shard.tell_stack(&mut locked, &mut packets);
+    shard.finish(locked, shard.clock.now(), Chores::default());
+}
+
+/// Another thread has the token and writes; so what this one is told as it settles is no reason for it to let go of the lock.
+#[test]
+fn what_is_told_before_one_sleeps_keeps_it_awake() {
+    let (ours, theirs) = memory::pair(1500);
+    let clock = Clock::start();
+    let config = StackConfig { checksum_offload: true, ..StackConfig::new([1; 32]) }; // checksums are the shard's
+    let mut stack = Stack::new(config, clock.now());
+    stack.add_address("10.0.0.1/24".parse().unwrap());
+    let alarm = Arc::new(Alarm::on(&ours, clock).unwrap());
+    let inboxes = Arc::from([Inbox::new(Arc::clone(&alarm))]);
+    let shard = Shard::new(stack, Arc::new(ours) as Arc<dyn Device>, inboxes, alarm, clock, Duration::ZERO).unwrap();
+
+    let mut peer = Direct::new(theirs, StackConfig::new([2; 32]));
+    peer.stack().add_address("10.0.0.2/24".parse().unwrap());
+    let to = ([10, 0, 0, 2], 7).into();
+    peer.stack().listen(to, &ListenOptions::default()).unwrap();
+    let (id, waiter) = shard.call(|locked, now| {
+        let id = locked.stack.connect(now, to, &ConnectOptions::default()).unwrap();
+        (id, locked.waiters.add(id))
+    });
+    let theirs = loop {
+        peer.poll().unwrap();
+        take_in(&shard);
+        if let Some(StackEvent::Incoming(listener)) = peer.poll_event() {
+            break peer.stack().accept(listener).unwrap().0;
+        }
+    };
+    let now = peer.now();
+    peer.stack().send(now, theirs, &mut Bytes::from_static(b"news")).unwrap();
+    peer.flush().unwrap();
+
+    // Text has come, its ACK waits for the one who writes, and nobody was told yet.
+    let mut packets = Vec::new();
+    shard.receive(&mut packets).unwrap();
+    let token = {
+        let mut locked = shard.lock();
+        shard.tell_stack(&mut locked, &mut packets);
+        locked.fill(shard.clock.now(), 0);
+        locked.token.claim()
+    };
+    assert!(token.is_some());
+    let mut calls = 0;
+    let sleeper = Sleeper { id, waiter: &waiter, until: Until::Readable, patience: Some(Duration::ZERO) };
+    let outcome = shard.wait_for(sleeper, |_, _| {
+        calls += 1;
+        (calls > 1).then_some(())
+    });
+    assert!(outcome.is_ok(), "it would have slept");
+}
