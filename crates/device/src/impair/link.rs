@@ -102,6 +102,10 @@ impl Link {
     /// A packet enters. A super-segment is cut first, and a checksum that was left to a device completed.
     pub fn send(&mut self, now: Instant, packet: Packet) {
         self.advance(now);
+        let packet = match self.pass(now, packet) {
+            Ok(passed) => return self.arrived.push_back(passed),
+            Err(packet) => packet,
+        };
         self.follow_schedule(now);
         if packet.is_as_on_a_wire() {
             self.enter(now, packet);
@@ -109,6 +113,16 @@ impl Link {
             cut_packet(packet).for_each(|segment| self.enter(now, segment));
         }
         self.next = self.next_event();
+    }
+
+    /// On a link that is nothing but a wire, and empty, a packet is out as it enters. Any other comes back unsent.
+    pub(super) fn pass(&mut self, now: Instant, packet: Packet) -> Result<Packet, Packet> {
+        if !self.is_wire || self.next.is_some() || !packet.is_as_on_a_wire() {
+            return Err(packet);
+        }
+        self.count_entry(&packet);
+        let carried = self.number(packet);
+        Ok(self.count_exit(now, carried))
     }
 
     /// The next packet that has come out by `now`; it arrived when it came out.
@@ -266,9 +280,8 @@ impl Link {
 
     /// The near end: what doesn't get onto the link.
     fn enter(&mut self, now: Instant, packet: Packet) {
+        self.count_entry(&packet);
         let octets = packet.bytes.len() as u64;
-        self.counters.sent += 1;
-        self.counters.sent_octets += octets;
         if self.is_wire && self.next.is_none() {
             let carried = self.number(packet);
             return self.come_out(now, carried);
@@ -300,6 +313,20 @@ impl Link {
             let carried = self.number(packet);
             self.damage_and_gather(now, carried);
         }
+    }
+
+    const fn count_entry(&mut self, packet: &Packet) {
+        self.counters.sent += 1;
+        self.counters.sent_octets += packet.bytes.len() as u64;
+    }
+
+    /// Gives the packet as it comes out.
+    fn count_exit(&mut self, now: Instant, carried: Carried) -> Packet {
+        self.counters.delivered += 1;
+        self.counters.delivered_octets += carried.octets();
+        self.counters.reordered += u64::from(carried.serial < self.highest);
+        self.highest = self.highest.max(carried.serial);
+        Packet { arrived_at: now, ..carried.packet }
     }
 
     fn number(&mut self, packet: Packet) -> Carried {
@@ -346,11 +373,7 @@ impl Link {
     }
 
     fn come_out(&mut self, now: Instant, carried: Carried) {
-        self.counters.delivered += 1;
-        self.counters.delivered_octets += carried.octets();
-        self.counters.reordered += u64::from(carried.serial < self.highest);
-        self.highest = self.highest.max(carried.serial);
-        let packet = Packet { arrived_at: now, ..carried.packet };
+        let packet = self.count_exit(now, carried);
         let Some(within) = self.config.gro else {
             self.arrived.push_back(packet);
             return;

@@ -9,7 +9,8 @@
 //! alone; to an address that nobody has it is lost and counted. An error about a packet that is too long (`mtu … icmp`)
 //! takes a shorter way: down the access link of the packet's sender, wherever it arose.
 
-use std::collections::{BTreeSet, HashMap};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
 use std::net::IpAddr;
 
 use sockeye_wire::Instant;
@@ -48,22 +49,28 @@ pub enum Side {
 #[derive(Debug)]
 pub struct Network {
     seed: u64,
-    rightward: Link,
-    leftward: Link,
-    hosts: Vec<Host>,
-    by_address: HashMap<IpAddr, HostId>,
+    links: Links,
+    by_address: BTreeMap<IpAddr, HostId>,
     unroutable: u64,
     /// When something comes out of a link that leads on to another: nobody looks at links where nothing does.
-    between: BTreeSet<(Instant, Via)>,
+    between: Agenda,
     /// When something arrives at a host.
-    arrivals: BTreeSet<(Instant, HostId)>,
+    arrivals: Agenda,
 }
 
-/// A link that leads on to another. Of one instant all access links come before the bottleneck.
+/// A link. Of one instant all access links away from hosts come before the bottleneck.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Via {
     Up(HostId),
     Bottleneck(Side),
+    Down(HostId),
+}
+
+#[derive(Debug)]
+struct Links {
+    rightward: Link,
+    leftward: Link,
+    hosts: Vec<Host>,
 }
 
 #[derive(Debug)]
@@ -73,6 +80,30 @@ struct Host {
     down: Link,
 }
 
+impl Links {
+    fn at(&self, via: Via) -> Option<&Link> {
+        match via {
+            Via::Up(id) => self.hosts.get(id.0).map(|host| &host.up),
+            Via::Bottleneck(Side::Left) => Some(&self.rightward),
+            Via::Bottleneck(Side::Right) => Some(&self.leftward),
+            Via::Down(id) => self.hosts.get(id.0).map(|host| &host.down),
+        }
+    }
+
+    fn at_mut(&mut self, via: Via) -> Option<&mut Link> {
+        match via {
+            Via::Up(id) => self.hosts.get_mut(id.0).map(|host| &mut host.up),
+            Via::Bottleneck(Side::Left) => Some(&mut self.rightward),
+            Via::Bottleneck(Side::Right) => Some(&mut self.leftward),
+            Via::Down(id) => self.hosts.get_mut(id.0).map(|host| &mut host.down),
+        }
+    }
+
+    fn side(&self, id: HostId) -> Option<Side> {
+        self.hosts.get(id.0).map(|host| host.side)
+    }
+}
+
 impl Network {
     /// A network without hosts; its bottleneck is `rightward` from left to right, `leftward` back. Each link draws its
     /// chance from `seed` and its place.
@@ -80,21 +111,19 @@ impl Network {
         let (rightward, leftward) = (Link::new(rightward, seed), Link::new(leftward, seed.wrapping_add(1)));
         Self {
             seed,
-            rightward,
-            leftward,
-            hosts: Vec::new(),
-            by_address: HashMap::new(),
+            links: Links { rightward, leftward, hosts: Vec::new() },
+            by_address: BTreeMap::new(),
             unroutable: 0,
-            between: BTreeSet::new(),
-            arrivals: BTreeSet::new(),
+            between: Agenda::default(),
+            arrivals: Agenda::default(),
         }
     }
 
     /// Adds a host with these addresses, its access link being `up` away from it and `down` towards it.
     pub fn add_host(&mut self, side: Side, addresses: &[IpAddr], up: LinkConfig, down: LinkConfig) -> HostId {
-        let id = HostId(self.hosts.len());
+        let id = HostId(self.links.hosts.len());
         let seed = self.seed.wrapping_add(2 + 2 * id.0 as u64);
-        self.hosts.push(Host { side, up: Link::new(up, seed), down: Link::new(down, seed.wrapping_add(1)) });
+        self.links.hosts.push(Host { side, up: Link::new(up, seed), down: Link::new(down, seed.wrapping_add(1)) });
         self.by_address.extend(addresses.iter().map(|address| (*address, id)));
         id
     }
@@ -102,19 +131,28 @@ impl Network {
     /// A host sends a packet. From a host that there isn't it goes nowhere.
     pub fn send(&mut self, now: Instant, from: HostId, packet: Packet) {
         self.advance(now);
-        let errors = self.on_link(Via::Up(from), |up| send(up, now, packet));
-        for error in errors.unwrap_or_default() {
-            // About an error no error is sent.
-            self.arrive(now, from, error);
+        let via = Via::Up(from);
+        let Some(up) = self.links.at_mut(via) else {
+            return;
+        };
+        match up.pass(now, packet) {
+            Ok(packet) => self.lead_on(now, via, packet),
+            Err(packet) => {
+                for error in self.on_link(via, |up| send(up, now, packet)).unwrap_or_default() {
+                    // About an error no error is sent.
+                    self.arrive(now, from, error);
+                }
+            }
         }
     }
 
     /// The next packet that has arrived at a host by `now`, and at which.
     pub fn receive(&mut self, now: Instant) -> Option<(HostId, Packet)> {
         self.advance(now);
-        while let Some(&(_, id)) = self.arrivals.first().filter(|(at, _)| *at <= now) {
+        while let Some((_, via)) = self.arrivals.first().filter(|(at, _)| *at <= now) {
             // There may be nothing yet, if something else has happened in there.
-            if let Some(packet) = self.on_last_link(id, |down| down.receive(now)).flatten() {
+            let packet = self.on_link(via, |down| down.receive(now)).flatten();
+            if let (Some(packet), Via::Down(id)) = (packet, via) {
                 return Some((id, packet));
             }
         }
@@ -123,15 +161,27 @@ impl Network {
 
     /// When to call [`receive`](Self::receive) next. `None` if nothing is on its way.
     pub fn next_timeout(&self) -> Option<Instant> {
-        let arrives = self.arrivals.first().map(|(at, _)| *at);
-        earlier(arrives, self.between.first().map(|(at, _)| *at))
+        let arrives = self.arrivals.first().map(|(at, _)| at);
+        earlier(arrives, self.between.first().map(|(at, _)| at))
+    }
+
+    /// When the next packet arrives at a host, if one does by `by`; what happens between links until then has happened. For
+    /// whoever does nothing to the network in the meantime: it spares looking at every link's own events.
+    pub fn next_arrival(&mut self, by: Instant) -> Option<Instant> {
+        loop {
+            let arrives = self.arrivals.first().map(|(at, _)| at).filter(|at| *at <= by);
+            match self.between.first() {
+                Some((at, _)) if at <= arrives.unwrap_or(by) => self.advance(at),
+                _ => return arrives,
+            }
+        }
     }
 
     /// The bottleneck, as seen from a side.
     pub const fn bottleneck(&self, from: Side) -> &Link {
         match from {
-            Side::Left => &self.rightward,
-            Side::Right => &self.leftward,
+            Side::Left => &self.links.rightward,
+            Side::Right => &self.links.leftward,
         }
     }
 
@@ -143,7 +193,7 @@ impl Network {
 
     /// The access links of a host, away from it and towards it.
     pub fn access(&self, host: HostId) -> Option<(&Link, &Link)> {
-        self.hosts.get(host.0).map(|host| (&host.up, &host.down))
+        self.links.hosts.get(host.0).map(|host| (&host.up, &host.down))
     }
 
     /// Packets to addresses that no host has.
@@ -151,32 +201,30 @@ impl Network {
         self.unroutable
     }
 
-    /// Does something to a link that leads on to another, and notes when something comes out of it then.
+    /// Does something to a link, and notes when something comes out of it then.
     fn on_link<T>(&mut self, via: Via, work: impl FnOnce(&mut Link) -> T) -> Option<T> {
-        let link = match via {
-            Via::Up(id) => &mut self.hosts.get_mut(id.0)?.up,
-            Via::Bottleneck(Side::Left) => &mut self.rightward,
-            Via::Bottleneck(Side::Right) => &mut self.leftward,
-        };
-        let (before, done, after) = (link.next_timeout(), work(link), link.next_timeout());
-        note(&mut self.between, via, before, after);
+        let link = self.links.at_mut(via)?;
+        let (before, done) = (link.next_timeout(), work(link));
+        self.note(via, before);
         Some(done)
     }
 
-    /// The same for the link that leads to a host.
-    fn on_last_link<T>(&mut self, to: HostId, work: impl FnOnce(&mut Link) -> T) -> Option<T> {
-        let down = &mut self.hosts.get_mut(to.0)?.down;
-        let (before, done, after) = (down.next_timeout(), work(down), down.next_timeout());
-        note(&mut self.arrivals, to, before, after);
-        Some(done)
+    /// Something happened to a link, out of which something was to come at `before`.
+    fn note(&mut self, via: Via, before: Option<Instant>) {
+        let after = self.links.at(via).and_then(Link::next_timeout);
+        if before != after {
+            let agenda = if matches!(via, Via::Down(_)) { &mut self.arrivals } else { &mut self.between };
+            agenda.set(via, after, |via| self.links.at(via).and_then(Link::next_timeout));
+        }
     }
 
     /// Carries packets from link to link, in the order of their times, until all have happened that happens by `now`.
     fn advance(&mut self, now: Instant) {
-        while let Some(&(at, via)) = self.between.first().filter(|(at, _)| *at <= now) {
-            while let Some(packet) = self.on_link(via, |link| link.receive(at)).flatten() {
+        while let Some((at, via)) = self.between.first().filter(|(at, _)| *at <= now) {
+            while let Some(packet) = self.links.at_mut(via).and_then(|link| link.receive(at)) {
                 self.lead_on(at, via, packet);
             }
+            self.note(via, Some(at));
         }
     }
 
@@ -187,8 +235,11 @@ impl Network {
             self.unroutable += 1;
             return;
         };
-        let side = |id: HostId| self.hosts.get(id.0).map(|host| host.side);
-        let crosses = if let Via::Up(from) = via { side(from).filter(|from| side(to) != Some(*from)) } else { None };
+        let links = &self.links;
+        let crosses = match via {
+            Via::Up(from) => links.side(from).filter(|from| links.side(to) != Some(*from)),
+            Via::Bottleneck(_) | Via::Down(_) => None,
+        };
         let errors = match crosses {
             Some(from) => self.on_link(Via::Bottleneck(from), |link| send(link, at, packet)).unwrap_or_default(),
             None => self.arrive(at, to, packet),
@@ -203,7 +254,7 @@ impl Network {
 
     /// Down the last link to a host; gives the errors that this gave rise to.
     fn arrive(&mut self, at: Instant, to: HostId, packet: Packet) -> Vec<Packet> {
-        self.on_last_link(to, |down| send(down, at, packet)).unwrap_or_default()
+        self.on_link(Via::Down(to), |down| send(down, at, packet)).unwrap_or_default()
     }
 
     fn destination(&self, packet: &Packet) -> Option<HostId> {
@@ -218,12 +269,21 @@ fn send(link: &mut Link, now: Instant, packet: Packet) -> Vec<Packet> {
     std::iter::from_fn(|| link.reply()).collect()
 }
 
-/// Notes that something happens at another time than it did.
-fn note<T: Ord + Copy>(agenda: &mut BTreeSet<(Instant, T)>, what: T, before: Option<Instant>, after: Option<Instant>) {
-    if before != after {
-        if let Some(at) = before {
-            agenda.remove(&(at, what));
+/// When something comes out of links next. Of one to which something happened the old times stay until they come to the front:
+/// the first entry is always true.
+#[derive(Debug, Default)]
+struct Agenda(BinaryHeap<Reverse<(Instant, Via)>>);
+
+impl Agenda {
+    fn first(&self) -> Option<(Instant, Via)> {
+        self.0.peek().map(|Reverse(first)| *first)
+    }
+
+    /// From now on something comes out of `via` at `at`; of any link `when` says when it does.
+    fn set(&mut self, via: Via, at: Option<Instant>, when: impl Fn(Via) -> Option<Instant>) {
+        self.0.extend(at.map(|at| Reverse((at, via))));
+        while self.first().is_some_and(|(at, via)| when(via) != Some(at)) {
+            self.0.pop();
         }
-        agenda.extend(after.map(|at| (at, what)));
     }
 }
