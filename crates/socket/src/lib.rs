@@ -51,6 +51,7 @@ pub use sockeye_device::{Cidr, Device};
 pub use sockeye_tcb::congestion::{self, Algorithm};
 pub use sockeye_tcb::{
     Buffer, CallError, ClosedBecause, Config, EcnPolicy, Event, KeepAlive, LossPhase, MtuProbing, State, TcpInfo,
+    Vitals,
 };
 pub use stack::{
     ConnectOptions, ConnectionId, Counters, Drop, ListenOptions, ListenerId, Remember, Stack, StackConfig, StackError,

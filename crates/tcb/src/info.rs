@@ -175,6 +175,60 @@ pub struct TcpInfo {
     pub buffer_limited: Duration,
 }
 
+/// What of a [`TcpInfo`] tells whether a connection keeps the rules of its trade, under the same names: for whoever looks
+/// after every event, as a simulator does. A sixth of the instructions that all of it takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Vitals {
+    /// The state.
+    pub state: State,
+    /// Octets that one segment carries at most, options subtracted.
+    pub snd_mss: u16,
+    /// The smoothed round-trip time; `None` before the first sample.
+    pub srtt: Option<Duration>,
+    /// The least round-trip time of the last ten seconds; `None` before the first sample.
+    pub min_rtt: Option<Duration>,
+    /// The retransmission timeout, back-off included.
+    pub rto: Duration,
+    /// The name of the congestion control.
+    pub congestion_control: &'static str,
+    /// The congestion window, in octets.
+    pub cwnd: u32,
+    /// The slow start threshold, in octets.
+    pub ssthresh: u32,
+    /// The window that the peer offers, in octets.
+    pub snd_wnd: u32,
+    /// The window that we offer, in octets.
+    pub rcv_wnd: u32,
+    /// Octets that wait: sent and unacknowledged, or not sent yet.
+    pub send_queued: u32,
+    /// Octets in order that wait to be read.
+    pub recv_queued: u32,
+    /// Octets sent and not acknowledged, less those held lost.
+    pub in_flight: u32,
+    /// Octets held lost and not sent again yet.
+    pub lost: u32,
+    /// Octets selectively acknowledged.
+    pub sacked: u32,
+    /// Octets that the peer acknowledged.
+    pub bytes_acked: u64,
+    /// Octets delivered: acknowledged, cumulatively or selectively.
+    pub delivered: u64,
+    /// ACKs by which the peer told that segments of ours were marked.
+    pub echoes: u64,
+    /// Tail loss probes, those with new data included.
+    pub tail_probes: u64,
+    /// Retransmission timeouts.
+    pub timeouts: u64,
+    /// Times that a loss was repaired without one.
+    pub fast_recoveries: u64,
+    /// Recoveries that proved needless, those after a timeout included, and were undone.
+    pub undone: u64,
+    /// Segments that were held lost.
+    pub segments_lost: u64,
+    /// The path was seen to reorder.
+    pub reordering_seen: bool,
+}
+
 /// Where a sender stands with losses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LossPhase {

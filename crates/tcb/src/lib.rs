@@ -58,7 +58,7 @@ mod user_calls;
 
 pub use config::{Buffer, Config, EcnPolicy, KeepAlive};
 pub use event::{ClosedBecause, Event, SoftError, Unreachable};
-pub use info::{LossPhase, TcpInfo};
+pub use info::{LossPhase, TcpInfo, Vitals};
 pub use metrics::Metrics;
 pub use path_mtu::{MtuProbing, PathMss, TooBig};
 pub use rtt::Rtt;

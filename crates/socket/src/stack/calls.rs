@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use sockeye_tcb::{CallError, Config, Slices, State, Tcb, TcpInfo};
+use sockeye_tcb::{CallError, Config, Slices, State, Tcb, TcpInfo, Vitals};
 use sockeye_wire::Instant;
 
 use super::config::Configs;
@@ -278,6 +278,11 @@ impl Stack {
     /// All there is to tell; `None` if the connection is gone.
     pub fn info(&self, now: Instant, id: ConnectionId) -> Option<TcpInfo> {
         self.get(id).map(|connection| connection.tcb.info(now))
+    }
+
+    /// What shows whether all is well with the connection; `None` if it is gone.
+    pub fn vitals(&self, id: ConnectionId) -> Option<Vitals> {
+        self.get(id).map(|connection| connection.tcb.vitals())
     }
 
     /// When something is due for the connection; `None` if nothing is, ever, or if it is gone.

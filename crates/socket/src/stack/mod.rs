@@ -56,7 +56,7 @@ use time_wait::TimeWaitTable;
 use timer_wheel::{TimerId, TimerWheel};
 
 /// A connection of a [`Stack`]. One that is gone finds nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnectionId(Key);
 
 impl ConnectionId {

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 const PAGE: usize = 64;
 
 /// Which entry of a [`Slab`], and of those that had its place. An old one is harmless: it finds nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Key {
     pub(crate) index: u32,
     generation: u32,

@@ -6,7 +6,7 @@ use sockeye_wire::Instant;
 
 use crate::counts::Doing;
 use crate::tcb::Tcb;
-use crate::{LossPhase, TcpInfo};
+use crate::{LossPhase, TcpInfo, Vitals};
 
 impl Tcb {
     /// All there is to tell. Times are counted up to `now`.
@@ -95,6 +95,38 @@ impl Tcb {
             busy: counts.spent.on(now, Doing::Sending) + waiting_for_window + waiting_for_buffer,
             window_limited: waiting_for_window,
             buffer_limited: waiting_for_buffer,
+        }
+    }
+
+    /// What shows whether all is well.
+    pub fn vitals(&self) -> Vitals {
+        let recovery = self.recovery.counts();
+        let (reordering_seen, _) = self.recovery.reordering(None);
+        Vitals {
+            state: self.state,
+            snd_mss: self.send.mss(),
+            srtt: self.rtt.srtt(),
+            min_rtt: self.recovery.min_rtt(),
+            rto: self.rtt.rto(),
+            congestion_control: self.congestion.name(),
+            cwnd: self.congestion.cwnd(),
+            ssthresh: self.congestion.ssthresh(),
+            snd_wnd: self.send.snd_wnd(),
+            rcv_wnd: self.recv.rcv_wnd(),
+            send_queued: self.send.queued(),
+            recv_queued: self.recv.queued(),
+            in_flight: self.recovery.in_flight(u32::from(self.send.mss())),
+            lost: self.recovery.lost(),
+            sacked: self.recovery.sacked(),
+            bytes_acked: self.send.acked(),
+            delivered: self.recovery.delivered().0,
+            echoes: self.ecn.counts().1,
+            tail_probes: recovery.probes,
+            timeouts: recovery.timeouts,
+            fast_recoveries: recovery.fast_recoveries,
+            undone: recovery.undone,
+            segments_lost: recovery.lost,
+            reordering_seen,
         }
     }
 
