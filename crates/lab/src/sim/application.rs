@@ -2,12 +2,32 @@
 
 use std::time::Duration;
 
-use sockeye::{ClosedBecause, TcpInfo};
+use sockeye::{ClosedBecause, State, TcpInfo};
 use sockeye_tcb::CallError;
 use sockeye_wire::Instant;
 
 use super::machine::{Calls, Handle};
 use super::payload::Payload;
+
+/// Which end of a flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Role {
+    /// The one that connects.
+    Client = 0,
+    /// The one that listens.
+    Server = 1,
+}
+
+impl Role {
+    pub(super) const BOTH: [Self; 2] = [Self::Client, Self::Server];
+
+    pub(super) const fn other(self) -> Self {
+        match self {
+            Self::Client => Self::Server,
+            Self::Server => Self::Client,
+        }
+    }
+}
 
 /// When an application wants the processor again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,6 +87,8 @@ pub(crate) struct Ledger {
     pub(crate) damage: Option<String>,
     /// When octets were last read or taken.
     pub(crate) moved_at: Instant,
+    /// What the connection told when it was let go.
+    pub(crate) told: Option<TcpInfo>,
 }
 
 /// An application's hold on its connection. What it writes is drawn from a stream of its own; what it reads is compared,
@@ -111,6 +133,11 @@ impl Socket<'_> {
     /// All there is to tell of the connection; `None` once it is closed.
     pub fn info(&self) -> Option<TcpInfo> {
         self.machine.info(self.now, self.handle)
+    }
+
+    /// The connection's state; `None` once it is closed, or where nobody tells.
+    pub fn state(&self) -> Option<State> {
+        self.machine.state(self.handle)
     }
 
     /// Hands over at most `max` octets, and says how many were taken.
@@ -171,12 +198,19 @@ impl Socket<'_> {
 
     /// Lets go of the connection.
     pub fn close(&mut self) {
+        self.note_told();
         self.machine.close(self.now, self.handle);
     }
 
     /// Ends the connection at once with a RST.
     pub fn abort(&mut self) {
+        self.note_told();
         self.ledger.because.get_or_insert(ClosedBecause::Aborted);
         self.machine.abort(self.now, self.handle);
+    }
+
+    /// Keeps what the connection tells before there is nobody left to ask.
+    fn note_told(&mut self) {
+        self.ledger.told = self.info().or(self.ledger.told);
     }
 }

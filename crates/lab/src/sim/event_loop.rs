@@ -4,14 +4,16 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use sockeye_device::Packet;
+use sockeye_device::impair::{HostId, Side};
 use sockeye_wire::Instant;
 use sockeye_wire::ip::{IpView, protocol};
 use sockeye_wire::tcp::TcpView;
 
-use super::application::{Next, Socket};
+use super::application::{Next, Role, Socket};
 use super::invariants::{Broken, Invariant};
 use super::machine::{Calls as _, Happened};
-use super::world::{Role, World};
+use super::record::FlowSample;
+use super::world::World;
 
 /// Packets that a host may send without time passing, and events that may happen so.
 const AT_ONE_INSTANT: u32 = 200_000;
@@ -33,12 +35,12 @@ impl World {
 
     /// Lets the next event happen, unless it is after `until`.
     fn step(&mut self, until: Instant) -> bool {
-        let Some(next) = self.next_event().filter(|&next| next <= until) else {
+        let Some(next) = self.next_event(until) else {
             self.now = self.now.max(until);
             return false;
         };
         self.now = self.now.max(next);
-        self.record.sample_until(self.now, &self.flows, &self.network);
+        self.sample();
         let mut rounds = 0;
         while self.happens() {
             rounds += 1;
@@ -50,10 +52,26 @@ impl World {
         true
     }
 
-    fn next_event(&mut self) -> Option<Instant> {
+    /// Takes the samples that were due by now.
+    fn sample(&mut self) {
+        while let Some(at) = self.record.next_sample().filter(|at| *at <= self.now) {
+            let queued = self.network.bottleneck(Side::Left).queued_octets();
+            let flows = self.flows.iter().map(|flow| {
+                let [client, server] = &flow.ends;
+                let info = client.told(&self.nodes, at).filter(|_| client.application.is_some())?;
+                Some(FlowSample { at, info, delivered: server.ledger.read })
+            });
+            self.record.sample(queued, flows);
+        }
+    }
+
+    /// When something happens at a host next, or a sample is due, if by `until`.
+    fn next_event(&mut self, until: Instant) -> Option<Instant> {
         let timer = self.deadlines.first().map(|&(at, _)| at);
         let agenda = self.agenda.first().map(|&(at, ..)| at);
-        timer.into_iter().chain(self.network.next_timeout()).chain(agenda).min()
+        let ours = [timer, agenda, self.record.next_sample()].into_iter().flatten().min();
+        let arrival = self.network.next_arrival(ours.map_or(until, |at| at.min(until)));
+        arrival.or(ours).filter(|at| *at <= until)
     }
 
     /// What happens at this instant; false if nothing does any more.
@@ -138,7 +156,7 @@ impl World {
                 quiet = false;
                 self.on_event(host, happened);
             }
-            while let Some(packet) = self.nodes[host].machine.poll_transmit(clock, limit) {
+            while let Some(packet) = self.nodes[host].machine.poll_transmit(clock, limit, &mut self.packets) {
                 quiet = false;
                 packets += 1;
                 self.leaves(host, packet);
@@ -186,7 +204,6 @@ impl World {
         };
         let node = &mut self.nodes[end.host];
         let clock = node.clock(self.now);
-        end.info = node.machine.info(clock, handle).or(end.info);
         let streams = [2 * flow as u64, 2 * flow as u64 + 1];
         let mut socket = Socket {
             now: clock,
@@ -201,10 +218,10 @@ impl World {
             Next::Wait => None,
             Next::At(at) => Some(node.shows(at)),
             Next::Done => {
+                socket.close();
                 end.response_times = application.response_times().to_vec();
                 end.application = None;
                 end.done_at = Some(self.now);
-                node.machine.close(clock, handle);
                 node.connections.remove(&handle);
                 None
             }
@@ -230,11 +247,12 @@ impl World {
         self.says(host, &packet);
         let Some(trickster) = &mut self.nodes[host].trickster else {
             self.record.packet(host, self.now, true, &packet.bytes);
-            return self.launch(host, packet);
+            return self.network.send(self.now, HostId(host), packet);
         };
         for bytes in trickster.rewrite(packet.bytes) {
             self.record.packet(host, self.now, true, &bytes);
-            self.launch(host, Packet::new(bytes, self.now));
+            let packet = Packet::new(self.packets.copy(&bytes), self.now);
+            self.network.send(self.now, HostId(host), packet);
         }
     }
 
@@ -246,15 +264,14 @@ impl World {
             return;
         };
         let end = &mut self.flows[flow].ends[role as usize];
-        let info = match end.handle {
+        let vitals = match end.handle {
             Some(handle) if !view.payload().is_empty() && end.application.is_some() => {
-                let node = &self.nodes[host];
-                node.machine.info(node.clock(self.now), handle)
+                self.nodes[host].machine.vitals(handle)
             }
             _ => None,
         };
-        self.record.says(self.now, flow, role, &view, info.as_ref());
-        let result = end.ear.says(self.now, &view, packet.segment_size, info.as_ref(), &end.limits);
+        self.record.says(self.now, flow, role, &view, vitals.as_ref());
+        let result = end.ear.says(self.now, &view, packet.segment_size, vitals.as_ref(), &end.limits);
         self.judged(result, flow, role);
         self.touched.push((flow, role));
     }
@@ -264,8 +281,9 @@ impl World {
             return;
         };
         // What is damaged must have no effect, so it isn't heard here either.
-        let whole = packet.checksum_verified || view.verify_checksum(ip.source(), ip.destination());
-        if !whole || matches!(&ip, IpView::V4(ip) if !ip.verify_checksum()) {
+        let header = || !matches!(&ip, IpView::V4(ip) if !ip.verify_checksum());
+        let whole = packet.checksum_verified || header() && view.verify_checksum(ip.source(), ip.destination());
+        if !whole {
             return;
         }
         let Some((flow, role)) = self.owner(host, view.destination_port(), view.source_port()) else {
@@ -293,12 +311,11 @@ impl World {
                 continue;
             }
             let Some(handle) = end.handle else { continue };
-            let (machine, clock) = (&self.nodes[host].machine, self.nodes[host].clock(self.now));
-            let Some(info) = machine.info(clock, handle) else { continue };
-            end.info = Some(info);
+            let machine = &self.nodes[host].machine;
+            let Some(vitals) = machine.vitals(handle) else { continue };
             let deadline = machine.deadline(handle);
-            let result = end.judge.after_event(self.now, &info, deadline, &end.ear, &end.limits);
-            end.ear.settled(self.now, &info);
+            let result = end.judge.after_event(self.now, &vitals, deadline, &end.ear, &end.limits);
+            end.ear.settled(self.now, &vitals);
             self.judged(result, flow, role);
         }
         self.touched = touched;
@@ -367,7 +384,8 @@ impl World {
         }
         let state = |role: Role| {
             let end = &flow.ends[role as usize];
-            let state = end.info.map_or_else(|| "no connection".to_owned(), |info| info.state.to_string());
+            let told = end.told(&self.nodes, now);
+            let state = told.map_or_else(|| "no connection".to_owned(), |info| info.state.to_string());
             format!("{state}, wrote {}, read {}", end.ledger.wrote, end.ledger.read)
         };
         let detail = format!("still open: client {}; server {}", state(Role::Client), state(Role::Server));
@@ -377,7 +395,7 @@ impl World {
     /// Waits until the last packet and the last timer are gone; then nothing may be left.
     pub(super) fn drain(&mut self) {
         let until = self.now + DRAIN;
-        while self.violation.is_none() && self.next_event().is_some_and(|next| next <= until) {
+        while self.violation.is_none() && self.next_event(until).is_some() {
             self.step(until);
         }
         let now = self.now;
@@ -394,9 +412,8 @@ impl World {
         if !self.payload.is_returned() {
             return self.broken(Invariant::MemoryReturned, None, "somebody holds a piece of what was sent".into());
         }
-        let held = std::sync::Arc::strong_count(&self.packets) - 1;
-        if held > 0 {
-            self.broken(Invariant::MemoryReturned, None, format!("{held} packets are still held"));
+        if !self.packets.are_returned() {
+            self.broken(Invariant::MemoryReturned, None, "somebody holds a packet, or a piece of one".into());
         }
     }
 }

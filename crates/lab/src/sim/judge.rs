@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use sockeye::{State, TcpInfo};
+use sockeye::State;
+use sockeye_tcb::Vitals;
 use sockeye_wire::Instant;
 
 use super::ear::Ear;
@@ -24,7 +25,27 @@ pub(super) struct Judge {
     timed_out_at: Option<Instant>,
     waited: Option<Duration>,
     /// What it told after the last event.
-    last: Option<TcpInfo>,
+    last: Option<Last>,
+}
+
+/// What of it the next event is compared with.
+#[derive(Clone, Copy, Debug)]
+struct Last {
+    snd_mss: u16,
+    snd_wnd: u32,
+    cwnd: u32,
+    ssthresh: u32,
+    delivered: u64,
+    timeouts: u64,
+    fast_recoveries: u64,
+    undone: u64,
+}
+
+impl Last {
+    const fn of(info: &Vitals) -> Self {
+        let Vitals { snd_mss, snd_wnd, cwnd, ssthresh, delivered, timeouts, fast_recoveries, undone, .. } = *info;
+        Self { snd_mss, snd_wnd, cwnd, ssthresh, delivered, timeouts, fast_recoveries, undone }
+    }
 }
 
 impl Judge {
@@ -32,7 +53,7 @@ impl Judge {
     pub(super) fn after_event(
         &mut self,
         now: Instant,
-        info: &TcpInfo,
+        info: &Vitals,
         deadline: Option<Instant>,
         ear: &Ear,
         limits: &Limits,
@@ -46,17 +67,17 @@ impl Judge {
             loss_found(info, ear, limits)?;
             times_true(info, limits)?;
             tail_probed(now, info, deadline, ear, limits)?;
-            let last = self.last.replace(*info).filter(|last| last.snd_mss == info.snd_mss);
+            let last = self.last.replace(Last::of(info)).filter(|last| last.snd_mss == info.snd_mss);
             last.map_or(Ok(()), |last| grows_as_acked(&last, info).and_then(|()| slows_on_loss(&last, info)))?;
         }
         self.backs_off(now, info, limits)
     }
 
-    fn backs_off(&mut self, now: Instant, info: &TcpInfo, limits: &Limits) -> Result<(), Broken> {
+    fn backs_off(&mut self, now: Instant, info: &Vitals, limits: &Limits) -> Result<(), Broken> {
         // A path that proves narrower has the rest sent anew; a round trip that SACK has measured changes what is doubled.
         let news = info.bytes_acked != self.acked || info.snd_mss != self.mss || info.srtt != self.srtt;
         if news || info.snd_wnd == 0 {
-            let TcpInfo { timeouts, bytes_acked: acked, snd_mss: mss, srtt, .. } = *info;
+            let Vitals { timeouts, bytes_acked: acked, snd_mss: mss, srtt, .. } = *info;
             *self = Self { timeouts, acked, mss, srtt, timed_out_at: None, waited: None, last: self.last };
         }
         if info.timeouts == self.timeouts {
@@ -80,7 +101,7 @@ impl Judge {
 }
 
 /// True where our SYN, text or FIN wait for the peer.
-fn owes_something(info: &TcpInfo, ear: &Ear) -> bool {
+fn owes_something(info: &Vitals, ear: &Ear) -> bool {
     match info.state {
         State::SynSent | State::SynReceived | State::TimeWait => true,
         State::Established | State::CloseWait | State::FinWait1 | State::Closing | State::LastAck => {
@@ -90,9 +111,9 @@ fn owes_something(info: &TcpInfo, ear: &Ear) -> bool {
     }
 }
 
-fn timer_armed(info: &TcpInfo, deadline: Option<Instant>, ear: &Ear) -> Result<(), Broken> {
+fn timer_armed(info: &Vitals, deadline: Option<Instant>, ear: &Ear) -> Result<(), Broken> {
     if deadline.is_none() && owes_something(info, ear) {
-        let TcpInfo { state, send_queued, snd_wnd, .. } = info;
+        let Vitals { state, send_queued, snd_wnd, .. } = info;
         let detail = format!("{state}, {} outstanding, {send_queued} queued, window {snd_wnd}", ear.outstanding());
         return Err((Invariant::TimerArmed, detail));
     }
@@ -102,13 +123,13 @@ fn timer_armed(info: &TcpInfo, deadline: Option<Instant>, ear: &Ear) -> Result<(
 /// Each octet that is outstanding is in flight, selectively acknowledged, or held lost; once only, however often it was sent
 /// (RFC 6675 counts what is sent again twice; here what is held lost no longer counts as in flight). A peer without SACK tells
 /// by duplicate ACKs what has left the network, not which.
-fn flight_adds_up(info: &TcpInfo, ear: &Ear, limits: &Limits) -> Result<(), Broken> {
+fn flight_adds_up(info: &Vitals, ear: &Ear, limits: &Limits) -> Result<(), Broken> {
     let sum = info.in_flight.saturating_add(info.sacked).saturating_add(info.lost);
     let (least, most) = (ear.outstanding(), ear.outstanding_at_most());
     let open =
         matches!(info.state, State::Established | State::CloseWait | State::FinWait1 | State::Closing | State::LastAck);
     if sum > most || (open && ear.has_sack() && limits.trusted && sum < least) {
-        let TcpInfo { in_flight, sacked, lost, .. } = info;
+        let Vitals { in_flight, sacked, lost, .. } = info;
         let detail = format!("{in_flight} in flight, {sacked} sacked, {lost} lost; outstanding {least} to {most}");
         return Err((Invariant::FlightAddsUp, detail));
     }
@@ -123,12 +144,12 @@ fn flight_adds_up(info: &TcpInfo, ear: &Ear, limits: &Limits) -> Result<(), Brok
 
 /// True while nothing was ever lost, late, probed or too long on the connection: the rules for a first loss hold to the
 /// letter.
-const fn is_unharmed(info: &TcpInfo, ear: &Ear) -> bool {
-    let TcpInfo { fast_recoveries, timeouts, tail_probes, reordering_seen, .. } = *info;
+const fn is_unharmed(info: &Vitals, ear: &Ear) -> bool {
+    let Vitals { fast_recoveries, timeouts, tail_probes, reordering_seen, .. } = *info;
     fast_recoveries == 0 && timeouts == 0 && tail_probes == 0 && !reordering_seen && !ear.was_narrowed()
 }
 
-fn loss_found(info: &TcpInfo, ear: &Ear, limits: &Limits) -> Result<(), Broken> {
+fn loss_found(info: &Vitals, ear: &Ear, limits: &Limits) -> Result<(), Broken> {
     if !limits.trusted || !is_unharmed(info, ear) || info.segments_lost > 0 {
         return Ok(());
     }
@@ -139,7 +160,7 @@ fn loss_found(info: &TcpInfo, ear: &Ear, limits: &Limits) -> Result<(), Broken> 
     Ok(())
 }
 
-fn times_true(info: &TcpInfo, limits: &Limits) -> Result<(), Broken> {
+fn times_true(info: &Vitals, limits: &Limits) -> Result<(), Broken> {
     // What clocks round, and timestamps.
     let slack = limits.tick * 2 + Duration::from_millis(2);
     match info.min_rtt {
@@ -154,7 +175,7 @@ fn times_true(info: &TcpInfo, limits: &Limits) -> Result<(), Broken> {
 /// PTO (RFC 8985 section 7.2), counted from now at the latest.
 fn tail_probed(
     now: Instant,
-    info: &TcpInfo,
+    info: &Vitals,
     deadline: Option<Instant>,
     ear: &Ear,
     limits: &Limits,
@@ -180,7 +201,7 @@ fn tail_probed(
 /// in many pieces gains nothing. Behind it CUBIC follows a curve, and may catch up with its estimate in one step (RFC 9438
 /// section 4.3). BBR restores a window that it knows from before; an undo gives back what was taken; a window of one segment
 /// becomes two when a loss is found (RFC 5681 equation 4).
-fn grows_as_acked(last: &TcpInfo, info: &TcpInfo) -> Result<(), Broken> {
+fn grows_as_acked(last: &Last, info: &Vitals) -> Result<(), Broken> {
     let delivered = u32::try_from(info.delivered - last.delivered).unwrap_or(u32::MAX);
     let same = info.undone == last.undone && info.fast_recoveries == last.fast_recoveries;
     let slow_start = last.cwnd < last.ssthresh && info.cwnd <= info.ssthresh && info.congestion_control != "bbr";
@@ -194,7 +215,7 @@ fn grows_as_acked(last: &TcpInfo, info: &TcpInfo) -> Result<(), Broken> {
 
 /// RFC 5681 equation 4 and RFC 9438 section 4.6: a recovery begins with at most 0.7 of the window, a timeout with one segment.
 /// BBR answers to a loss by its model; a loss in a window that was marked was answered with the mark (RFC 3168 section 6.1.2).
-fn slows_on_loss(last: &TcpInfo, info: &TcpInfo) -> Result<(), Broken> {
+fn slows_on_loss(last: &Last, info: &Vitals) -> Result<(), Broken> {
     let mss = u32::from(info.snd_mss);
     let broken = |what: &str| {
         let detail = format!("{what}: cwnd from {} to {}, ssthresh {}", last.cwnd, info.cwnd, info.ssthresh);
@@ -211,7 +232,7 @@ fn slows_on_loss(last: &TcpInfo, info: &TcpInfo) -> Result<(), Broken> {
     Ok(())
 }
 
-fn buffer_limit(info: &TcpInfo, ear: &Ear, limits: &Limits) -> Result<(), Broken> {
+fn buffer_limit(info: &Vitals, ear: &Ear, limits: &Limits) -> Result<(), Broken> {
     let most = limits.receive_buffer.saturating_add(ear.window_step());
     if info.recv_queued > most {
         return Err((Invariant::BufferLimit, format!("{} of {} wait to be read", info.recv_queued, most)));
@@ -219,7 +240,7 @@ fn buffer_limit(info: &TcpInfo, ear: &Ear, limits: &Limits) -> Result<(), Broken
     Ok(())
 }
 
-fn window_reopens(info: &TcpInfo, limits: &Limits) -> Result<(), Broken> {
+fn window_reopens(info: &Vitals, limits: &Limits) -> Result<(), Broken> {
     if info.state.receives_text() && info.recv_queued == 0 && info.rcv_wnd == 0 && limits.receive_buffer > 0 {
         return Err((Invariant::WindowReopens, "nothing waits to be read, yet the window is closed".into()));
     }

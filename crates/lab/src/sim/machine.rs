@@ -5,12 +5,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use sockeye::{Config, ConnectOptions, ConnectionId, ListenOptions, Stack, StackEvent, TcpInfo};
+use sockeye::{Config, ConnectOptions, ConnectionId, ListenOptions, Stack, StackEvent, State, TcpInfo};
 use sockeye_device::Packet;
-use sockeye_tcb::CallError;
+use sockeye_tcb::{CallError, Vitals};
 use sockeye_wire::Instant;
 
 use super::bare::Bare;
+use super::packets::Packets;
 
 /// A TCP without a network.
 #[derive(Debug)]
@@ -20,7 +21,7 @@ pub(crate) enum Machine {
 }
 
 /// A connection of a [`Machine`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Handle {
     Stack(ConnectionId),
     /// The only one that a bare machine has.
@@ -52,6 +53,8 @@ pub(crate) trait Calls: fmt::Debug {
     fn abort(&mut self, now: Instant, handle: Handle);
     /// All there is to tell of a connection that an application holds, if anybody tells.
     fn info(&self, now: Instant, handle: Handle) -> Option<TcpInfo>;
+    /// The state of such a connection.
+    fn state(&self, handle: Handle) -> Option<State>;
 }
 
 impl Machine {
@@ -103,14 +106,14 @@ impl Machine {
         }
     }
 
-    /// What leaves now; a stack may give up to `limit` octets of text in one packet that is to be cut.
-    pub(crate) fn poll_transmit(&mut self, now: Instant, limit: u32) -> Option<Packet> {
+    /// What leaves now, to lie among `packets`; a stack may give up to `limit` octets of text in one packet that is to be cut.
+    pub(crate) fn poll_transmit(&mut self, now: Instant, limit: u32, packets: &mut Packets) -> Option<Packet> {
         match self {
             Self::Stack(stack) => stack.poll_transmit(now, limit).map(|outgoing| Packet {
                 segment_size: outgoing.segment_size,
-                ..Packet::new(outgoing.to_bytes(), now)
+                ..Packet::new(packets.join(&outgoing), now)
             }),
-            Self::Bare(bare) => bare.poll_transmit(now).map(|packet| Packet::new(packet, now)),
+            Self::Bare(bare) => bare.poll_transmit(now).map(|packet| Packet::new(packets.copy(&packet), now)),
         }
     }
 
@@ -140,6 +143,15 @@ impl Machine {
                 }
                 bare.tcb_mut()?.poll_event().map(|_| Happened::Event(Handle::Only))
             }
+        }
+    }
+
+    /// What shows whether all is well with a connection that an application holds.
+    pub(crate) fn vitals(&self, handle: Handle) -> Option<Vitals> {
+        match (self, handle) {
+            (Self::Stack(stack), Handle::Stack(id)) => stack.vitals(id),
+            (Self::Bare(bare), Handle::Only) => bare.tcb().map(sockeye_tcb::Tcb::vitals),
+            _ => None,
         }
     }
 
@@ -231,6 +243,14 @@ impl Calls for Machine {
         match (self, handle) {
             (Self::Stack(stack), Handle::Stack(id)) => stack.info(now, id),
             (Self::Bare(bare), Handle::Only) => bare.tcb().map(|tcb| tcb.info(now)),
+            _ => None,
+        }
+    }
+
+    fn state(&self, handle: Handle) -> Option<State> {
+        match (self, handle) {
+            (Self::Stack(stack), Handle::Stack(id)) => stack.state(id),
+            (Self::Bare(bare), Handle::Only) => bare.tcb().map(sockeye_tcb::Tcb::state),
             _ => None,
         }
     }

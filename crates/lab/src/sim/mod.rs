@@ -25,8 +25,8 @@
 //!
 //! `scenario` is what is written; `world` is what it becomes; `event_loop` moves it. `machine` is a stack or a bare
 //! connection, `application` what an application may do, `talker` those that scenarios name. `ear` and `judge` hold `invariants`,
-//! `tricks` misbehaves, `record` keeps what is to be looked at, `report` counts. `against_kernel` runs the same scenario with
-//! the kernel at one end.
+//! `tricks` misbehaves, `packets` is where packets lie, `record` keeps what is to be looked at, `report` counts.
+//! `against_kernel` runs the same scenario with the kernel at one end.
 
 //= rfc2398#2.1-1
 //= rfc2398#2.10-1
@@ -39,6 +39,7 @@ mod event_loop;
 mod invariants;
 mod judge;
 mod machine;
+mod packets;
 mod payload;
 mod picture;
 mod random;

@@ -6,12 +6,12 @@ use std::path::Path;
 use std::time::Duration;
 
 use sockeye::TcpInfo;
-use sockeye_device::impair::{Network, Side};
 use sockeye_device::pcapng::{Way, Writer};
+use sockeye_tcb::Vitals;
 use sockeye_wire::tcp::TcpView;
 use sockeye_wire::{Instant, SeqNumber};
 
-use super::world::{Flow, Role};
+use super::application::Role;
 use crate::plot::{Event, Mark, Sending, What};
 
 /// What is to be kept.
@@ -75,6 +75,11 @@ impl Record {
         self.capture_failed.as_ref()
     }
 
+    /// Packets are shown as they are on the wire.
+    pub(super) const fn captures_packets(&self) -> bool {
+        !self.captures.is_empty()
+    }
+
     /// What still happens is of no interest: the flows have ended.
     pub(super) const fn stop_sampling(&mut self) {
         self.sampled = true;
@@ -95,9 +100,9 @@ impl Record {
         }
     }
 
-    pub(super) fn says(&mut self, now: Instant, flow: usize, role: Role, view: &TcpView<'_>, info: Option<&TcpInfo>) {
+    pub(super) fn says(&mut self, now: Instant, flow: usize, role: Role, view: &TcpView<'_>, vitals: Option<&Vitals>) {
         if let Some(sequence) = self.drawn(flow, role) {
-            sequence.says(now, view, info);
+            sequence.says(now, view, vitals);
         }
     }
 
@@ -112,12 +117,15 @@ impl Record {
         self.sequence.as_mut().filter(|sequence| wanted && sequence.flow == flow)
     }
 
-    /// Takes the samples that are due by `now`.
-    pub(super) fn sample_until(&mut self, now: Instant, flows: &[Flow], network: &Network) {
-        if let Some(samples) = self.series.as_mut().filter(|_| !self.sampled) {
-            while samples.next <= now {
-                samples.take(flows, network);
-            }
+    /// When [`Self::sample`] is to be called next; `None` if never.
+    pub(super) fn next_sample(&self) -> Option<Instant> {
+        self.series.as_ref().filter(|_| !self.sampled).map(|samples| samples.next)
+    }
+
+    /// Keeps octets in the queue, and what each connection tells that is open.
+    pub(super) fn sample(&mut self, queued: u64, flows: impl Iterator<Item = Option<FlowSample>>) {
+        if let Some(samples) = &mut self.series {
+            samples.take(queued, flows);
         }
     }
 }
@@ -169,7 +177,7 @@ impl Sequence {
         self.marks.push(Mark { at, seq, text: text.to_owned() });
     }
 
-    fn says(&mut self, now: Instant, view: &TcpView<'_>, info: Option<&TcpInfo>) {
+    fn says(&mut self, now: Instant, view: &TcpView<'_>, vitals: Option<&Vitals>) {
         let flags = view.flags();
         if flags.syn {
             self.iss.get_or_insert(view.seq());
@@ -187,7 +195,8 @@ impl Sequence {
             return;
         }
         let end = start + length;
-        let (timeouts, probes) = info.map_or((self.timeouts, self.probes), |info| (info.timeouts, info.tail_probes));
+        let told = |vitals: &Vitals| (vitals.timeouts, vitals.tail_probes);
+        let (timeouts, probes) = vitals.map_or((self.timeouts, self.probes), told);
         let why = if probes > self.probes {
             Sending::TailProbe
         } else if end > self.sent_to {
@@ -264,14 +273,12 @@ impl Samples {
     /// More connections than that are no picture.
     const MOST: usize = 16;
 
-    fn take(&mut self, flows: &[Flow], network: &Network) {
+    fn take(&mut self, queued: u64, flows: impl Iterator<Item = Option<FlowSample>>) {
         let at = self.next;
         self.times.push(at);
-        self.queue.push(network.bottleneck(Side::Left).queued_octets());
-        for (flow, known) in flows.iter().enumerate().take(Self::MOST) {
-            let [client, server] = &known.ends;
-            let Some(info) = client.info.filter(|_| client.application.is_some()) else { continue };
-            let row = FlowSample { at, info, delivered: server.ledger.read };
+        self.queue.push(queued);
+        for (flow, row) in flows.enumerate().take(Self::MOST) {
+            let Some(row) = row else { continue };
             match self.flows.iter_mut().find(|row| row.flow == flow) {
                 Some(known) => known.rows.push(row),
                 None => self.flows.push(FlowSamples { flow, rows: vec![row] }),

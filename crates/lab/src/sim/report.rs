@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde::Serialize;
+use sockeye::TcpInfo;
 use sockeye_device::impair::Side;
 use sockeye_wire::Instant;
 
@@ -134,12 +135,12 @@ impl World {
     fn flow_report(&self, scenario: &Scenario, spec: usize) -> FlowReport {
         let flows: Vec<&Flow> = self.flows.iter().filter(|flow| flow.spec == spec).collect();
         let ends = || flows.iter().flat_map(|flow| &flow.ends);
-        let infos = || ends().filter_map(|end| end.info);
+        let told: Vec<TcpInfo> = ends().filter_map(|end| end.told(&self.nodes, self.now)).collect();
         let [bytes, bytes_back] = [1, 0].map(|role| flows.iter().map(|flow| flow.ends[role].ledger.read).sum());
         let took = flows.iter().map(|flow| self.busy(flow)).sum();
         let completed = flows.iter().filter_map(|flow| self.completion(flow)).collect();
         let responses = ends().flat_map(|end| &end.response_times).copied().collect();
-        let srtt = flows.iter().filter_map(|flow| flow.ends[0].info?.srtt).next_back();
+        let srtt = flows.iter().filter_map(|flow| flow.ends[0].told(&self.nodes, self.now)?.srtt).next_back();
         let errors = flows
             .iter()
             .filter(|flow| flow.ends.iter().any(|end| end.ledger.because.is_some_and(|because| !because.is_clean())));
@@ -150,10 +151,10 @@ impl World {
             bytes,
             bytes_back,
             goodput_bps: bits_per_second(bytes.max(bytes_back), took),
-            retransmits: infos().map(|info| info.retransmissions).sum(),
-            spurious: infos().map(|info| info.duplicates_reported).sum(),
-            rtos: infos().map(|info| info.timeouts).sum(),
-            undone: infos().map(|info| info.undone).sum(),
+            retransmits: told.iter().map(|info| info.retransmissions).sum(),
+            spurious: told.iter().map(|info| info.duplicates_reported).sum(),
+            rtos: told.iter().map(|info| info.timeouts).sum(),
+            undone: told.iter().map(|info| info.undone).sum(),
             srtt_ms: srtt.map(millis),
             completion_ms: Percentiles::of(completed),
             response_ms: Percentiles::of(responses),

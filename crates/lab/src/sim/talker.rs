@@ -187,7 +187,7 @@ impl Talker {
     fn end(&mut self, socket: &mut Socket<'_>) -> bool {
         let started = *self.started.get_or_insert(socket.now());
         // Who closes before the handshake has no connection at all.
-        if socket.info().is_some_and(|info| matches!(info.state, State::Listen | State::SynSent | State::SynReceived)) {
+        if matches!(socket.state(), Some(State::Listen | State::SynSent | State::SynReceived)) {
             return false;
         }
         match self.ends {

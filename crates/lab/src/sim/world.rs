@@ -1,22 +1,21 @@
 //! Hosts, the network between them, the flows: everything that a run moves.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use sockeye::{Config, Stack, StackConfig, TcpInfo};
-use sockeye_device::Packet;
-use sockeye_device::impair::{self, HostId, LinkConfig, Network};
+use sockeye_device::impair::{self, LinkConfig, Network};
 use sockeye_wire::Instant;
 
-use super::application::{Application, Ledger};
+use super::application::{Application, Ledger, Role};
 use super::bare::Bare;
 use super::ear::Ear;
 use super::invariants::{Invariant, Limits, Violation};
 use super::judge::Judge;
-use super::machine::{Handle, Machine};
+use super::machine::{Calls as _, Handle, Machine};
+use super::packets::Packets;
 use super::payload::Payload;
 use super::record::Record;
 use super::scenario::{Bank, HostSpec, Planned, Scenario, ScenarioError};
@@ -24,26 +23,6 @@ use super::tricks::Trickster;
 
 /// The port that the first flow's server listens on; each flow has one of its own, which tells whose a packet is.
 const FIRST_PORT: u16 = 2000;
-
-/// Which end of a flow.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Role {
-    /// The one that connects.
-    Client = 0,
-    /// The one that listens.
-    Server = 1,
-}
-
-impl Role {
-    pub(super) const BOTH: [Self; 2] = [Self::Client, Self::Server];
-
-    pub(super) const fn other(self) -> Self {
-        match self {
-            Self::Client => Self::Server,
-            Self::Server => Self::Client,
-        }
-    }
-}
 
 /// A host.
 pub(super) struct Node {
@@ -54,7 +33,7 @@ pub(super) struct Node {
     /// Octets of text in one packet that the network cuts; 0 if it gets segments.
     pub(super) tso: u32,
     pub(super) trickster: Option<Trickster>,
-    pub(super) connections: HashMap<Handle, (usize, Role)>,
+    pub(super) connections: BTreeMap<Handle, (usize, Role)>,
     /// When, on its clock, something is due: also in [`World::deadlines`].
     deadline: Option<Instant>,
     pub(super) vanishes: Option<Instant>,
@@ -93,12 +72,19 @@ pub(super) struct End {
     pub(super) judge: Judge,
     pub(super) config: Arc<Config>,
     pub(super) limits: Limits,
-    /// What was last told of the connection while it was held.
-    pub(super) info: Option<TcpInfo>,
     pub(super) done_at: Option<Instant>,
     pub(super) response_times: Vec<Duration>,
     /// When it is on the agenda.
     pub(super) wake: Option<Instant>,
+}
+
+impl End {
+    /// What the connection tells, or told when it was let go.
+    pub(super) fn told(&self, nodes: &[Node], now: Instant) -> Option<TcpInfo> {
+        let held = self.handle.filter(|_| self.application.is_some());
+        let node = &nodes[self.host];
+        held.and_then(|handle| node.machine.info(node.clock(now), handle)).or(self.ledger.told)
+    }
 }
 
 /// A connection, from its plan to its end.
@@ -126,8 +112,7 @@ pub(super) struct World {
     pub(super) network: Network,
     pub(super) flows: Vec<Flow>,
     pub(super) payload: Payload,
-    /// Held by every packet that is anywhere.
-    pub(super) packets: Arc<()>,
+    pub(super) packets: Packets,
     /// Ends of flows that want to act at a time.
     pub(super) agenda: BTreeSet<(Instant, usize, Role)>,
     /// When something is due at which host.
@@ -149,8 +134,10 @@ impl World {
     pub(super) fn new(scenario: &Scenario, record: Record) -> Result<Self, ScenarioError> {
         let mut network = Network::new(scenario.forward.clone(), scenario.back.clone(), scenario.seed);
         let mut nodes = Vec::new();
-        for (index, host) in scenario.all_hosts().iter().enumerate() {
-            nodes.push(node(index, host, scenario, &mut network)?);
+        let hosts = scenario.all_hosts();
+        let leaves_checksums = !record.captures_packets() && nobody_reads_checksums(&hosts, scenario);
+        for (index, host) in hosts.iter().enumerate() {
+            nodes.push(node(index, host, scenario, leaves_checksums, &mut network)?);
         }
         let mut world = Self {
             now: Instant::ZERO,
@@ -158,7 +145,7 @@ impl World {
             network,
             flows: Vec::new(),
             payload: Payload::new(scenario.seed),
-            packets: Arc::new(()),
+            packets: Packets::default(),
             agenda: BTreeSet::new(),
             deadlines: BTreeSet::new(),
             ended: 0,
@@ -198,7 +185,6 @@ impl World {
             judge: Judge::default(),
             limits: limits(host, other, &config),
             config,
-            info: None,
             done_at: None,
             response_times: Vec::new(),
             wake: None,
@@ -217,10 +203,13 @@ impl World {
 
     /// Something is due at a host then, and no more when it was before.
     pub(super) fn set_deadline(&mut self, host: usize, at: Option<Instant>) {
-        if let Some(before) = std::mem::replace(&mut self.nodes[host].deadline, at) {
-            self.deadlines.remove(&(before, host));
+        let before = std::mem::replace(&mut self.nodes[host].deadline, at);
+        if before != at {
+            if let Some(before) = before {
+                self.deadlines.remove(&(before, host));
+            }
+            self.deadlines.extend(at.map(|at| (at, host)));
         }
-        self.deadlines.extend(at.map(|at| (at, host)));
     }
 
     /// Connects the client of a flow.
@@ -263,13 +252,6 @@ impl World {
         usize::from(port.wrapping_sub(FIRST_PORT))
     }
 
-    /// Puts a packet on the network, counted until nobody holds it any more.
-    pub(super) fn launch(&mut self, host: usize, packet: Packet) {
-        let counted = Counted { packet: packet.bytes, _held: self.packets.clone() };
-        let packet = Packet { bytes: Bytes::from_owner(counted), arrived_at: self.now, ..packet };
-        self.network.send(self.now, HostId(host), packet);
-    }
-
     /// A rule was broken; only the first is kept.
     pub(super) fn broken(&mut self, invariant: Invariant, who: Option<(usize, Role)>, detail: String) {
         if self.violation.is_some() {
@@ -286,18 +268,6 @@ impl World {
     }
 }
 
-/// A packet that counts as held while anybody has a slice of it.
-struct Counted {
-    packet: Bytes,
-    _held: Arc<()>,
-}
-
-impl AsRef<[u8]> for Counted {
-    fn as_ref(&self) -> &[u8] {
-        &self.packet
-    }
-}
-
 /// The port that the server of a flow listens on.
 pub(super) fn port_of(flow: usize) -> u16 {
     // A scenario has fewer connections than there are ports.
@@ -308,6 +278,13 @@ pub(super) fn port_of(flow: usize) -> u16 {
 fn links(scenario: &Scenario) -> impl Iterator<Item = &LinkConfig> {
     let access = scenario.hosts.iter().filter_map(|host| host.access.as_ref());
     [&scenario.forward, &scenario.back].into_iter().chain(access)
+}
+
+/// True if no element of a link looks at checksums, and no host that takes packets apart: they may be left undone, as the ends of
+/// a veth pair leave them to each other.
+fn nobody_reads_checksums(hosts: &[HostSpec], scenario: &Scenario) -> bool {
+    let takes_apart = |host: &HostSpec| host.trick.is_some() || host.tso;
+    !hosts.iter().any(takes_apart) && !links(scenario).any(|link| link.damages() || link.gro.is_some())
 }
 
 /// Between two hosts on either side of the bottleneck.
@@ -332,11 +309,21 @@ fn limits(config: &Config, host: &HostSpec) -> Limits {
     }
 }
 
-fn node(index: usize, host: &HostSpec, scenario: &Scenario, network: &mut Network) -> Result<Node, ScenarioError> {
+fn node(
+    index: usize,
+    host: &HostSpec,
+    scenario: &Scenario,
+    leaves_checksums: bool,
+    network: &mut Network,
+) -> Result<Node, ScenarioError> {
     let number = u16::try_from(index).map_err(|_| ScenarioError("too many hosts".to_owned()))?;
     let address = address_of(number, scenario.ipv6);
     let seed = scenario.seed.wrapping_mul(31).wrapping_add(index as u64);
-    let machine = if host.bare { Machine::Bare(Box::new(Bare::new(seed))) } else { stack(seed, host, address)? };
+    let machine = if host.bare {
+        Machine::Bare(Box::new(Bare::new(seed)))
+    } else {
+        stack(seed, host, address, leaves_checksums)?
+    };
     let side = match host.side {
         Bank::Left => impair::Side::Left,
         Bank::Right => impair::Side::Right,
@@ -350,7 +337,7 @@ fn node(index: usize, host: &HostSpec, scenario: &Scenario, network: &mut Networ
         tick: host.tick.0,
         tso: if host.tso { 60_000 } else { 0 },
         trickster: host.trick.map(|trick| Trickster::new(trick, seed)),
-        connections: HashMap::new(),
+        connections: BTreeMap::new(),
         deadline: None,
         vanishes: host.vanishes.map(|at| Instant::ZERO + at.0),
     })
@@ -367,11 +354,16 @@ pub(super) fn address_of(number: u16, ipv6: bool) -> IpAddr {
     }
 }
 
-/// A whole host with this address.
-pub(super) fn stack(seed: u64, host: &HostSpec, address: IpAddr) -> Result<Machine, ScenarioError> {
+/// A whole host with this address, which leaves its checksums to a device or not.
+pub(super) fn stack(
+    seed: u64,
+    host: &HostSpec,
+    address: IpAddr,
+    checksum_offload: bool,
+) -> Result<Machine, ScenarioError> {
     let mut secret = [0; 32];
     secret[..8].copy_from_slice(&seed.to_le_bytes());
-    let config = StackConfig { mtu: host.mtu, ..StackConfig::new(secret) };
+    let config = StackConfig { mtu: host.mtu, checksum_offload, ..StackConfig::new(secret) };
     let mut stack = Stack::new(config, Instant::ZERO);
     let prefix = if address.is_ipv4() { 8 } else { 64 };
     stack.add_address(format!("{address}/{prefix}").parse().map_err(|_| ScenarioError("no address".to_owned()))?);

@@ -12,7 +12,7 @@ use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
 use rustix::net::sockopt::{set_socket_linger, set_tcp_congestion, set_tcp_nodelay};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, connect, socket_with};
-use sockeye::{ClosedBecause, Config, TcpInfo};
+use sockeye::{ClosedBecause, Config, State, TcpInfo};
 use sockeye_device::netns::{Namespace, Settings, set_sysctl};
 use sockeye_device::{Cidr, Tun, TunConfig};
 use sockeye_tcb::CallError;
@@ -201,6 +201,10 @@ impl Calls for Connection {
     }
 
     fn info(&self, _: Instant, _: Handle) -> Option<TcpInfo> {
+        None
+    }
+
+    fn state(&self, _: Handle) -> Option<State> {
         None
     }
 }

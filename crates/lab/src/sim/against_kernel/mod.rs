@@ -13,9 +13,9 @@ use std::io;
 use serde::Serialize;
 use sockeye_wire::Instant;
 
+use super::application::Role;
 use super::report::{FlowReport, Percentiles, Report, bits_per_second};
 use super::scenario::{Bank, HostSpec, Scenario, ScenarioError};
-use super::world::Role;
 use run::{Flow, Run};
 
 /// By which factor goodput and times may differ between two TCPs on one path: what chance brings, and what each is free to do.

@@ -12,12 +12,13 @@ use sockeye_device::impair::Link;
 use sockeye_device::{Clock, Device, Outgoing, Packet, Slices};
 use sockeye_wire::Instant;
 
-use super::super::application::{Application as _, Ledger, Next, Socket};
+use super::super::application::{Application as _, Ledger, Next, Role, Socket};
 use super::super::machine::{Calls, Handle, Happened, Machine};
+use super::super::packets::Packets;
 use super::super::payload::Payload;
 use super::super::scenario::{Planned, Scenario};
 use super::super::talker::Talker;
-use super::super::world::{Role, address_of, port_of, stack};
+use super::super::world::{address_of, port_of, stack};
 use super::Error;
 use super::kernel::{Connection, KernelHost};
 
@@ -83,6 +84,7 @@ pub(super) struct Run {
     pub(super) kernel: KernelHost,
     to_kernel: Link,
     to_us: Link,
+    packets: Packets,
     payload: Payload,
     pub(super) flows: Vec<Flow>,
     addresses: [IpAddr; 2],
@@ -110,10 +112,11 @@ impl Run {
             clock,
             origin,
             ours,
-            stack: stack(scenario.seed, &hosts[ours as usize], addresses[ours as usize])?,
+            stack: stack(scenario.seed, &hosts[ours as usize], addresses[ours as usize], false)?,
             kernel,
             to_kernel: link(ours),
             to_us: link(theirs),
+            packets: Packets::default(),
             payload: Payload::new(scenario.seed),
             flows: Vec::new(),
             addresses,
@@ -198,7 +201,7 @@ impl Run {
 
     /// The other way.
     fn say(&mut self, now: Instant) -> io::Result<()> {
-        while let Some(packet) = self.stack.poll_transmit(now, 0) {
+        while let Some(packet) = self.stack.poll_transmit(now, 0, &mut self.packets) {
             self.to_kernel.send(now, packet);
         }
         while let Some(reply) = self.to_kernel.reply() {

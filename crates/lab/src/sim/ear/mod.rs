@@ -6,8 +6,8 @@ mod sent;
 
 use std::time::Duration;
 
-use sockeye::TcpInfo;
-use sockeye_wire::tcp::{Flags, SackBlock, TcpView};
+use sockeye_tcb::Vitals;
+use sockeye_wire::tcp::{Flags, Options, SackBlock, TcpView};
 use sockeye_wire::{Instant, SeqNumber};
 
 use super::invariants::{Broken, Invariant, Limits};
@@ -126,7 +126,7 @@ impl Ear {
     }
 
     /// An event is over, and the connection tells this.
-    pub(super) fn settled(&mut self, now: Instant, info: &TcpInfo) {
+    pub(super) fn settled(&mut self, now: Instant, info: &Vitals) {
         self.repeats.settled(now, info, self.surely_acked, self.snd_nxt);
     }
 
@@ -155,7 +155,7 @@ impl Ear {
         if length > 0 {
             self.asked.hears(now, text.div_ceil(u32::from(segment_size).clamp(1, text.max(1))).max(1));
         }
-        self.hears_ack(segment);
+        self.hears_ack(segment, &options);
         let timestamp = options.timestamps.map(|timestamps| timestamps.value);
         if self.acked.is_none_or(|acked| segment.seq().at_or_before(acked)) {
             self.echo_most = later(self.echo_most, timestamp);
@@ -172,7 +172,7 @@ impl Ear {
         }
     }
 
-    fn hears_ack(&mut self, segment: &TcpView<'_>) {
+    fn hears_ack(&mut self, segment: &TcpView<'_>, options: &Options) {
         let flags = segment.flags();
         if !flags.ack || self.ours.is_none() {
             return;
@@ -182,7 +182,7 @@ impl Ear {
         if self.probed.is_some_and(|probed| ack == probed) {
             self.snd_nxt = self.snd_nxt.max(ack);
         }
-        let is_stale = self.is_stale(segment.options().timestamps.map(|timestamps| timestamps.value));
+        let is_stale = self.is_stale(options.timestamps.map(|timestamps| timestamps.value));
         let is_current = self.acked.is_none_or(|acked| segment.seq().at_or_after(acked))
             && self.our_edge.is_none_or(|edge| segment.seq().at_or_before(edge));
         let is_empty = segment.payload().is_empty() && !flags.syn && !flags.fin;
@@ -199,7 +199,7 @@ impl Ear {
             self.repeats.news = true;
             self.sent.acked(ack);
         }
-        for block in &segment.options().sack {
+        for block in &options.sack {
             if self.is_credible(block) {
                 self.repeats.news |= self.sent.sacked(block.left, block.right);
             }
@@ -255,7 +255,7 @@ impl Ear {
         now: Instant,
         segment: &TcpView<'_>,
         segment_size: u16,
-        info: Option<&TcpInfo>,
+        info: Option<&Vitals>,
         limits: &Limits,
     ) -> Result<(), Broken> {
         let flags = segment.flags();
@@ -415,7 +415,7 @@ impl Ear {
         &mut self,
         now: Instant,
         segment: &TcpView<'_>,
-        info: Option<&TcpInfo>,
+        info: Option<&Vitals>,
         limits: &Limits,
     ) -> Result<(), Broken> {
         let Flags { fin, .. } = segment.flags();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sockeye::TcpInfo;
+use sockeye_tcb::Vitals;
 use sockeye_wire::{Instant, SeqNumber};
 
 use super::super::invariants::{Broken, Invariant, Limits};
@@ -50,7 +50,7 @@ pub(super) struct Text {
 
 impl Repeats {
     /// An event is over.
-    pub(super) fn settled(&mut self, now: Instant, info: &TcpInfo, una: SeqNumber, nxt: SeqNumber) {
+    pub(super) fn settled(&mut self, now: Instant, info: &Vitals, una: SeqNumber, nxt: SeqNumber) {
         self.follow(now, info, una, nxt);
         if std::mem::take(&mut self.news) {
             self.again = 0;
@@ -63,7 +63,7 @@ impl Repeats {
         }
     }
 
-    fn follow(&mut self, now: Instant, info: &TcpInfo, una: SeqNumber, nxt: SeqNumber) {
+    fn follow(&mut self, now: Instant, info: &Vitals, una: SeqNumber, nxt: SeqNumber) {
         let undone = info.undone > std::mem::replace(&mut self.undone, info.undone);
         if undone {
             self.recover = None;
@@ -86,7 +86,7 @@ impl Repeats {
 
     /// True if the path has become narrower: what is outstanding goes again in smaller segments, at once (RFC 1191 section
     /// 6.5).
-    pub(super) fn narrowed(&mut self, info: &TcpInfo) -> bool {
+    pub(super) fn narrowed(&mut self, info: &Vitals) -> bool {
         let narrowed = info.snd_mss < self.mss;
         self.mss = info.snd_mss;
         self.news |= narrowed;
@@ -100,7 +100,7 @@ impl Repeats {
     }
 
     /// Text leaves; `info` is what the connection tells afterwards.
-    pub(super) fn leaves(&mut self, now: Instant, text: &Text, info: &TcpInfo, limits: &Limits) -> Result<(), Broken> {
+    pub(super) fn leaves(&mut self, now: Instant, text: &Text, info: &Vitals, limits: &Limits) -> Result<(), Broken> {
         self.follow(now, info, text.snd_una, text.snd_nxt);
         self.probed_at = None;
         let probes = info.tail_probes > std::mem::replace(&mut self.probes, info.tail_probes);
@@ -123,7 +123,7 @@ impl Repeats {
     /// what a duplicate ACK or a SACK block tells to have arrived is no longer in flight. Beyond it goes one segment that
     /// probes the tail (RFC 8985 section 7.3), and what proportional rate reduction lets out while the flight is on its way
     /// down to the window: never more than is delivered, so the flight doesn't exceed what it was (RFC 6937 section 3).
-    fn fits_the_window(&self, text: &Text, probes: bool, info: &TcpInfo) -> Result<(), Broken> {
+    fn fits_the_window(&self, text: &Text, probes: bool, info: &Vitals) -> Result<(), Broken> {
         if !text.is_new {
             return Ok(());
         }
@@ -143,7 +143,7 @@ impl Repeats {
     /// That something is lost shows by the arrival of what was sent after it (RFC 8985 section 6.2, RFC 5681 section 3.2),
     /// or by a timer that waits longer (RFC 6298, RFC 8985 section 7.2): either takes a round trip. A path that reorders gets
     /// a quarter of that more (RFC 8985 section 6.2, step 4).
-    fn not_too_soon(&self, waited: Duration, at: Instant, info: &TcpInfo, limits: &Limits) -> Result<(), Broken> {
+    fn not_too_soon(&self, waited: Duration, at: Instant, info: &Vitals, limits: &Limits) -> Result<(), Broken> {
         let known = self.reorders_since.is_some_and(|since| since <= at);
         let least = limits.least_again + if known { limits.least_again / 4 } else { Duration::ZERO };
         // What clocks round, and timestamps.
@@ -154,7 +154,7 @@ impl Repeats {
     }
 
     /// Without news each octet outstanding is sent again once, and a segment each time that a timer expires.
-    fn not_too_often(&mut self, octets: u32, text: &Text, info: &TcpInfo) -> Result<(), Broken> {
+    fn not_too_often(&mut self, octets: u32, text: &Text, info: &Vitals) -> Result<(), Broken> {
         if self.news {
             self.again = 0;
         }

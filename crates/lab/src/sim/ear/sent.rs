@@ -23,7 +23,8 @@ pub(super) struct Before {
     pub(super) again_at: Option<Instant>,
 }
 
-/// Kept from SND.UNA on, at places that don't wrap. A segment costs the logarithm of those outstanding.
+/// Kept from SND.UNA on, at places that don't wrap; the first piece may begin before. A segment costs the logarithm of those
+/// outstanding.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Sent {
     una: SeqNumber,
@@ -49,6 +50,21 @@ impl Sent {
     /// `start..end` leaves; what of it left before.
     pub(super) fn leaves(&mut self, now: Instant, start: SeqNumber, end: SeqNumber) -> Option<Before> {
         let (start, end) = (self.place(start), self.place(end));
+        if start == end {
+            return None;
+        }
+        // Most is new, and follows all that left before.
+        match self.pieces.last_entry() {
+            Some(last) if last.get().end > start => {}
+            Some(mut last) if last.get().end == start && last.get().at == now && !last.get().again => {
+                last.get_mut().end = end;
+                return None;
+            }
+            _ => {
+                self.pieces.insert(start, Piece { end, at: now, again: false });
+                return None;
+            }
+        }
         let mut before: Option<Before> = None;
         while let Some((&at, &piece)) = self.pieces.range(..end).next_back().filter(|(_, piece)| piece.end > start) {
             self.pieces.remove(&at);
@@ -86,11 +102,8 @@ impl Sent {
         self.una_at = self.place(una);
         self.una = una;
         let place = self.una_at;
-        while let Some(first) = self.pieces.first_entry().filter(|first| *first.key() < place) {
-            let piece = first.remove();
-            if piece.end > place {
-                self.pieces.insert(place, piece);
-            }
+        while let Some(first) = self.pieces.first_entry().filter(|first| first.get().end <= place) {
+            first.remove();
         }
         while let Some(first) = self.sacked.first_entry().filter(|first| *first.key() < place) {
             let (start, end) = first.remove_entry();
