@@ -174,7 +174,11 @@ impl DelayLine {
         while place.checked_sub(1).and_then(|before| self.flying.get(before)).is_some_and(|(other, _)| *other > at) {
             place -= 1;
         }
-        self.flying.insert(place, (at, carried));
+        if place == self.flying.len() {
+            self.flying.push_back((at, carried));
+        } else {
+            self.flying.insert(place, (at, carried));
+        }
     }
 
     fn draw(&mut self) -> Duration {

@@ -102,10 +102,11 @@ impl Link {
     /// A packet enters. A super-segment is cut first, and a checksum that was left to a device completed.
     pub fn send(&mut self, now: Instant, packet: Packet) {
         self.advance(now);
-        let packet = match self.pass(now, packet) {
-            Ok(passed) => return self.arrived.push_back(passed),
-            Err(packet) => packet,
-        };
+        if self.is_free() && packet.is_as_on_a_wire() {
+            let packet = self.go_through(now, packet);
+            self.arrived.push_back(packet);
+            return;
+        }
         self.follow_schedule(now);
         if packet.is_as_on_a_wire() {
             self.enter(now, packet);
@@ -115,14 +116,24 @@ impl Link {
         self.next = self.next_event();
     }
 
-    /// On a link that is nothing but a wire, and empty, a packet is out as it enters. Any other comes back unsent.
+    /// Sends a packet and receives it again, if it is out at once and before all others. Else it comes back unsent.
     pub(super) fn pass(&mut self, now: Instant, packet: Packet) -> Result<Packet, Packet> {
-        if !self.is_wire || self.next.is_some() || !packet.is_as_on_a_wire() {
-            return Err(packet);
+        if self.is_free() && self.arrived.is_empty() && packet.is_as_on_a_wire() {
+            Ok(self.go_through(now, packet))
+        } else {
+            Err(packet)
         }
+    }
+
+    /// True of nothing but a wire with nothing on it: a packet is out as it enters.
+    const fn is_free(&self) -> bool {
+        self.is_wire && self.next.is_none()
+    }
+
+    fn go_through(&mut self, now: Instant, packet: Packet) -> Packet {
         self.count_entry(&packet);
         let carried = self.number(packet);
-        Ok(self.count_exit(now, carried))
+        self.count_exit(now, carried)
     }
 
     /// The next packet that has come out by `now`; it arrived when it came out.
@@ -214,11 +225,20 @@ impl Link {
 
     /// When something happens by itself.
     fn next_event(&self) -> Option<Instant> {
-        let on_the_way = earlier(self.gate.next_event(), self.queue.next_event());
-        let arriving = earlier(self.line.next_event(), self.displacement.next_event());
+        let carried = earlier(self.queue.next_event(), self.line.next_event());
+        if !self.has_more_than_queue_and_delay() {
+            return carried;
+        }
+        let held = earlier(self.gate.next_event(), self.displacement.next_event());
         // The schedule moves only what is in the queue: without that it is looked at when the next packet comes.
         let change = if self.queue.is_empty() { None } else { self.next_change() };
-        earlier(earlier(on_the_way, arriving), earlier(self.merge_until, change))
+        earlier(earlier(carried, held), earlier(self.merge_until, change))
+    }
+
+    /// True if something else than the queue and the time on the way decides when something happens.
+    fn has_more_than_queue_and_delay(&self) -> bool {
+        let holds = !self.gate.is_empty() || !self.displacement.is_empty() || self.merge_until.is_some();
+        holds || !self.config.schedule.is_empty()
     }
 
     fn next_change(&self) -> Option<Instant> {
@@ -228,6 +248,12 @@ impl Link {
 
     /// Lets happen what happens by `now`, one after the other.
     fn advance(&mut self, now: Instant) {
+        if self.next.is_some_and(|at| at <= now) {
+            self.step_until(now);
+        }
+    }
+
+    fn step_until(&mut self, now: Instant) {
         while let Some(at) = self.next.filter(|at| *at <= now) {
             self.step(at);
             self.next = self.next_event();
@@ -282,7 +308,7 @@ impl Link {
     fn enter(&mut self, now: Instant, packet: Packet) {
         self.count_entry(&packet);
         let octets = packet.bytes.len() as u64;
-        if self.is_wire && self.next.is_none() {
+        if self.is_free() {
             let carried = self.number(packet);
             return self.come_out(now, carried);
         }
@@ -343,6 +369,9 @@ impl Link {
 
     fn damage_and_gather(&mut self, now: Instant, mut carried: Carried) {
         self.counters.corrupted += u64::from(self.damage.pass(&mut carried));
+        if self.gate.is_idle() {
+            return self.join_queue(now, carried);
+        }
         let mut batch = std::mem::take(&mut self.scratch);
         self.gate.push(now, carried, &mut self.counters, &mut batch);
         batch.drain(..).for_each(|carried| self.join_queue(now, carried));

@@ -9,8 +9,7 @@
 //! alone; to an address that nobody has it is lost and counted. An error about a packet that is too long (`mtu … icmp`)
 //! takes a shorter way: down the access link of the packet's sender, wherever it arose.
 
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
 
 use sockeye_wire::Instant;
@@ -50,12 +49,14 @@ pub enum Side {
 pub struct Network {
     seed: u64,
     links: Links,
-    by_address: BTreeMap<IpAddr, HostId>,
+    /// By [`number`].
+    by_address: BTreeMap<u128, HostId>,
     unroutable: u64,
-    /// When something comes out of a link that leads on to another: nobody looks at links where nothing does.
-    between: Agenda,
-    /// When something arrives at a host.
-    arrivals: Agenda,
+    /// When something comes out of access links: nobody looks at those where nothing does.
+    up: Agenda,
+    down: Agenda,
+    /// What has come over an access link that is but a wire, by when and to whom.
+    there: VecDeque<(Instant, HostId, Packet)>,
 }
 
 /// A link. Of one instant all access links away from hosts come before the bottleneck.
@@ -93,9 +94,15 @@ impl Links {
     fn at_mut(&mut self, via: Via) -> Option<&mut Link> {
         match via {
             Via::Up(id) => self.hosts.get_mut(id.0).map(|host| &mut host.up),
-            Via::Bottleneck(Side::Left) => Some(&mut self.rightward),
-            Via::Bottleneck(Side::Right) => Some(&mut self.leftward),
+            Via::Bottleneck(from) => Some(self.bottleneck(from)),
             Via::Down(id) => self.hosts.get_mut(id.0).map(|host| &mut host.down),
+        }
+    }
+
+    const fn bottleneck(&mut self, from: Side) -> &mut Link {
+        match from {
+            Side::Left => &mut self.rightward,
+            Side::Right => &mut self.leftward,
         }
     }
 
@@ -114,8 +121,9 @@ impl Network {
             links: Links { rightward, leftward, hosts: Vec::new() },
             by_address: BTreeMap::new(),
             unroutable: 0,
-            between: Agenda::default(),
-            arrivals: Agenda::default(),
+            up: Agenda::default(),
+            down: Agenda::default(),
+            there: VecDeque::new(),
         }
     }
 
@@ -124,7 +132,7 @@ impl Network {
         let id = HostId(self.links.hosts.len());
         let seed = self.seed.wrapping_add(2 + 2 * id.0 as u64);
         self.links.hosts.push(Host { side, up: Link::new(up, seed), down: Link::new(down, seed.wrapping_add(1)) });
-        self.by_address.extend(addresses.iter().map(|address| (*address, id)));
+        self.by_address.extend(addresses.iter().map(|address| (number(*address), id)));
         id
     }
 
@@ -138,7 +146,7 @@ impl Network {
         match up.pass(now, packet) {
             Ok(packet) => self.lead_on(now, via, packet),
             Err(packet) => {
-                for error in self.on_link(via, |up| send(up, now, packet)).unwrap_or_default() {
+                for error in self.on_access(via, |up| send(up, now, packet)).unwrap_or_default() {
                     // About an error no error is sent.
                     self.arrive(now, from, error);
                 }
@@ -149,29 +157,32 @@ impl Network {
     /// The next packet that has arrived at a host by `now`, and at which.
     pub fn receive(&mut self, now: Instant) -> Option<(HostId, Packet)> {
         self.advance(now);
-        while let Some((_, via)) = self.arrivals.first().filter(|(at, _)| *at <= now) {
+        loop {
+            let there = self.there.front().map(|&(at, id, _)| (at, Via::Down(id)));
+            let (_, via) = first_of(there, self.down.first()).filter(|(at, _)| *at <= now)?;
+            if there.is_some_and(|(_, other)| other == via) {
+                return self.there.pop_front().map(|(_, id, packet)| (id, packet));
+            }
             // There may be nothing yet, if something else has happened in there.
-            let packet = self.on_link(via, |down| down.receive(now)).flatten();
+            let packet = self.on_access(via, |down| down.receive(now)).flatten();
             if let (Some(packet), Via::Down(id)) = (packet, via) {
                 return Some((id, packet));
             }
         }
-        None
     }
 
     /// When to call [`receive`](Self::receive) next. `None` if nothing is on its way.
     pub fn next_timeout(&self) -> Option<Instant> {
-        let arrives = self.arrivals.first().map(|(at, _)| at);
-        earlier(arrives, self.between.first().map(|(at, _)| at))
+        earlier(self.first_arrival(), self.first_between().map(|(at, _)| at))
     }
 
     /// When the next packet arrives at a host, if one does by `by`; what happens between links until then has happened. For
     /// whoever does nothing to the network in the meantime: it spares looking at every link's own events.
     pub fn next_arrival(&mut self, by: Instant) -> Option<Instant> {
         loop {
-            let arrives = self.arrivals.first().map(|(at, _)| at).filter(|at| *at <= by);
-            match self.between.first() {
-                Some((at, _)) if at <= arrives.unwrap_or(by) => self.advance(at),
+            let arrives = self.first_arrival().filter(|at| *at <= by);
+            match self.first_between() {
+                Some((at, via)) if at <= arrives.unwrap_or(by) => self.let_out(at, via),
                 _ => return arrives,
             }
         }
@@ -188,7 +199,7 @@ impl Network {
     /// From now on another bottleneck on the way from a side; see [`Link::set_config`].
     pub fn set_bottleneck(&mut self, now: Instant, from: Side, config: LinkConfig) {
         self.advance(now);
-        self.on_link(Via::Bottleneck(from), |link| link.set_config(now, config));
+        self.links.bottleneck(from).set_config(now, config);
     }
 
     /// The access links of a host, away from it and towards it.
@@ -201,8 +212,21 @@ impl Network {
         self.unroutable
     }
 
-    /// Does something to a link, and notes when something comes out of it then.
-    fn on_link<T>(&mut self, via: Via, work: impl FnOnce(&mut Link) -> T) -> Option<T> {
+    fn first_arrival(&self) -> Option<Instant> {
+        let there = self.there.front().map(|(at, ..)| *at);
+        earlier(there, self.down.first().map(|(at, _)| at))
+    }
+
+    /// When something comes out of a link that leads on to another next, and out of which.
+    fn first_between(&self) -> Option<(Instant, Via)> {
+        let Links { rightward, leftward, .. } = &self.links;
+        let rightward = rightward.next_timeout().map(|at| (at, Via::Bottleneck(Side::Left)));
+        let leftward = leftward.next_timeout().map(|at| (at, Via::Bottleneck(Side::Right)));
+        first_of(self.up.first(), first_of(rightward, leftward))
+    }
+
+    /// Does something to an access link, and notes when something comes out of it then.
+    fn on_access<T>(&mut self, via: Via, work: impl FnOnce(&mut Link) -> T) -> Option<T> {
         let link = self.links.at_mut(via)?;
         let (before, done) = (link.next_timeout(), work(link));
         self.note(via, before);
@@ -211,21 +235,30 @@ impl Network {
 
     /// Something happened to a link, out of which something was to come at `before`.
     fn note(&mut self, via: Via, before: Option<Instant>) {
+        let agenda = match via {
+            Via::Up(_) => &mut self.up,
+            Via::Bottleneck(_) => return,
+            Via::Down(_) => &mut self.down,
+        };
         let after = self.links.at(via).and_then(Link::next_timeout);
         if before != after {
-            let agenda = if matches!(via, Via::Down(_)) { &mut self.arrivals } else { &mut self.between };
             agenda.set(via, after, |via| self.links.at(via).and_then(Link::next_timeout));
         }
     }
 
     /// Carries packets from link to link, in the order of their times, until all have happened that happens by `now`.
     fn advance(&mut self, now: Instant) {
-        while let Some((at, via)) = self.between.first().filter(|(at, _)| *at <= now) {
-            while let Some(packet) = self.links.at_mut(via).and_then(|link| link.receive(at)) {
-                self.lead_on(at, via, packet);
-            }
-            self.note(via, Some(at));
+        while let Some((at, via)) = self.first_between().filter(|(at, _)| *at <= now) {
+            self.let_out(at, via);
         }
+    }
+
+    /// Something comes out of a link at `at`.
+    fn let_out(&mut self, at: Instant, via: Via) {
+        while let Some(packet) = self.links.at_mut(via).and_then(|link| link.receive(at)) {
+            self.lead_on(at, via, packet);
+        }
+        self.note(via, Some(at));
     }
 
     /// What came out of a link goes on: from a host to the bottleneck, or to a neighbour on the same side; from there to the
@@ -241,7 +274,7 @@ impl Network {
             Via::Bottleneck(_) | Via::Down(_) => None,
         };
         let errors = match crosses {
-            Some(from) => self.on_link(Via::Bottleneck(from), |link| send(link, at, packet)).unwrap_or_default(),
+            Some(from) => send(self.links.bottleneck(from), at, packet),
             None => self.arrive(at, to, packet),
         };
         for error in errors {
@@ -254,12 +287,29 @@ impl Network {
 
     /// Down the last link to a host; gives the errors that this gave rise to.
     fn arrive(&mut self, at: Instant, to: HostId, packet: Packet) -> Vec<Packet> {
-        self.on_link(Via::Down(to), |down| send(down, at, packet)).unwrap_or_default()
+        let via = Via::Down(to);
+        match self.links.at_mut(via).map(|down| down.pass(at, packet)) {
+            None => Vec::new(),
+            Some(Ok(packet)) => {
+                let others = self.there.iter().rev().take_while(|(when, id, _)| (*when, *id) > (at, to)).count();
+                self.there.insert(self.there.len() - others, (at, to, packet));
+                Vec::new()
+            }
+            Some(Err(packet)) => self.on_access(via, |down| send(down, at, packet)).unwrap_or_default(),
+        }
     }
 
     fn destination(&self, packet: &Packet) -> Option<HostId> {
         let ip = IpView::parse(&packet.bytes).ok()?;
-        self.by_address.get(&ip.destination()).copied()
+        self.by_address.get(&number(ip.destination())).copied()
+    }
+}
+
+/// An address as a number, which is compared faster.
+const fn number(address: IpAddr) -> u128 {
+    match address {
+        IpAddr::V4(v4) => v4.to_ipv6_mapped().to_bits(),
+        IpAddr::V6(v6) => v6.to_bits(),
     }
 }
 
@@ -269,21 +319,34 @@ fn send(link: &mut Link, now: Instant, packet: Packet) -> Vec<Packet> {
     std::iter::from_fn(|| link.reply()).collect()
 }
 
-/// When something comes out of links next. Of one to which something happened the old times stay until they come to the front:
-/// the first entry is always true.
+/// The first of two that something comes out of, either of which may not be.
+fn first_of(one: Option<(Instant, Via)>, other: Option<(Instant, Via)>) -> Option<(Instant, Via)> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
+    }
+}
+
+/// When something comes out of access links next, the earliest first. Of one to which something happened the old times stay
+/// until they come to the front: the first entry is always true.
 #[derive(Debug, Default)]
-struct Agenda(BinaryHeap<Reverse<(Instant, Via)>>);
+struct Agenda(VecDeque<(Instant, Via)>);
 
 impl Agenda {
     fn first(&self) -> Option<(Instant, Via)> {
-        self.0.peek().map(|Reverse(first)| *first)
+        self.0.front().copied()
     }
 
     /// From now on something comes out of `via` at `at`; of any link `when` says when it does.
     fn set(&mut self, via: Via, at: Option<Instant>, when: impl Fn(Via) -> Option<Instant>) {
-        self.0.extend(at.map(|at| Reverse((at, via))));
         while self.first().is_some_and(|(at, via)| when(via) != Some(at)) {
-            self.0.pop();
+            self.0.pop_front();
         }
+        let Some(at) = at else {
+            return;
+        };
+        // Most times are behind all others: looked for from there.
+        let later = self.0.iter().rev().take_while(|other| **other > (at, via)).count();
+        self.0.insert(self.0.len() - later, (at, via));
     }
 }

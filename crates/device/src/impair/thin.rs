@@ -61,6 +61,11 @@ impl AckGate {
         self.acks = acks;
     }
 
+    /// True if packets just go by.
+    pub(super) fn is_idle(&self) -> bool {
+        self.held.is_empty() && matches!(self.acks, Acks::Untouched)
+    }
+
     /// A packet comes; those that go on now are in `out`.
     pub(super) fn push(&mut self, now: Instant, carried: Carried, counters: &mut LinkCounters, out: &mut Vec<Carried>) {
         let segment = if matches!(self.acks, Acks::Untouched) { None } else { tcp_of(&carried.packet.bytes) };
