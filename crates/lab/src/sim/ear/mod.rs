@@ -96,13 +96,14 @@ impl Ear {
 
     /// An ACK must leave within the delay that was set.
     pub(super) fn acks_in_time(&self, now: Instant, limits: &Limits) -> Result<(), String> {
-        let limit = limits.delayed_ack + limits.tick * 2 + Duration::from_millis(1);
-        match self.owed {
-            Some((since, seq)) if now.since(since) > limit => {
-                Err(format!("text up to {seq} arrived {:?} ago and isn't acknowledged", now.since(since)))
-            }
-            _ => Ok(()),
+        let Some((since, seq)) = self.owed else {
+            return Ok(());
+        };
+        let waits = now.since(since);
+        if waits > limits.delayed_ack + limits.tick * 2 + Duration::from_millis(1) {
+            return Err(format!("text up to {seq} arrived {waits:?} ago and isn't acknowledged"));
         }
+        Ok(())
     }
 
     /// SACK was offered both ways.

@@ -1,12 +1,14 @@
 //! What one end has sent and what it was told of that: when each octet last left, and which are selectively acknowledged.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
+use std::ops::Range;
 
 use sockeye_wire::{Instant, SeqNumber};
 
 /// Octets that left together.
 #[derive(Clone, Copy, Debug)]
 struct Piece {
+    start: u64,
     end: u64,
     at: Instant,
     again: bool,
@@ -23,14 +25,15 @@ pub(super) struct Before {
     pub(super) again_at: Option<Instant>,
 }
 
-/// Kept from SND.UNA on, at places that don't wrap; the first piece may begin before. A segment costs the logarithm of those
-/// outstanding.
+/// Kept from SND.UNA on, at places that don't wrap. What leaves for the first time costs little, what leaves again the logarithm
+/// of what is outstanding; only where it splits what left together, or joins it, others are moved.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Sent {
     una: SeqNumber,
     /// The place of `una`.
     una_at: u64,
-    pieces: BTreeMap<u64, Piece>,
+    /// In order; the first may begin before `una_at`.
+    pieces: VecDeque<Piece>,
     /// Where selectively acknowledged octets begin and end, and how many there are.
     sacked: BTreeMap<u64, u64>,
     sacked_octets: u64,
@@ -53,43 +56,49 @@ impl Sent {
         if start == end {
             return None;
         }
-        // Most is new, and follows all that left before.
-        match self.pieces.last_entry() {
-            Some(last) if last.get().end > start => {}
-            Some(mut last) if last.get().end == start && last.get().at == now && !last.get().again => {
-                last.get_mut().end = end;
-                return None;
-            }
-            _ => {
-                self.pieces.insert(start, Piece { end, at: now, again: false });
-                return None;
-            }
+        match self.pieces.back_mut() {
+            Some(last) if last.end > start => return self.leaves_again(now, start, end),
+            Some(last) if last.end == start && last.at == now && !last.again => last.end = end,
+            _ => self.pieces.push_back(Piece { start, end, at: now, again: false }),
         }
+        None
+    }
+
+    /// The same of what doesn't follow all that left before.
+    fn leaves_again(&mut self, now: Instant, start: u64, end: u64) -> Option<Before> {
+        let first = self.pieces.partition_point(|piece| piece.end <= start);
+        let behind = self.pieces.partition_point(|piece| piece.start < end);
         let mut before: Option<Before> = None;
-        while let Some((&at, &piece)) = self.pieces.range(..end).next_back().filter(|(_, piece)| piece.end > start) {
-            self.pieces.remove(&at);
-            if at < start {
-                self.pieces.insert(at, Piece { end: start, ..piece });
-            }
-            if piece.end > end {
-                self.pieces.insert(end, piece);
-            }
-            let octets = u32::try_from(piece.end.min(end) - at.max(start)).unwrap_or(u32::MAX);
+        for piece in self.pieces.range(first..behind) {
             let again_at = Some(piece.at).filter(|_| piece.again);
             let known = before.get_or_insert(Before { octets: 0, at: piece.at, again_at });
-            known.octets += octets;
+            known.octets += u32::try_from(piece.end.min(end) - piece.start.max(start)).unwrap_or(u32::MAX);
             known.at = known.at.max(piece.at);
             known.again_at = known.again_at.max(again_at);
         }
-        let mut place = start;
-        if let Some(before) = before {
-            place = end.min(start + u64::from(before.octets));
-            self.pieces.insert(start, Piece { end: place, at: now, again: true });
-        }
-        if place < end {
-            self.pieces.insert(place, Piece { end, at: now, again: false });
-        }
+        let again_to = end.min(start + before.map_or(0, |before| u64::from(before.octets)));
+        let outside = |at: usize| self.pieces.get(at).filter(|_| first < behind).copied();
+        let new = [
+            outside(first).map(|piece| Piece { end: start, ..piece }),
+            Some(Piece { start, end: again_to, at: now, again: true }),
+            Some(Piece { start: again_to, end, at: now, again: false }),
+            outside(behind.wrapping_sub(1)).map(|piece| Piece { start: end, ..piece }),
+        ];
+        self.replace(first..behind, new.into_iter().flatten().filter(|piece| piece.start < piece.end));
         before
+    }
+
+    fn replace(&mut self, old: Range<usize>, new: impl Iterator<Item = Piece>) {
+        let Range { mut start, end } = old;
+        for piece in new {
+            if start < end {
+                self.pieces[start] = piece;
+            } else {
+                self.pieces.insert(start, piece);
+            }
+            start += 1;
+        }
+        self.pieces.drain(start..end.max(start));
     }
 
     /// Whatever is outstanding may be sent again at any time.
@@ -102,9 +111,7 @@ impl Sent {
         self.una_at = self.place(una);
         self.una = una;
         let place = self.una_at;
-        while let Some(first) = self.pieces.first_entry().filter(|first| first.get().end <= place) {
-            first.remove();
-        }
+        while self.pieces.pop_front_if(|first| first.end <= place).is_some() {}
         while let Some(first) = self.sacked.first_entry().filter(|first| *first.key() < place) {
             let (start, end) = first.remove_entry();
             self.sacked_octets -= end.min(place) - start;
