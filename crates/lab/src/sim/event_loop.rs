@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use sockeye_device::Packet;
 use sockeye_device::impair::{HostId, Side};
 use sockeye_wire::Instant;
@@ -257,7 +256,7 @@ impl World {
     }
 
     fn says(&mut self, host: usize, packet: &Packet) {
-        let Some((view, _)) = tcp(&packet.bytes) else {
+        let Some(view) = tcp(&packet.bytes) else {
             return;
         };
         let Some((flow, role)) = self.owner(host, view.source_port(), view.destination_port()) else {
@@ -277,13 +276,11 @@ impl World {
     }
 
     fn hears(&mut self, host: usize, packet: &Packet) {
-        let Some((view, ip)) = tcp(&packet.bytes) else {
+        let Some(view) = tcp(&packet.bytes) else {
             return;
         };
         // What is damaged must have no effect, so it isn't heard here either.
-        let header = || !matches!(&ip, IpView::V4(ip) if !ip.verify_checksum());
-        let whole = packet.checksum_verified || header() && view.verify_checksum(ip.source(), ip.destination());
-        if !whole {
+        if !packet.checksum_verified && !is_whole(&packet.bytes, &view) {
             return;
         }
         let Some((flow, role)) = self.owner(host, view.destination_port(), view.source_port()) else {
@@ -419,8 +416,15 @@ impl World {
 }
 
 /// The TCP segment in a packet.
-fn tcp(packet: &Bytes) -> Option<(TcpView<'_>, IpView<'_>)> {
+fn tcp(packet: &[u8]) -> Option<TcpView<'_>> {
     let ip = IpView::parse(packet).ok().filter(|ip| ip.protocol() == protocol::TCP)?;
-    let start = packet.len().checked_sub(ip.payload().len())?;
-    TcpView::parse(packet.get(start..)?).ok().map(|view| (view, ip))
+    TcpView::parse(ip.payload()).ok()
+}
+
+/// True if the checksums in a packet with this segment are right.
+fn is_whole(packet: &[u8], segment: &TcpView<'_>) -> bool {
+    IpView::parse(packet).is_ok_and(|ip| {
+        let header = !matches!(&ip, IpView::V4(ip) if !ip.verify_checksum());
+        header && segment.verify_checksum(ip.source(), ip.destination())
+    })
 }

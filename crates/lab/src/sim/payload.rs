@@ -38,9 +38,10 @@ impl Payload {
     pub(crate) fn difference(&self, stream: u64, offset: u64, text: &[u8]) -> Option<u64> {
         let mut done = 0;
         for piece in text.chunks(PERIOD) {
-            let due = self.slice(stream, offset + done, piece.len());
+            let start = place(stream, offset + done);
+            let due = &self.pattern[start..start + piece.len()];
             if due != piece {
-                let at = piece.iter().zip(&due).take_while(|(got, due)| got == due).count();
+                let at = piece.iter().zip(due).take_while(|(got, due)| got == due).count();
                 return Some(offset + done + at as u64);
             }
             done += piece.len() as u64;

@@ -42,14 +42,18 @@ pub(super) struct Node {
 impl Node {
     /// The time as its clock shows it.
     pub(super) fn clock(&self, now: Instant) -> Instant {
-        let tick = ticks(self.tick);
-        Instant::from_nanos(now.as_nanos() / tick * tick)
+        match ticks(self.tick) {
+            1 => now,
+            tick => Instant::from_nanos(now.as_nanos() / tick * tick),
+        }
     }
 
     /// When its clock will show `at`.
     pub(super) fn shows(&self, at: Instant) -> Instant {
-        let tick = ticks(self.tick);
-        Instant::from_nanos(at.as_nanos().div_ceil(tick).saturating_mul(tick))
+        match ticks(self.tick) {
+            1 => at,
+            tick => Instant::from_nanos(at.as_nanos().div_ceil(tick).saturating_mul(tick)),
+        }
     }
 
     pub(super) fn has_vanished(&self, now: Instant) -> bool {

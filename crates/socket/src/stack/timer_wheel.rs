@@ -135,6 +135,9 @@ impl<T: Copy> TimerWheel<T> {
     /// not empty yet counts before those below it into which its timers move.
     fn next_slot(&self) -> Option<(usize, usize, u64)> {
         let first_of = |level: usize| {
+            if self.occupied[level] == 0 {
+                return None;
+            }
             let shift = SLOT_BITS * u32::try_from(level).unwrap_or(0);
             let position = (self.elapsed >> shift) & (SLOTS as u64 - 1);
             let ahead = self.occupied[level] >> position << position;
