@@ -21,7 +21,7 @@ use crate::shell::Outcome;
 const SENDER: &str = "10.8.0.1/24";
 const RECEIVER: &str = "10.8.0.2/24";
 /// Where the receiver listens.
-pub const TO: ([u8; 4], u16) = ([10, 8, 0, 2], 9);
+const TO: ([u8; 4], u16) = ([10, 8, 0, 2], 9);
 /// How long an end may be silent before the transfer has failed.
 const PATIENCE: Duration = Duration::from_secs(20);
 const MTU: u16 = 1500;
@@ -163,7 +163,7 @@ impl Sender {
                 stream.set_write_timeout(Some(Duration::from_secs(1)))?;
                 send(stream, done)
             }
-            Self::Smoltcp(device) => smoltcp::send(device, done),
+            Self::Smoltcp(device) => smoltcp::send(device, TO, done),
         }
     }
 }

@@ -9,7 +9,6 @@ use smoltcp::socket::tcp;
 use smoltcp::wire::{HardwareAddress, IpAddress, IpCidr, Ipv4Address};
 use sockeye_device::Device;
 
-use super::ends::TO;
 use crate::shell::Outcome;
 use crate::smoltcp_device::Adapter;
 
@@ -18,8 +17,8 @@ const BUFFER: usize = 4 << 20;
 /// The longest sleep.
 const ATTENTION: Duration = Duration::from_millis(10);
 
-/// Connects and sends as much as it can, until it is done.
-pub fn send(device: impl Device, done: &AtomicBool) -> Outcome {
+/// Connects to that address and port, and sends as much as it can until it is done.
+pub fn send(device: impl Device, ([a, b, c, d], port): ([u8; 4], u16), done: &AtomicBool) -> Outcome {
     let mut device = Adapter::new(device);
     let mut config = Config::new(HardwareAddress::Ip);
     config.random_seed = 7;
@@ -31,7 +30,6 @@ pub fn send(device: impl Device, done: &AtomicBool) -> Outcome {
     let buffer = || tcp::SocketBuffer::new(vec![0; BUFFER]);
     let mut socket = tcp::Socket::new(buffer(), buffer());
     socket.set_congestion_control(tcp::CongestionControl::Cubic);
-    let ([a, b, c, d], port) = TO;
     socket.connect(interface.context(), (Ipv4Address::new(a, b, c, d), port), 40_000)?;
     let mut sockets = SocketSet::new(vec![]);
     let handle = sockets.add(socket);

@@ -11,6 +11,9 @@ use crate::shell::Outcome;
 /// Octets of text in a packet of 1500: IPv4, TCP with timestamps.
 pub const PAYLOAD: f64 = 1448.0 / 1500.0;
 
+/// The congestion controls that each path is tried with.
+pub const ALL: [Algorithm; 3] = [Algorithm::CUBIC, Algorithm::NEWRENO, Algorithm::BBR];
+
 /// What a run gave.
 pub struct Ran {
     pub report: Report,
@@ -187,6 +190,14 @@ pub fn share(path: Path, warm: Duration, duration: Duration) -> impl Fn(&Ran) ->
     move |ran| {
         let all: f64 = (0..ran.report.flows.len()).map(|flow| ran.goodput(flow, warm, duration)).sum();
         (all / path.payload(), ran.note())
+    }
+}
+
+/// The share of the link that `reached` measures, as a part of what is `expected` of it in bits a second.
+pub fn part_of(path: Path, expected: f64, reached: impl Fn(&Ran) -> (f64, String)) -> impl Fn(&Ran) -> (f64, String) {
+    move |ran| {
+        let (share, note) = reached(ran);
+        (share * path.payload() / expected, format!("of {:.2} Mbit/s; {note}", expected / 1e6))
     }
 }
 

@@ -5,10 +5,8 @@ use std::time::Duration;
 use sockeye::Algorithm;
 use sockeye_lab::sim::Time;
 
-use super::case::{Case, Path, Ran, Target, share};
+use super::case::{ALL, Case, Path, Ran, Target, part_of, share};
 use super::{model, short, varied};
-
-pub const ALL: [Algorithm; 3] = [Algorithm::CUBIC, Algorithm::NEWRENO, Algorithm::BBR];
 
 /// All of them.
 pub fn all() -> Vec<Case> {
@@ -79,20 +77,12 @@ fn random_loss() -> Vec<Case> {
                     cases.push(case.measure("", target, reached));
                 } else {
                     let expected = model::rate(cc == Algorithm::CUBIC, path, percent / 100.0);
-                    cases.push(case.measure("", Target::AtLeast(0.85), by_model(path, expected, reached)));
+                    cases.push(case.measure("", Target::AtLeast(0.85), part_of(path, expected, reached)));
                 }
             }
         }
     }
     cases
-}
-
-/// The share of the link that `reached` measures, as a part of what the model expects.
-pub fn by_model(path: Path, expected: f64, reached: impl Fn(&Ran) -> (f64, String)) -> impl Fn(&Ran) -> (f64, String) {
-    move |ran| {
-        let (share, note) = reached(ran);
-        (share * path.payload() / expected, format!("of {:.2} Mbit/s; {note}", expected / 1e6))
-    }
 }
 
 /// Queues from a tenth of a BDP to four, 100 Mbit/s and 40 ms; and `CoDel`.

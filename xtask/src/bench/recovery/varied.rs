@@ -6,8 +6,7 @@ use sockeye::Algorithm;
 use sockeye_device::impair::{self, Trace};
 use sockeye_lab::sim::{Bank, FlowReport, HostSpec, Random, Scenario};
 
-use super::case::{Case, Path, Ran, Target, kept, share};
-use super::fixed::{ALL, by_model};
+use super::case::{ALL, Case, Path, Ran, Target, kept, part_of, share};
 
 const MINUTE: Duration = Duration::from_mins(1);
 #[expect(clippy::cast_precision_loss, reason = "it is 1504")]
@@ -38,7 +37,7 @@ fn far_and_good() -> Case {
     // A few losses a minute: chance needs long to even out.
     let duration = MINUTE * 5;
     let scenario = path.scenario(&[Algorithm::CUBIC], "late 1% 1ms loss 0.003%", "", duration);
-    let part = by_model(path, KERNEL, share(path, path.warm(), duration));
+    let part = part_of(path, KERNEL, share(path, path.warm(), duration));
     let case = Case::new("66ms, slight reordering, 0.003% loss", Algorithm::CUBIC, scenario);
     case.measure("of the kernel", Target::AtLeast(0.9), part)
 }
