@@ -101,6 +101,8 @@ pub struct TcpInfo {
     pub segments_held_lost: u32,
     /// Segments of them that are selectively acknowledged (`sacked`).
     pub segments_sacked: u32,
+    /// Segments of them that were sent again and are in flight (`retrans`).
+    pub segments_resent: u32,
 
     /// Octets sent, each time counted (`bytes_sent`).
     pub bytes_sent: u64,

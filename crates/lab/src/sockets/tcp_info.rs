@@ -203,6 +203,7 @@ fn windows(info: &TcpInfo, headers: u64) -> Vec<Known> {
         ("tcpi_unacked", info.segments_unacked.into()),
         ("tcpi_sacked", info.segments_sacked.into()),
         ("tcpi_lost", info.segments_held_lost.into()),
+        ("tcpi_retrans", info.segments_resent.into()),
         ("tcpi_snd_ssthresh", ssthresh),
         ("tcpi_snd_cwnd", whole(info.cwnd)),
         ("tcpi_snd_wnd", info.snd_wnd.into()),
@@ -236,6 +237,10 @@ fn counts(info: &TcpInfo) -> Vec<Known> {
         ("tcpi_rcv_ooopack", info.out_of_order),
         ("tcpi_total_rto", info.timeouts),
         ("tcpi_total_rto_recoveries", info.timeout_runs),
+        // Linux has these fields and never sets them, or only for Fast Open (`tcp_get_info` in net/ipv4/tcp.c).
+        ("tcpi_fackets", 0),
+        ("tcpi_last_ack_sent", 0),
+        ("tcpi_fastopen_client_fail", 0),
     ]
 }
 

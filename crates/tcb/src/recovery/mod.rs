@@ -98,12 +98,14 @@ pub(crate) struct Again {
     pub(crate) size: u32,
 }
 
-/// Segments sent and not acknowledged cumulatively, those of them held lost, those selectively acknowledged.
+/// Segments sent and not acknowledged cumulatively, those of them held lost, those selectively acknowledged, and those sent
+/// again and in flight.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Segments {
     pub(crate) unacked: u32,
     pub(crate) lost: u32,
     pub(crate) sacked: u32,
+    pub(crate) resent: u32,
 }
 
 /// The recovery of one connection.
@@ -434,7 +436,8 @@ impl Recovery {
     /// Segments outstanding.
     pub(crate) fn segments(&self) -> Segments {
         let (lost, sacked) = (self.tally(Mark::Lost).segments, self.tally(Mark::Sacked).segments);
-        Segments { unacked: self.outstanding().map_or(0, Outstanding::segments), lost, sacked }
+        let resent = self.tally(Mark::InFlight).resent;
+        Segments { unacked: self.outstanding().map_or(0, Outstanding::segments), lost, sacked, resent }
     }
 
     /// `RACK.rtt`, while something is outstanding and something else was delivered meanwhile.

@@ -74,17 +74,21 @@ impl Run {
 pub(super) struct Tally {
     pub(super) octets: u32,
     pub(super) segments: u32,
+    /// Segments of runs that were sent more than once.
+    pub(super) resent: u32,
 }
 
 impl Tally {
     const fn add(&mut self, run: &Run) {
         self.octets += run.len;
         self.segments += run.segments;
+        self.resent += if run.resent { run.segments } else { 0 };
     }
 
     const fn subtract(&mut self, run: &Run) {
         self.octets -= run.len;
         self.segments -= run.segments;
+        self.resent -= if run.resent { run.segments } else { 0 };
     }
 }
 

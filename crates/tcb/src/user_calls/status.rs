@@ -61,6 +61,7 @@ impl Tcb {
             segments_unacked: flight.unacked,
             segments_held_lost: flight.lost,
             segments_sacked: flight.sacked,
+            segments_resent: flight.resent,
             bytes_sent: counts.bytes_sent,
             bytes_resent: recovery.bytes_resent,
             bytes_acked: self.send.acked(),

@@ -29,7 +29,7 @@ fn resend(outstanding: &mut Outstanding, now: u64, limit: u32) -> Option<(u64, u
 fn an_ack_inside_a_segment_leaves_its_rest() {
     let mut outstanding = sent(35);
     assert_eq!(outstanding.take_acked(START + 15).map(|(_, run)| run.segments), Some(2));
-    assert_eq!(outstanding.tally(Mark::InFlight), Tally { octets: 20, segments: 3 });
+    assert_eq!(outstanding.tally(Mark::InFlight), Tally { octets: 20, segments: 3, resent: 0 });
     outstanding.mark_first_lost();
     assert_eq!(resend(&mut outstanding, 1, 90), Some((15, 5)));
 }
@@ -41,7 +41,7 @@ fn a_block_that_covers_a_part_of_a_segment_marks_nothing() {
     assert!(outstanding.sack(START + 11, START + 19).is_empty());
     assert!(outstanding.sack(START + 11, START + 29).is_empty());
     assert_eq!(outstanding.sack(START + 11, START + 30)[0].0, START + 20);
-    assert_eq!(outstanding.tally(Mark::Sacked), Tally { octets: 10, segments: 1 });
+    assert_eq!(outstanding.tally(Mark::Sacked), Tally { octets: 10, segments: 1, resent: 0 });
     assert_eq!(outstanding.all().count(), 3);
 }
 
@@ -52,7 +52,7 @@ fn what_is_sacked_and_adjoins_is_one_run() {
         outstanding.sack(START + segment * 10, START + segment * 10 + 10);
     }
     assert_eq!(outstanding.all().count(), 1);
-    assert_eq!(outstanding.tally(Mark::Sacked), Tally { octets: 1000, segments: 100 });
+    assert_eq!(outstanding.tally(Mark::Sacked), Tally { octets: 1000, segments: 100, resent: 0 });
 }
 
 /// FIELD D21: a hole at the front, and each segment behind it reported as it comes, or every other one.
@@ -111,8 +111,9 @@ fn what_the_receiver_has_dropped_is_lost() {
     outstanding.sack(START, START + 20);
     outstanding.sack(START + 30, START + 40);
     outstanding.forget_sacks();
-    assert_eq!(outstanding.tally(Mark::Lost), Tally { octets: 30, segments: 3 });
+    assert_eq!(outstanding.tally(Mark::Lost), Tally { octets: 30, segments: 3, resent: 3 });
     assert_eq!(resend(&mut outstanding, 1, 1000), Some((0, 20)));
+    assert_eq!(outstanding.tally(Mark::InFlight), Tally { octets: 40, segments: 4, resent: 2 });
 }
 
 /// An octet of the model.
