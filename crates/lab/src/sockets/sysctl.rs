@@ -23,17 +23,16 @@ const WITHOUT_EFFECT: [&str; 8] = [
     "tcp_tso_win_divisor",
 ];
 
-/// Settings that this stack has, but can't change: with the values that say what it does.
-const FIXED: [(&str, &[u64]); 10] = [
-    ("tcp_abc", &[0]),
+/// Settings that this stack has, but can't change: with the values that say what it does. For each a script in `tests/scripts`
+/// shows it, with this setting in its first command.
+const FIXED: [(&str, &[u64]); 8] = [
     ("tcp_dsack", &[1]),
     ("tcp_early_retrans", &[3, 4]), // both: tail loss probes
     ("tcp_frto", &[1, 2]),
-    ("tcp_notsent_lowat", &[4_294_967_295]),
     ("tcp_recovery", &[1]),
     ("tcp_reordering", &[3]),
     ("tcp_slow_start_after_idle", &[1]),
-    ("tcp_syncookies", &[0, 1]), // 2: for each SYN
+    ("tcp_syncookies", &[0]),
     ("tcp_thin_dupack", &[0]),
 ];
 
@@ -92,6 +91,7 @@ pub fn set_sysctl(config: &mut Config, name: &str, value: &str) -> Result<(), St
             }
         }
         "tcp_base_mss" => config.base_mss = u16::try_from(number).map_err(|_| unsupported())?,
+        "tcp_notsent_lowat" => config.unsent_limit = u32::try_from(number).map_err(|_| unsupported())?,
         "tcp_fin_timeout" => config.orphan_timeout = seconds,
         "tcp_thin_linear_timeouts" => config.thin_linear_timeouts = number != 0,
         "tcp_ecn" => {
@@ -112,6 +112,8 @@ pub fn set_sysctl(config: &mut Config, name: &str, value: &str) -> Result<(), St
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]
@@ -124,8 +126,19 @@ mod tests {
             }
         }
         assert_eq!(set_sysctl(&mut config, "tcp_recovery", "0"), Err("net.ipv4.tcp_recovery=0".into()));
-        assert_eq!(set_sysctl(&mut config, "tcp_notsent_lowat", "4294967295"), Ok(()));
         assert_eq!(format!("{config:?}"), format!("{:?}", linux_profile()));
+    }
+
+    #[test]
+    fn what_cannot_be_changed_is_shown_by_a_script() {
+        let scripts = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/scripts");
+        let folders = fs::read_dir(scripts).unwrap().map(|folder| folder.unwrap().path());
+        let files = folders.flat_map(|folder| fs::read_dir(folder).unwrap()).map(|file| file.unwrap().path());
+        let texts: Vec<String> = files.map(|file| fs::read_to_string(file).unwrap()).collect();
+        for (name, values) in FIXED {
+            let sets = |text: &String| values.iter().any(|value| text.contains(&format!("net.ipv4.{name}={value}`")));
+            assert!(texts.iter().any(sets), "no script has {name} in its first command");
+        }
     }
 
     #[test]
