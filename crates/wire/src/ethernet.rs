@@ -160,6 +160,8 @@ mod tests {
         assert_eq!(of("255.255.255.255"), Some(MacAddr::BROADCAST));
         assert_eq!(of("ff02::1:ff00:7"), Some(MacAddr([0x33, 0x33, 0xff, 0, 0, 7])));
         assert_eq!((of("10.0.0.1"), of("fe80::1")), (None, None));
+        assert!(of("224.0.0.1").is_some_and(MacAddr::is_multicast) && MacAddr::BROADCAST.is_multicast());
+        assert!(!MacAddr([2, 0, 0, 0, 0, 7]).is_multicast());
     }
 
     #[test]

@@ -111,3 +111,24 @@ impl fmt::Display for SeqNumber {
         write!(f, "{}", self.0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::format;
+
+    use super::*;
+
+    #[test]
+    fn after_is_before_seen_from_the_other_side_also_where_numbers_wrap() {
+        for (one, other) in [(1, 2), (u32::MAX, 0), (u32::MAX - 5, 1 << 30)] {
+            let (one, other) = (SeqNumber::new(one), SeqNumber::new(other));
+            assert!(one.before(other) && other.after(one) && !one.after(other) && !other.before(one));
+            assert!(one.at_or_before(one) && one.at_or_after(one) && !one.before(one) && !one.after(one));
+        }
+    }
+
+    #[test]
+    fn people_read_the_number_on_the_wire() {
+        assert_eq!(format!("{0} {0:?}", SeqNumber::new(7)), "7 #7");
+    }
+}

@@ -79,6 +79,7 @@ proptest! {
         prop_assert!(read.verify_checksum());
         prop_assert_eq!(read.header(), header);
         prop_assert_eq!((read.payload(), read.fragment(), read.total_len()), (&text[..], None, 20 + payload_len));
+        prop_assert_eq!((read.identification(), read.dont_fragment()), (identification, dont_fragment));
     }
 
     #[test]
@@ -139,6 +140,7 @@ proptest! {
             let length = header.emit(&mut bytes).expect("the buffer is long enough");
             let read = TcpView::parse(&bytes[..length]).expect("whole");
             prop_assert_eq!(read.options(), options);
+            prop_assert_eq!((read.source_port(), read.destination_port()), (1, 2));
         }
     }
 

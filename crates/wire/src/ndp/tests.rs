@@ -57,6 +57,9 @@ fn a_router_tells_of_the_link() {
     let from_afar = message(&octets[..16], Ipv6Addr::LOCALHOST, HOST);
     let far = NdpMessage::parse(&from_afar, Ipv6Addr::LOCALHOST, HOST, HOP_LIMIT);
     assert_eq!(far, Err(ParseError::NdpAddresses), "a router on the link has a link-local address");
+    let mut again = [0; 128];
+    let length = NdpMessage::RouterAdvertisement(advertisement).emit(ROUTER, HOST, &mut again).unwrap();
+    assert_eq!(again[..length], octets[..]);
 }
 
 #[test]

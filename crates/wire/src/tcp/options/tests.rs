@@ -40,6 +40,19 @@ fn unknown_options_are_skipped_by_their_length() {
     assert_eq!(options, Options { mss: Some(536), ..Options::NONE });
 }
 
+#[test]
+fn options_that_are_not_read_have_their_names() {
+    let options: std::vec::Vec<_> = OptionIter::new(&[19, 2, 29, 3, 0, 30, 2, 99, 3, 7]).collect();
+    let unknown = TcpOption::Unknown(99, &[7]);
+    assert_eq!(options, [TcpOption::Md5Signature, TcpOption::Authentication, TcpOption::Multipath, unknown]);
+}
+
+#[test]
+fn only_nothing_is_empty() {
+    assert!(Options::NONE.is_empty() && SackBlocks::NONE.is_empty());
+    assert!(!Options { sack: blocks(1), ..Options::NONE }.is_empty() && !blocks(1).is_empty());
+}
+
 //= rfc9293#MUST-7
 //= rfc1122#4.2.2.5-3
 #[test]
@@ -175,7 +188,7 @@ fn a_shift_above_fourteen_is_never_sent_and_is_read_as_it_is() {
 //= rfc5482#3.3-1
 #[test]
 fn a_long_user_timeout_is_told_in_minutes() {
-    for (told, read) in [(5, 5), (32_767, 32_767), (40_000, 39_960), (u32::MAX, 32_767 * 60)] {
+    for (told, read) in [(5, 5), (32_767, 32_767), (32_768, 32_760), (40_000, 39_960), (u32::MAX, 32_767 * 60)] {
         let user_timeout = Some(UserTimeout { seconds: told });
         let read = Some(UserTimeout { seconds: read });
         assert_eq!(round(Options { user_timeout, ..Options::NONE }).user_timeout, read);
