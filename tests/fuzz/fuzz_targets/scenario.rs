@@ -1,0 +1,5 @@
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|text: &str| {
+    sockeye_fuzz::lab_walkers::scenario(text);
+});
