@@ -14,7 +14,7 @@ pub struct Arguments {
 }
 
 /// Programs and the Debian packages that bring them.
-const NEEDED: [(&str, &str); 11] = [
+const NEEDED: [(&str, &str); 12] = [
     ("ip", "iproute2"),
     ("nc.openbsd", "netcat-openbsd"),
     ("ncat", "ncat"),
@@ -23,6 +23,7 @@ const NEEDED: [(&str, &str); 11] = [
     ("tcpdump", "tcpdump"),
     ("python3", "python3"),
     ("tshark", "tshark"),
+    ("tcptrace", "tcptrace"),
     ("valgrind", "valgrind"),
     ("wrk", "wrk"),
     ("nginx", "nginx-light"),

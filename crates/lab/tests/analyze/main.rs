@@ -4,5 +4,6 @@ mod clean;
 mod faulty;
 mod files;
 mod problems;
+mod sim_captures;
 mod tshark;
 mod world;

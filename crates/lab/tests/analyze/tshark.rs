@@ -15,7 +15,7 @@ use super::world::End::{A, B};
 use super::world::{World, config};
 
 /// Whether `cargo xtask setup` may install what is missing: then nothing may be.
-fn is_set_up() -> bool {
+pub fn is_set_up() -> bool {
     let is_root = fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0);
     is_root && Path::new("/etc/debian_version").exists()
 }
