@@ -70,8 +70,8 @@ fn draw(directory: &Path, name: &str, picture: Picture) -> Outcome {
     }
     let title = format!("{} | back: {}", scenario.forward, scenario.back);
     let svg = match picture {
-        Picture::Sequence => record.draw_sequence(&title)?,
-        Picture::Series => record.draw_series(&title, &scenario)?,
+        Picture::Sequence => record.draw_sequence(&title, None)?,
+        Picture::Series => record.draw_series(&title, &scenario, None)?,
     };
     fs::write(directory.join(format!("{name}.svg")), svg.unwrap_or_default()).map_err(Into::into)
 }

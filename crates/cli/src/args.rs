@@ -15,8 +15,9 @@ const STYLES: Styles = Styles::styled()
 
 /// A user-space TCP: carries, serves, connects and shows, beside the kernel's.
 ///
-/// All commands but `demo --memory`, `dump`, `sim`, `completions` and `man` make a TUN device, which needs root or
-/// CAP_NET_ADMIN (`demo` helps itself with a user namespace). The device is gone when the command ends.
+/// `serve`, `connect`, `listen`, `demo` and `link` make a TUN device, which needs root or CAP_NET_ADMIN (`demo` helps itself
+/// with a user namespace). The device is gone when the command ends. `sim`, `script`, `analyze` and a capture's `dump` need
+/// nothing.
 #[derive(Debug, Parser)]
 #[command(name = "sockeye", version, styles = STYLES, arg_required_else_help = true, max_term_width = 100)]
 #[command(after_help = format!("{EXIT_CODES}\n\nRUST_LOG=debug shows what happens inside, on standard error."))]
@@ -33,7 +34,10 @@ Examples:
   sudo sockeye serve echo             then, elsewhere: nc 10.9.0.2 7
   sudo sockeye serve http .           then, elsewhere: curl http://10.9.0.2/
   sudo sockeye connect 10.9.0.1 8000  our client to a server on this machine's kernel
-  sudo sockeye dump --dev tun9        what passes over a device, a line a packet";
+  sudo sockeye dump --dev tun9        what passes over a device, a line a packet
+  sockeye analyze trace.pcapng        what a capture tells of the TCPs in it
+  sockeye sim --loss 1% --plot a.svg  a lossy path in virtual time, in figures and pictures
+  sockeye script tests/scripts        packetdrill's language on our stack";
 
 const LOGS: &str = "RUST_LOG=debug shows what happens inside, on standard error.";
 
@@ -48,7 +52,7 @@ pub enum Command {
     Connect(connect::ConnectArgs),
     /// Wait for a client: standard input goes there, what it says to standard output
     Listen(listen::ListenArgs),
-    /// Join two network namespaces by a link that is slow, far, lossy, in netem's words
+    /// Join two network namespaces, or two interfaces, by a link that is slow, far, lossy, in netem's words
     Link(link::LinkArgs),
     /// Show the packets of a device or a capture, a line each
     Dump(dump::DumpArgs),
@@ -73,5 +77,39 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Arguments::command().debug_assert();
+    }
+
+    /// The words of a line for a shell, up to what stands beside it or is not for us; `None` if it is another command's.
+    fn words(line: &str) -> Option<Vec<String>> {
+        let line = ["$ ", "# ", "  "].iter().find_map(|prompt| line.strip_prefix(prompt))?;
+        let line = line.trim_start_matches("sudo ").strip_prefix("sockeye ")?;
+        let ours = ["  ", " > ", " | ", " &", ";"].iter().filter_map(|end| line.find(end)).min();
+        let line = &line[..ours.unwrap_or(line.len())];
+        let quoted = line.split('\'').zip([false, true].into_iter().cycle());
+        let words = quoted.flat_map(|(part, is_one)| {
+            if is_one { vec![part.to_owned()] } else { part.split_whitespace().map(str::to_owned).collect() }
+        });
+        Some(std::iter::once("sockeye".to_owned()).chain(words).collect())
+    }
+
+    #[test]
+    fn the_lines_of_the_documentation_are_understood() {
+        let pages = [
+            include_str!("../../../README.md"),
+            include_str!("../../../docs/laboratory.md"),
+            include_str!("../../../docs/gallery.md"),
+        ];
+        let mut command = Arguments::command();
+        command.build();
+        let helps = command.get_subcommands().filter_map(clap::Command::get_after_help).map(ToString::to_string);
+        let texts: Vec<String> =
+            pages.into_iter().map(str::to_owned).chain(helps).chain([EXAMPLES.to_owned()]).collect();
+        let lines: Vec<&str> = texts.iter().flat_map(|text| text.lines()).collect();
+        let ours: Vec<(&str, Vec<String>)> = lines.into_iter().filter_map(|line| Some((line, words(line)?))).collect();
+        assert!(ours.len() > 30, "{}", ours.len());
+        for (line, words) in ours {
+            let parsed = Arguments::try_parse_from(words);
+            assert!(parsed.is_ok(), "{line}: {}", parsed.unwrap_err());
+        }
     }
 }

@@ -9,6 +9,7 @@ mod interrupt;
 mod link;
 mod services;
 mod socket;
+mod span;
 
 use std::process::ExitCode;
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use sockeye_wire::Instant;
 use sockeye_wire::tcp::{Options, SackBlock};
 
+use super::limits::Paths;
 use super::packet::Segment;
 use super::problems::{Finding, Moment, Watch};
 use super::side::{Class, Side};
@@ -35,6 +36,19 @@ pub enum Vantage {
     Unknown,
 }
 
+/// What there is of a connection's picture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Picture {
+    /// Nothing: it wasn't wanted.
+    Unwanted,
+    /// All of it.
+    Whole,
+    /// What happened until this long after the first segment: more didn't fit into memory.
+    Until(Duration),
+    /// Nothing any more: others that carried more took the memory.
+    GivenUp,
+}
+
 /// A connection. Side 0 is the one that opened it, as far as can be told: who sent SYN, else who spoke first.
 pub struct Connection {
     /// In the order of first segments, from 1.
@@ -48,19 +62,19 @@ pub struct Connection {
     pub opened_at: Option<Instant>,
     pub ending: Ending,
     watches: [Watch; 2],
-    draws: bool,
+    pub picture: Picture,
+    /// Of the picture only what happens then, since the first segment.
+    zoom: Option<Range<Duration>>,
 }
 
 /// A round trip that is as good as none.
 const NEXT_DOOR: Duration = Duration::from_micros(100);
 /// The largest window scale shift (RFC 7323 section 2.3).
 const MAX_SHIFT: u8 = Options::MAX_WINDOW_SCALE;
-/// Events of one side that a picture keeps.
-const DRAWN: usize = 2_000_000;
 
 impl Connection {
-    /// The one that begins with this segment. With `draws` it keeps what a picture needs.
-    pub fn new(number: usize, segment: &Segment<'_>, draws: bool) -> Self {
+    /// The one that begins with this segment.
+    pub fn new(number: usize, segment: &Segment<'_>) -> Self {
         let by_responder = segment.flags.syn && segment.flags.ack;
         let (source, destination) = (segment.source, segment.destination);
         let (opener, other) = if by_responder { (destination, source) } else { (source, destination) };
@@ -73,8 +87,37 @@ impl Connection {
             opened_at: None,
             ending: Ending::Open,
             watches: [Watch::default(), Watch::default()],
-            draws,
+            picture: Picture::Unwanted,
+            zoom: None,
         }
+    }
+
+    /// Keeps what a picture needs from now on: all, or what happens within that time since the first segment.
+    pub fn begin_picture(&mut self, zoom: Option<Range<Duration>>) {
+        (self.picture, self.zoom) = (Picture::Whole, zoom);
+    }
+
+    /// Parts of the picture that are kept.
+    pub fn kept(&self) -> usize {
+        self.sides.iter().map(|side| side.events.len() + side.marks.len()).sum()
+    }
+
+    /// Octets of text that both sides sent.
+    pub fn carried(&self) -> u64 {
+        self.sides.iter().map(|side| side.figures.octets_sent).sum()
+    }
+
+    /// Gives up the picture, and its memory.
+    pub fn give_up_picture(&mut self) {
+        self.picture = Picture::GivenUp;
+        for side in &mut self.sides {
+            (side.events, side.marks) = (Vec::new(), Vec::new());
+        }
+    }
+
+    /// Adds nothing more to the picture.
+    pub fn end_picture(&mut self) {
+        self.picture = Picture::Until(self.last_at.since(self.first_at));
     }
 
     /// True if this SYN opens another connection between the same ports.
@@ -110,6 +153,10 @@ impl Connection {
         let start = me.offset(segment.seq);
         let range = start..start + i64::from(segment.len());
         let (ack, advance) = acknowledge(segment, me, peer, &range);
+        learn_paths(me, peer);
+        if advance > 0 || peer.numbers.edge != edge_before || (ack.is_some() && peer.numbers.in_flight() > 0) {
+            peer.limits.told(segment.at, peer.numbers.edge, peer.paths);
+        }
         let class = me.classify(segment, &range);
         let before = me.numbers;
         let expired = me.sent(segment, &range, class);
@@ -129,7 +176,7 @@ impl Connection {
         let (me, peer, mine, others) = if from == 0 { (a, b, first, second) } else { (b, a, second, first) };
         mine.sent(&moment, me, peer);
         others.heard(&moment, peer, me);
-        if self.draws {
+        if self.picture == Picture::Whole {
             self.draw(segment, from, &range, class, ack);
         }
         self.note_ending(segment, from);
@@ -171,11 +218,12 @@ impl Connection {
     }
 
     fn draw(&mut self, segment: &Segment<'_>, from: usize, range: &Range<i64>, class: Class, ack: Option<i64>) {
-        let at = Instant::from_nanos(segment.at.since(self.first_at).as_nanos().try_into().unwrap_or(u64::MAX));
-        let (me, peer) = self.both(from);
-        if me.events.len().max(peer.events.len()) >= DRAWN {
+        let elapsed = segment.at.since(self.first_at);
+        if self.zoom.as_ref().is_some_and(|zoom| !zoom.contains(&elapsed)) {
             return;
         }
+        let at = Instant::ZERO + elapsed;
+        let (me, peer) = self.both(from);
         let sending = match class {
             Class::Bare | Class::KeepAlive => None,
             Class::New => Some(Sending::New),
@@ -264,6 +312,13 @@ fn acknowledge(segment: &Segment<'_>, me: &mut Side, peer: &mut Side, range: &Ra
     }
     take_sack(segment, me, peer, ack);
     (Some(ack), advance)
+}
+
+/// What one side sends is acknowledged by the other: its round trips lead there.
+fn learn_paths(me: &mut Side, peer: &mut Side) {
+    let (to_peer, to_me) = (me.min_rtt.unwrap_or_default(), peer.min_rtt.unwrap_or_default());
+    me.paths = Paths { to_side: to_me, whole: to_me + to_peer };
+    peer.paths = Paths { to_side: to_peer, ..me.paths };
 }
 
 /// How far the window of `me` is to be shifted (RFC 7323 section 2.2): never in a SYN.

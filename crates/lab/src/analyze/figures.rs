@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::distribution::Distribution;
+use super::limits::Limit;
 
 /// What one side sent, and how it fared. Times are those of the place where the capture was made.
 #[derive(Clone, Debug, Default)]
@@ -77,6 +78,15 @@ impl Figures {
     pub fn goodput_bps(&self) -> f64 {
         let seconds = self.busy.as_secs_f64();
         if seconds > 0.0 { self.octets_acked as f64 * 8.0 / seconds } else { 0.0 }
+    }
+
+    /// The time that this limit took.
+    pub(super) const fn limited(&mut self, limit: Limit) -> &mut Duration {
+        match limit {
+            Limit::Window => &mut self.window_limited,
+            Limit::Congestion => &mut self.cwnd_limited,
+            Limit::Application => &mut self.application_limited,
+        }
     }
 
     /// Octets outstanding, on average over the segments with text.

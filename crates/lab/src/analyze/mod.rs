@@ -11,7 +11,9 @@
 mod connection;
 mod distribution;
 mod figures;
+mod limits;
 mod packet;
+mod pictures;
 mod problems;
 mod report;
 mod side;
@@ -20,9 +22,10 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::io::Read;
 use std::net::{IpAddr, SocketAddr};
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
+use std::time::Duration;
 
-pub use connection::{Ending, Vantage};
+pub use connection::{Ending, Picture, Vantage};
 pub use distribution::Distribution;
 pub use figures::Figures;
 pub use packet::Skipped;
@@ -33,6 +36,7 @@ use crate::capture;
 pub use crate::capture::{End, Error};
 use connection::Connection;
 use packet::Segment;
+use pictures::Pictures;
 use sockeye_wire::Instant;
 
 /// Which connections to follow, and how.
@@ -44,14 +48,21 @@ pub struct Filter {
     pub port: Option<u16>,
     /// Only the one with this number, counted from 1 in the order of first segments among those that pass the rest.
     pub number: Option<usize>,
-    /// Keep what a picture of each needs: up to 2 million events a side.
+    /// Keep what a picture of each needs. In all that is no more than four million events: beyond that the pictures of those
+    /// that carried least are [given up](Picture::GivenUp), and one that alone needs more [ends early](Picture::Until).
     pub draw: bool,
+    /// Keep of a picture only what happens then, since the connection's first segment.
+    pub zoom: Option<Range<Duration>>,
     /// Follow at most so many connections; `None` for 200,000.
     pub limit: Option<usize>,
 }
 
 impl Filter {
     const LIMIT: usize = 200_000;
+
+    fn most(&self) -> usize {
+        self.limit.unwrap_or(Self::LIMIT)
+    }
 
     fn wants(&self, segment: &Segment<'_>) -> bool {
         let ends = [segment.source, segment.destination];
@@ -65,7 +76,7 @@ impl Filter {
 /// # Errors
 /// If it is no capture, or can't be read. One that breaks off is analysed as far as it goes.
 pub fn analyze(file: impl Read + Send, filter: &Filter) -> Result<Report, Error> {
-    let mut table = Table { filter, open: HashMap::new(), connections: Vec::new(), seen: 0, tally: Tally::default() };
+    let mut table = Table { open: HashMap::new(), followed: Followed::new(filter), tally: Tally::default() };
     let mut last_at = Instant::ZERO;
     let end = capture::read(file, |packet| {
         table.tally.packets += 1;
@@ -76,67 +87,85 @@ pub fn analyze(file: impl Read + Send, filter: &Filter) -> Result<Report, Error>
         }
         ControlFlow::Continue(())
     })?;
-    table.connections.iter_mut().for_each(|connection| connection.finish(last_at));
-    Ok(Report::new(table.connections, table.tally, end))
+    let mut connections = table.followed.connections;
+    connections.iter_mut().for_each(|connection| connection.finish(last_at));
+    Ok(Report::new(connections, table.tally, end))
 }
 
-/// The connections so far.
+/// Everything so far.
 struct Table<'a> {
-    filter: &'a Filter,
     /// The newest of each pair of addresses and ports; `None` for one that is not to be followed.
     open: HashMap<(SocketAddr, SocketAddr), Option<usize>>,
-    connections: Vec<Connection>,
-    /// Connections seen, followed or not.
-    seen: usize,
+    followed: Followed<'a>,
     tally: Tally,
 }
 
 impl Table<'_> {
     fn take(&mut self, segment: &Segment<'_>) {
-        if !self.filter.wants(segment) {
+        let (filter, followed) = (self.followed.filter, &mut self.followed);
+        if !filter.wants(segment) {
             self.tally.filtered += 1;
             return;
         }
         let (source, destination) = (segment.source, segment.destination);
         let pair = if source <= destination { (source, destination) } else { (destination, source) };
-        let limit = self.filter.limit.unwrap_or(Filter::LIMIT);
-        let is_full = self.open.len() >= 4 * limit;
+        let is_full = self.open.len() >= 4 * filter.most();
         let mut entry = match self.open.entry(pair) {
             Entry::Occupied(known) => known,
             Entry::Vacant(_) if is_full => {
                 self.tally.not_followed += 1;
                 return;
             }
-            Entry::Vacant(new) => {
-                let follows = Self::begin(self.filter, limit, &mut self.seen, &mut self.connections, segment);
-                new.insert_entry(follows)
-            }
+            Entry::Vacant(new) => new.insert_entry(followed.begin(segment)),
         };
-        let known = (*entry.get()).and_then(|index| self.connections.get_mut(index));
-        if let Some(connection) = known.filter(|connection| connection.is_over_for(segment)) {
+        if let Some(connection) = followed.at(*entry.get()).filter(|connection| connection.is_over_for(segment)) {
             connection.finish(segment.at);
-            let follows = Self::begin(self.filter, limit, &mut self.seen, &mut self.connections, segment);
-            entry.insert(follows);
+            entry.insert(followed.begin(segment));
         }
-        match (*entry.get()).and_then(|index| self.connections.get_mut(index)) {
-            Some(connection) => connection.take(segment),
+        match followed.at(*entry.get()) {
+            Some(connection) => {
+                let before = connection.kept();
+                connection.take(segment);
+                followed.pictures.kept += connection.kept() - before;
+                followed.pictures.make_room(&mut followed.connections);
+            }
             None => self.tally.not_followed += 1,
         }
     }
+}
+
+/// The connections that are followed.
+struct Followed<'a> {
+    filter: &'a Filter,
+    connections: Vec<Connection>,
+    /// Connections seen, followed or not.
+    seen: usize,
+    pictures: Pictures,
+}
+
+impl<'a> Followed<'a> {
+    const fn new(filter: &'a Filter) -> Self {
+        Self { filter, connections: Vec::new(), seen: 0, pictures: Pictures::new(filter.draw) }
+    }
+
+    fn at(&mut self, index: Option<usize>) -> Option<&mut Connection> {
+        self.connections.get_mut(index?)
+    }
 
     /// A new connection: its index, if it is to be followed.
-    fn begin(
-        filter: &Filter,
-        limit: usize,
-        seen: &mut usize,
-        connections: &mut Vec<Connection>,
-        segment: &Segment<'_>,
-    ) -> Option<usize> {
-        *seen += 1;
-        let is_wanted = filter.number.is_none_or(|number| number == *seen) && connections.len() < limit;
-        is_wanted.then(|| {
-            connections.push(Connection::new(*seen, segment, filter.draw));
-            connections.len() - 1
-        })
+    fn begin(&mut self, segment: &Segment<'_>) -> Option<usize> {
+        self.seen += 1;
+        let filter = self.filter;
+        if filter.number.is_some_and(|number| number != self.seen) || self.connections.len() >= filter.most() {
+            return None;
+        }
+        let mut connection = Connection::new(self.seen, segment);
+        match (filter.draw, self.pictures.wanted) {
+            (true, true) => connection.begin_picture(filter.zoom.clone()),
+            (true, false) => connection.give_up_picture(),
+            (false, _) => {}
+        }
+        self.connections.push(connection);
+        Some(self.connections.len() - 1)
     }
 }

@@ -8,7 +8,7 @@ use sockeye_wire::Instant;
 use sockeye_wire::tcp::Options;
 
 use super::End;
-use super::connection::{Connection, Ending, Vantage};
+use super::connection::{Connection, Ending, Picture, Vantage};
 use super::figures::Figures;
 use super::packet::Skipped;
 use super::problems::Finding;
@@ -93,6 +93,8 @@ pub struct ConnectionReport {
     pub ending: Ending,
     /// Where it was captured.
     pub vantage: Vantage,
+    /// What can be drawn.
+    pub picture: Picture,
     /// What the side that opened it sent, then the other.
     pub directions: [Direction; 2],
 }
@@ -116,6 +118,7 @@ impl ConnectionReport {
             handshake,
             ending: connection.ending,
             vantage,
+            picture: connection.picture,
             directions: [Direction::new(a, first), Direction::new(b, second)],
         }
     }

@@ -13,6 +13,7 @@ use sockeye_wire::tcp::Options;
 use sockeye_wire::{Instant, SeqNumber};
 
 use super::figures::Figures;
+use super::limits::{Limits, Paths};
 use super::packet::Segment;
 use crate::plot::{Event, Mark, Sending, What};
 
@@ -120,9 +121,8 @@ pub struct Side {
     /// Octets never seen below `max`.
     unseen: bool,
     first_text_at: Option<Instant>,
-    last_new_at: Option<Instant>,
-    /// True if the window was full when new octets were last sent.
-    filled: bool,
+    pub limits: Limits,
+    pub paths: Paths,
 }
 
 impl Side {
@@ -159,8 +159,8 @@ impl Side {
             resent: VecDeque::new(),
             unseen: false,
             first_text_at: None,
-            last_new_at: None,
-            filled: false,
+            limits: Limits::default(),
+            paths: Paths::default(),
         }
     }
 
@@ -339,7 +339,11 @@ impl Side {
     }
 
     fn sent_new(&mut self, segment: &Segment<'_>, range: &Range<i64>) {
-        self.attribute_wait(segment.at);
+        let repairs = self.numbers.recover > self.numbers.una;
+        let waited = self.limits.sent(segment.at, range.end, self.numbers.mss, repairs, self.paths);
+        if let Some((limit, waited)) = waited {
+            *self.figures.limited(limit) += waited;
+        }
         if self.outstanding.len() >= REMEMBERED {
             self.outstanding.pop_front();
             self.unseen = true;
@@ -355,7 +359,6 @@ impl Side {
         self.figures.text_segments += 1;
         self.figures.max_in_flight = self.figures.max_in_flight.max(in_flight);
         self.figures.in_flight_sum += in_flight;
-        self.filled = self.numbers.edge > 0 && self.numbers.max + i64::from(self.numbers.mss) > self.numbers.edge;
         if self.numbers.edge > 0 && range.end == self.numbers.edge && self.numbers.peer_window > 0 {
             self.figures.window_full += 1;
         }
@@ -414,22 +417,6 @@ impl Side {
             let (start, end) = (self.numbers.max, range.end);
             self.outstanding.push_back(Sent { start, end, first_at: at, last_at: at, times: 1 });
         }
-    }
-
-    /// What kept this side from sending, until now.
-    fn attribute_wait(&mut self, now: Instant) {
-        let Some(before) = self.last_new_at.replace(now) else { return };
-        let waited = now.since(before);
-        let prompt = self.min_rtt.map_or(Duration::from_millis(1), |rtt| (rtt / 8).max(Duration::from_millis(1)));
-        let figures = &mut self.figures;
-        let slot = match () {
-            () if self.filled => &mut figures.window_limited,
-            () if now.since(self.numbers.acked_at) <= prompt || self.numbers.recover > self.numbers.una => {
-                &mut figures.cwnd_limited
-            }
-            () => &mut figures.application_limited,
-        };
-        *slot += waited;
     }
 
     /// The other side acknowledged everything before `ack`. Octets newly acknowledged.

@@ -1,34 +1,54 @@
 //! What a run has recorded, drawn.
 
+use std::ops::Range;
+use std::time::Duration;
+
+use sockeye_wire::Instant;
+
 use super::record::{FlowSample, FlowSamples, Record, Samples};
 use super::scenario::Scenario;
 use crate::plot::{Error, Panel, Series, Shape, TimeSequence, Unit, stacked};
 
-/// More flows than that are drawn with their windows only.
-const FEW: usize = 2;
+/// More flows than that share one panel for their congestion windows; up to so many have one each, with all that limits them.
+const FEW: usize = 4;
 
 impl Record {
-    /// The time-sequence graph of the flow that was recorded; `None` if none was.
+    /// The time-sequence graph of the flow that was recorded, or of a part of the time; `None` if none was.
     ///
     /// # Errors
     /// When the drawing library refuses.
-    pub fn draw_sequence(&self, title: &str) -> Result<Option<String>, Error> {
+    pub fn draw_sequence(&self, title: &str, zoom: Option<&Range<Duration>>) -> Result<Option<String>, Error> {
         let Some((events, marks)) = self.sequence() else {
             return Ok(None);
         };
-        TimeSequence { title, events, marks, zoom: None }.draw().map(Some)
+        TimeSequence { title, events, marks, zoom: zoom.map(instants) }.draw().map(Some)
     }
 
-    /// Panels over time: throughput, windows, round-trip time, pacing, queue; `None` if no values were recorded.
+    /// Panels over time, or a part of it: throughput, windows, round-trip time, pacing, queue; `None` if no values were
+    /// recorded.
     ///
     /// # Errors
     /// When the drawing library refuses.
-    pub fn draw_series(&self, title: &str, scenario: &Scenario) -> Result<Option<String>, Error> {
+    pub fn draw_series(
+        &self,
+        title: &str,
+        scenario: &Scenario,
+        zoom: Option<&Range<Duration>>,
+    ) -> Result<Option<String>, Error> {
         let Some(samples) = self.samples() else {
             return Ok(None);
         };
-        stacked(title, &panels(samples, scenario)).map(Some)
+        let mut panels = panels(samples, scenario);
+        if let Some(zoom) = zoom.map(instants) {
+            let series = panels.iter_mut().flat_map(|panel| &mut panel.series);
+            series.for_each(|series| series.points.retain(|(at, _)| zoom.contains(at)));
+        }
+        stacked(title, &panels).map(Some)
     }
+}
+
+fn instants(span: &Range<Duration>) -> Range<Instant> {
+    Instant::ZERO + span.start..Instant::ZERO + span.end
 }
 
 fn panels(samples: &Samples, scenario: &Scenario) -> Vec<Panel> {
@@ -43,17 +63,15 @@ fn panels(samples: &Samples, scenario: &Scenario) -> Vec<Panel> {
         series.collect()
     };
     let panel = |name: &str, unit, series| Panel { name: name.to_owned(), unit, series };
-    let mut windows = each("cwnd", Shape::Steps, |row| f64::from(row.info.cwnd));
-    if flows.len() <= FEW {
-        windows.extend(each("ssthresh", Shape::Steps, ssthresh));
-        windows.extend(each("in flight", Shape::Steps, |row| f64::from(row.info.in_flight)));
-    }
     let round_trips = each("", Shape::Steps, |row| row.info.srtt.map_or(f64::NAN, |srtt| srtt.as_secs_f64()));
-    let mut panels = vec![
-        panel("throughput", Unit::BitsPerSecond, throughput(samples, &flows)),
-        panel("congestion window", Unit::Octets, windows),
-        panel("smoothed round-trip time", Unit::Seconds, round_trips),
-    ];
+    let mut panels = vec![panel("throughput", Unit::BitsPerSecond, throughput(samples, &flows))];
+    if flows.len() <= FEW {
+        panels.extend(flows.iter().map(|(name, flow)| panel(&format!("window, {name}"), Unit::Octets, window(flow))));
+    } else {
+        let windows = each("cwnd", Shape::Steps, |row| f64::from(row.info.cwnd));
+        panels.push(panel("congestion window", Unit::Octets, windows));
+    }
+    panels.push(panel("smoothed round-trip time", Unit::Seconds, round_trips));
     let pacing = each("", Shape::Steps, pacing);
     if pacing.iter().flat_map(|series| &series.points).any(|(_, rate)| rate.is_finite()) {
         panels.push(panel("pacing rate", Unit::BitsPerSecond, pacing));
@@ -62,6 +80,19 @@ fn panels(samples: &Samples, scenario: &Scenario) -> Vec<Panel> {
     let queue = Series { name: "waiting".to_owned(), points, shape: Shape::Steps };
     panels.push(panel("bottleneck queue", Unit::Octets, vec![queue]));
     panels
+}
+
+/// What one flow may have in flight, and has. A threshold that was never set is none to draw.
+fn window(flow: &FlowSamples) -> Vec<Series> {
+    let series = |name: &str, value: fn(&FlowSample) -> f64| Series {
+        name: name.to_owned(),
+        points: flow.rows.iter().map(|row| (row.at, value(row))).collect(),
+        shape: Shape::Steps,
+    };
+    let mut all = vec![series("cwnd", |row| f64::from(row.info.cwnd)), series("ssthresh", ssthresh)];
+    all.push(series("in flight", |row| f64::from(row.info.in_flight)));
+    all.retain(|series| series.points.iter().any(|(_, value)| value.is_finite()));
+    all
 }
 
 /// Its congestion control, and a number where several have the same.

@@ -153,3 +153,15 @@ fn an_idle_request_and_response_are_limited_by_the_application() {
         assert!(figures.application_limited > Duration::from_secs(8), "{figures:?}");
     }
 }
+
+#[test]
+fn a_path_that_loses_limits_by_the_congestion_window() {
+    let mut world = World::new(config(), config());
+    bad_path(&mut world, 7, 30, 0);
+    transfer(&mut world, 1_000_000);
+    for end in [A, B] {
+        let figures = &world.report(end).connections[0].directions[0].figures;
+        let others = figures.window_limited + figures.application_limited;
+        assert!(figures.cwnd_limited > others * 4, "{end:?}: {figures:?}");
+    }
+}

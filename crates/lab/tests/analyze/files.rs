@@ -1,8 +1,9 @@
 //! Captures in all their forms, whole and damaged.
 
+use std::ops::Range;
 use std::time::Duration;
 
-use sockeye_lab::analyze::{End as FileEnd, Error, Filter, Report, Skipped, analyze};
+use sockeye_lab::analyze::{End as FileEnd, Error, Filter, Picture, Report, Skipped, analyze};
 use sockeye_wire::Instant;
 
 use super::world::End::{A, B};
@@ -139,6 +140,20 @@ fn filters_choose_by_host_port_and_number() {
     assert_eq!(count(Filter { host: Some([10, 0, 0, 2].into()), ..Filter::default() }), 1);
     assert_eq!(count(Filter { host: Some([10, 0, 0, 3].into()), ..Filter::default() }), 0);
     assert_eq!(count(Filter { number: Some(2), ..Filter::default() }), 0);
+}
+
+#[test]
+fn a_picture_may_show_a_part_of_the_time() {
+    let file = pcap(101, &[], usize::MAX, false, true);
+    let draw = |zoom: Option<Range<Duration>>| {
+        let filter = Filter { draw: true, zoom, ..Filter::default() };
+        let report = analyze(&file[..], &filter).unwrap();
+        assert_eq!(report.connections[0].picture, Picture::Whole);
+        report.connections[0].draw(0).unwrap()
+    };
+    let (whole, late) = (draw(None), draw(Some(Duration::from_millis(1)..Duration::MAX)));
+    assert!(whole.contains("SYN") && whole.contains("FIN"));
+    assert!(late.contains("FIN") && !late.contains("SYN"));
 }
 
 #[test]

@@ -9,9 +9,10 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use sockeye_lab::analyze::{self, ConnectionReport, End, Filter, Report};
+use sockeye_lab::analyze::{self, ConnectionReport, End, Filter, Picture, Report};
 
 use crate::failure::{Failure, OrFail, unopened, written};
+use crate::span::Span;
 
 /// What to read, and what to make of it.
 #[derive(Args, Debug)]
@@ -22,6 +23,7 @@ are those of RFC 2525, by its names. Round-trip times lead from the place of the
 Examples:
   sockeye analyze trace.pcapng
   sockeye analyze trace.pcapng --connection 3 --plot three.svg
+  sockeye analyze trace.pcapng -n 3 --plot part.svg --zoom 1200ms..1500ms
   tcpdump -i eth0 -s 96 -w - tcp port 443 | sockeye analyze - --json")]
 pub struct AnalyzeArgs {
     /// The capture; - is standard input
@@ -38,6 +40,9 @@ pub struct AnalyzeArgs {
     /// Draw time-sequence graphs: into a file that ends in .svg (of the direction with the most text), or a folder (of all)
     #[arg(long, value_name = "DIR|FILE")]
     plot: Option<PathBuf>,
+    /// Of the graphs only this, since the connection's first segment: 1200ms..1500ms
+    #[arg(long, value_name = "FROM..TO", requires = "plot")]
+    zoom: Option<Span>,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -62,6 +67,7 @@ pub fn run(args: &AnalyzeArgs) -> Result<(), Failure> {
         port: args.port,
         number: args.connection.map(|number| number as usize),
         draw: args.plot.is_some(),
+        zoom: args.zoom.clone().map(|Span(zoom)| zoom),
         limit: None,
     };
     let report = analyze::analyze(file, &filter).map_err(|why| {
@@ -98,22 +104,41 @@ fn draw(report: &Report, place: &Path) -> Result<(), Failure> {
         return draw_direction(largest, busier(largest), place);
     }
     fs::create_dir_all(place).or_fail(format!("making the folder {}", place.display()))?;
-    let mut largest: Vec<_> = report.connections.iter().collect();
+    let mut largest: Vec<_> =
+        report.connections.iter().filter(|connection| connection.picture != Picture::GivenUp).collect();
     largest.sort_by_key(|connection| std::cmp::Reverse(text_octets(connection)));
-    for connection in largest.iter().take(PICTURES) {
+    largest.truncate(PICTURES);
+    for connection in &largest {
         for (which, name) in [(0, "a2b"), (1, "b2a")] {
             if connection.directions.get(which).is_some_and(|side| side.figures.octets_sent > 0) {
                 draw_direction(connection, which, &place.join(format!("{:04}-{name}.svg", connection.number)))?;
             }
         }
     }
-    if largest.len() > PICTURES {
-        eprintln!("sockeye: drew the {PICTURES} connections that carried the most; --connection draws any other");
+    if largest.len() < report.connections.len() {
+        let drawn = largest.len();
+        eprintln!("sockeye: drew the {drawn} connections that carried the most; --connection draws any other");
     }
     Ok(())
 }
 
 fn draw_direction(connection: &ConnectionReport, which: usize, file: &Path) -> Result<(), Failure> {
+    match connection.picture {
+        Picture::GivenUp => {
+            let number = connection.number;
+            return Err(Failure::new(
+                format!("drawing connection {number}"),
+                "there are too many to keep all in memory",
+            )
+            .advice(format!("add --connection {number}")));
+        }
+        Picture::Until(time) => eprintln!(
+            "sockeye: {} shows the first {:.3} s only, for want of memory; --zoom shows what follows",
+            file.display(),
+            time.as_secs_f64()
+        ),
+        Picture::Whole | Picture::Unwanted => {}
+    }
     let svg = connection.draw(which).or_fail(format!("drawing {}", file.display()))?;
     fs::write(file, svg).or_fail(format!("writing {}", file.display()))
 }

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::time::Duration;
 
-use comfy_table::{CellAlignment, Table, presets};
+use comfy_table::{CellAlignment, LineStyle, Table, presets};
 use sockeye_lab::analyze::{ConnectionReport, Distribution, Ending, Figures, Offer, Report, Skipped, Vantage};
 use sockeye_wire::Instant;
 
@@ -101,7 +101,7 @@ const ROWS: [Row; 22] = [
 
 fn write_table(to: &mut impl Write, report: &Report) -> io::Result<()> {
     let mut table = Table::new();
-    table.load_style(presets::UTF8_HORIZONTAL_ONLY);
+    table.load_style(presets::UTF8_HORIZONTAL_ONLY.row_separator(LineStyle::none()));
     table.set_header(["", "a", "b", "s", "a\u{2192}b octets", "b\u{2192}a octets", "resent", "RTT ms", "problems"]);
     for connection in &report.connections {
         let [a, b] = &connection.directions;

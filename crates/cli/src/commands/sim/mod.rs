@@ -16,13 +16,15 @@ use indicatif::{ProgressBar, ProgressStyle};
 use sockeye_lab::sim::{Record, Report, Scenario, Simulation, Time};
 
 use crate::failure::{Failure, OrFail, written};
+use crate::span::Span;
 
 /// Which scenario, and what to show of it.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
-  sockeye sim --rate 20mbit --rtt 100ms --loss 1% --queue 1bdp --cc cubic,newreno --flows 2 --for 60s
+  sockeye sim --rate 20mbit --rtt 100ms --loss 1% --queue 1bdp --cc cubic,bbr --flows 2 --for 60s
   sockeye sim --link 'rate 50mbit delay 20ms limit 80 reorder 5%' --for 10s --plot run.svg
+  sockeye sim --loss 1% --for 10s --plot part.svg --zoom 2s..2500ms
   sockeye sim --rtt 40ms --flows 3 --print > three.toml; sockeye sim three.toml --pcap captures
   sockeye sim --rate 5mbit --loss 1% --bytes 2000000 --against-kernel")]
 pub struct SimArgs {
@@ -54,6 +56,9 @@ pub struct SimArgs {
     /// The flow, counted from 1, that the time-sequence graph shows
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     plot_flow: u32,
+    /// Draw only what happens then: 1200ms..1500ms
+    #[arg(long, value_name = "FROM..TO", requires = "plot")]
+    zoom: Option<Span>,
     /// Run it also with the kernel at one end and then at the other, over the same path in real time, and compare
     #[arg(long, conflicts_with_all = ["csv", "pcap", "plot"])]
     against_kernel: bool,
@@ -82,7 +87,7 @@ pub fn run(args: &SimArgs) -> Result<(), Failure> {
         if record.sequence().is_some_and(|(events, _)| events.is_empty()) {
             return Err(Failure::usage(format!("--plot-flow {}", args.plot_flow), "no such flow sent anything"));
         }
-        draw(&record, &scenario, path)?;
+        draw(&record, &scenario, path, args.zoom.as_ref())?;
     }
     let text = if args.json {
         serde_json::to_string_pretty(&report).or_fail("writing JSON")?
@@ -107,6 +112,9 @@ fn scenario(args: &SimArgs) -> Result<Scenario, Failure> {
         }
         None => args.flags.scenario()?,
     };
+    if scenario.flows.is_empty() {
+        return Err(Failure::usage("the scenario", "it has no flow").advice("give it a [[flow]], or --flows 1"));
+    }
     scenario.seed = args.seed.unwrap_or(scenario.seed);
     scenario.duration = args.duration.unwrap_or(scenario.duration);
     scenario.with_traces_read().map_err(|why| Failure::usage("the scenario", why))
@@ -121,7 +129,8 @@ fn record(args: &SimArgs, scenario: &Scenario) -> Result<Record, Failure> {
     }
     if args.plot.is_some() {
         // A sample for each pixel or so, but none closer than the clock of most hosts.
-        let interval = (scenario.duration.0 / 1500).clamp(Duration::from_millis(1), Duration::from_millis(100));
+        let drawn = args.zoom.as_ref().map_or(scenario.duration.0, |Span(zoom)| zoom.end - zoom.start);
+        let interval = (drawn / 1500).clamp(Duration::from_millis(1), Duration::from_millis(100));
         record = record.sequence_of(args.plot_flow as usize - 1).series(interval);
     }
     Ok(record)
@@ -145,13 +154,15 @@ fn watch(mut simulation: Simulation<'_>, duration: Duration) -> (Report, Record)
     simulation.finish_with_record()
 }
 
-fn draw(record: &Record, scenario: &Scenario, path: &Path) -> Result<(), Failure> {
+fn draw(record: &Record, scenario: &Scenario, path: &Path, zoom: Option<&Span>) -> Result<(), Failure> {
+    let zoom = zoom.map(|Span(zoom)| zoom);
     let title = format!("{} | back: {}", scenario.forward, scenario.back);
     let beside = path.with_file_name(format!(
         "{}-sequence.svg",
         path.file_stem().map(|stem| stem.to_string_lossy()).unwrap_or_default()
     ));
-    let pictures = [(path, record.draw_series(&title, scenario)), (beside.as_path(), record.draw_sequence(&title))];
+    let pictures =
+        [(path, record.draw_series(&title, scenario, zoom)), (beside.as_path(), record.draw_sequence(&title, zoom))];
     for (path, picture) in pictures {
         if let Some(svg) = picture.or_fail("drawing")? {
             fs::write(path, svg).or_fail(format!("writing {}", path.display()))?;

@@ -2,16 +2,16 @@
 
 use std::fmt::Write;
 
-use comfy_table::{CellAlignment, Table, presets};
+use comfy_table::{CellAlignment, LineStyle, Table, presets};
 use sockeye_lab::sim::{FlowReport, Percentiles, Report};
 
 const HEADS: [&str; 10] =
-    ["flow", "what", "control", "goodput Mbit/s", "resent", "twice", "RTOs", "RTT ms", "took ms: p50", "p99"];
+    ["flow", "what", "control", "goodput Mbit/s", "resent", "spurious", "RTOs", "RTT ms", "took ms: p50", "p99"];
 
 /// A table, and what is common to all flows below it.
 pub fn table(report: &Report) -> String {
     let mut table = Table::new();
-    table.load_style(presets::UTF8_HORIZONTAL_ONLY);
+    table.load_style(presets::UTF8_HORIZONTAL_ONLY.row_separator(LineStyle::none()));
     table.set_header(HEADS);
     for row in rows(report) {
         table.add_row(row);
