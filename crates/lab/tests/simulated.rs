@@ -169,7 +169,8 @@ fn a_scenario_that_makes_no_sense_says_why() {
         ("[[flow]]\nfrom = \"x\"\napplication = { kind = \"bulk\" }\n", "there is no host called \"x\""),
         ("[[flow]]\nfrom = \"server\"\napplication = { kind = \"bulk\" }\n", "doesn't cross the bottleneck"),
         ("forwards = \"rate 1mbit\"\n", "unknown field `forwards`"),
-        ("forward = \"rat 1mbit\"\n", "rat"),
+        ("seed = 1\nforward = \"rat 1mbit\"\n", "line 2"),
+        ("[[flow]]\napplication = { kind = \"bulk\", byts = 7 }\n", "unknown field `byts`, expected `bytes`"),
     ] {
         let error = match text.parse::<Scenario>() {
             Ok(scenario) => sim::run(&scenario).err().map(|error| error.to_string()),
@@ -178,4 +179,17 @@ fn a_scenario_that_makes_no_sense_says_why() {
         let error = error.expect(text);
         assert!(error.contains(why), "{error}");
     }
+}
+
+/// What is written there for people to start from runs, and has all kinds of flows.
+#[test]
+fn the_scenario_in_the_documentation_runs() {
+    let page = include_str!("../../../docs/laboratory.md");
+    let (text, _) = page.split_once("```toml\n").unwrap().1.split_once("```").unwrap();
+    let scenario: Scenario = text.parse().unwrap();
+    let report = sim::run(&scenario).unwrap();
+    assert_eq!(report.violation, None);
+    let kinds: Vec<&str> = report.flows.iter().map(|flow| flow.application).collect();
+    let all = ["bulk", "request_response", "short_flows", "on_off", "slow_reader", "half_close", "abort", "idle"];
+    assert_eq!(kinds, all);
 }
