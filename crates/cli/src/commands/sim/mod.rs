@@ -129,7 +129,7 @@ fn record(args: &SimArgs, scenario: &Scenario) -> Result<Record, Failure> {
     }
     if args.plot.is_some() {
         // A sample for each pixel or so, but none closer than the clock of most hosts.
-        let drawn = args.zoom.as_ref().map_or(scenario.duration.0, |Span(zoom)| zoom.end - zoom.start);
+        let drawn = args.zoom.as_ref().map_or(scenario.duration.0, |Span(zoom)| zoom.end.saturating_sub(zoom.start));
         let interval = (drawn / 1500).clamp(Duration::from_millis(1), Duration::from_millis(100));
         record = record.sequence_of(args.plot_flow as usize - 1).series(interval);
     }
