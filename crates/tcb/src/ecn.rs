@@ -147,10 +147,10 @@ impl Tcb {
     pub(crate) fn change_told(&mut self, now: Instant) -> Option<Transmit> {
         let (ack, echo) = self.ecn.history.as_mut()?.changes.pop_front()?;
         let mut transmit = self.ack_segment(now);
-        // The right edge stays where it is, further from this place.
-        let behind = self.recv.rcv_nxt().saturating_since(ack).div_ceil(1 << self.agreed.rcv_shift);
-        let window = u32::from(transmit.header.window) + behind;
-        transmit.header.window = u16::try_from(window).unwrap_or(u16::MAX);
+        // The right edge stays where it is, further from this place: less than a step is cut off, and none added
+        // (RFC 7323 section 2.4).
+        let offered = self.recv.rcv_wnd() + self.recv.rcv_nxt().saturating_since(ack);
+        transmit.header.window = u16::try_from(offered >> self.agreed.rcv_shift).unwrap_or(u16::MAX);
         transmit.header.ack = ack;
         transmit.header.flags.ece = echo;
         // It doesn't acknowledge what came later, which so is owed still.

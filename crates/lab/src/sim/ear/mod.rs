@@ -39,6 +39,8 @@ pub(super) struct Ear {
     surely_acked: SeqNumber,
     /// The rightmost edge of the window that the peer has ever offered.
     edge: Option<SeqNumber>,
+    /// The leftmost edge that its latest ACK came with: windows in steps, and peers that shrink them, take some back.
+    least_edge: Option<SeqNumber>,
     /// Where our FIN stands.
     fin: Option<SeqNumber>,
     we_reset: bool,
@@ -73,7 +75,8 @@ impl Ear {
 
     /// As [`Self::outstanding`], at most: an old segment that overtook others may not count, nor its ACK.
     pub(super) fn outstanding_at_most(&self) -> u32 {
-        if self.ours.is_none() { 0 } else { self.snd_nxt.saturating_since(self.surely_acked) }
+        let sent_to = self.probed.map_or(self.snd_nxt, |probed| probed.max(self.snd_nxt));
+        if self.ours.is_none() { 0 } else { sent_to.saturating_since(self.surely_acked) }
     }
 
     /// The steps in which we offer windows.
@@ -190,7 +193,8 @@ impl Ear {
         let repeats = ack == self.snd_una && is_empty && segment.window() == self.window && self.outstanding() > 0;
         self.dup_acks += u32::from(repeats && is_current && !is_stale);
         self.window = segment.window();
-        if ack.after(self.snd_una) && ack.at_or_before(self.snd_nxt) {
+        let advances = ack.after(self.snd_una) && ack.at_or_before(self.snd_nxt);
+        if advances {
             self.snd_una = ack;
             self.dup_acks = 0;
             self.repeats.news = true;
@@ -213,6 +217,9 @@ impl Ear {
         let edge = ack + (u32::from(segment.window()) << shift);
         self.repeats.news |= self.edge.is_none_or(|known| edge.after(known));
         self.edge = Some(self.edge.map_or(edge, |known| known.max(edge)));
+        if ack.at_or_after(self.snd_una) {
+            self.least_edge = Some(self.least_edge.filter(|_| !advances).map_or(edge, |known| known.min(edge)));
+        }
     }
 
     /// A block of what is outstanding, the right way round (RFC 2018 section 5).
@@ -398,7 +405,9 @@ impl Ear {
         if is_new || !segment.payload().is_empty() || segment.flags().fin {
             return Ok(());
         }
-        if segment.seq() + 1 == self.snd_nxt {
+        // Whoever has something outstanding doesn't probe (RFC 9293 section 3.8.4): the octet may be that of a window probe, which
+        // is not in SND.NXT of who sent it, and stands within the window if the peer took that back.
+        if segment.seq() + 1 == self.snd_nxt && self.outstanding() == 0 {
             let may = self.asked.may_probe(now, limits);
             return if may {
                 Ok(())
@@ -431,9 +440,10 @@ impl Ear {
             return Err((Invariant::WithinWindow, format!("{seq} to {end}, the window ends at {edge}")));
         }
         let is_new = end.after(self.snd_nxt);
-        if is_new && is_probe && end.after(edge) && !fin {
+        if is_new && is_probe && end.after(self.least_edge.unwrap_or(edge)) && !fin {
             self.probed = Some(end);
-            return self.repeats.probes_window(now, limits);
+            // Within what was once offered it may be text as well.
+            return if end.after(edge) { self.repeats.probes_window(now, limits) } else { Ok(()) };
         }
         if info.is_some_and(|info| self.repeats.narrowed(info)) {
             self.sent.forget_times();
