@@ -55,6 +55,28 @@ fn a_closed_window_whose_owner_is_gone_does() {
     assert_eq!(pair.a.events.last(), Some(&Event::Closed(ClosedBecause::UserTimeout)));
 }
 
+/// As a keep-alive probe does whose peer hasn't heard the ACKs before it.
+//= rfc9293#3.10.7.4-14
+//= rfc9293#3.8.6-1
+#[test]
+fn the_window_counts_of_whatever_acknowledges_more() {
+    let mut pair = Pair::established();
+    pair.send(Side::A, text(988));
+    pair.run_for(Duration::from_secs(1));
+    pair.filter = Box::new(|sent| if sent.from == Side::B { Fate::Lost } else { Fate::Arrives });
+    pair.send(Side::A, text(988));
+    let ack = pair.forge(Side::B);
+    let probe = Segment { seq: ack.seq - 1, ack: ack.ack + 988, window: 10, ..ack };
+    let edge = probe.ack + (10 << 3);
+    let _ = pair.inject(Side::A, probe);
+    assert_eq!((pair.info().snd_wnd, pair.info().bytes_acked), (80, 2 * 988));
+    pair.log.clear();
+    pair.send(Side::A, text(5_000));
+    pair.run_for(Duration::from_secs(1));
+    let sent = pair.sent_by(Side::A);
+    assert!(!sent.is_empty() && sent.iter().all(|segment| segment.end().at_or_before(edge)), "{sent:?}");
+}
+
 /// FIELD D8.
 #[test]
 fn a_window_that_was_read_empty_at_once_reopens_by_all_of_it() {
