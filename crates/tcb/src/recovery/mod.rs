@@ -15,6 +15,7 @@ mod path_probe;
 mod prr;
 mod rack;
 mod scoreboard;
+mod stamps;
 mod timers;
 mod tlp;
 mod undo;

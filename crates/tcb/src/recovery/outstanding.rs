@@ -11,6 +11,7 @@ use alloc::vec::Vec;
 use smallvec::SmallVec;
 use sockeye_wire::Instant;
 
+use super::stamps::Stamps;
 use crate::congestion::delivery_rate::Snapshot;
 
 /// What is held of a run.
@@ -33,7 +34,7 @@ pub(super) struct Run {
     pub(super) size: u32,
     /// How many segments.
     pub(super) segments: u32,
-    /// When it was last sent.
+    /// When it was last sent, by [`Stamps`].
     pub(super) sent_at: Instant,
     /// Sent more than once.
     pub(super) resent: bool,
@@ -112,6 +113,7 @@ pub(super) struct Outstanding {
     by_time: BTreeSet<(Instant, u64)>,
     lost: BTreeSet<u64>,
     tallies: [Tally; 3],
+    stamps: Stamps,
     /// How often a run was looked up, put or taken.
     #[cfg(test)]
     visits: core::cell::Cell<u32>,
@@ -255,7 +257,7 @@ impl Outstanding {
             len,
             size,
             segments: len.div_ceil(size),
-            sent_at: now,
+            sent_at: self.stamps.first(now),
             resent: again,
             probe: false,
             mark: Mark::InFlight,
@@ -282,7 +284,7 @@ impl Outstanding {
             len,
             size: len,
             segments: 1,
-            sent_at: now,
+            sent_at: self.stamps.first(now),
             resent: false,
             probe: true,
             mark: Mark::InFlight,
@@ -497,7 +499,7 @@ impl Outstanding {
             self.put(start + u64::from(octets), run.part(run.len - octets));
         }
         let snapshot = snapshot(octets);
-        let again = Run { sent_at: now, resent: true, mark: Mark::InFlight, snapshot, ..run };
+        let again = Run { sent_at: self.stamps.again(now), resent: true, mark: Mark::InFlight, snapshot, ..run };
         self.put(start, again.part(octets));
         debug_assert!(self.holds());
         Some(Resent { start, octets, size: run.size })
@@ -512,7 +514,8 @@ impl Outstanding {
         let end = start + u64::from(run.len);
         let last = start + u64::from((run.len - 1) / run.size * run.size);
         let segment = self.cut_out(start, last, end)?;
-        self.put(last, Run { sent_at: now, resent: true, probe: false, snapshot, ..segment });
+        let sent_at = self.stamps.again(now);
+        self.put(last, Run { sent_at, resent: true, probe: false, snapshot, ..segment });
         debug_assert!(self.holds());
         Some(Resent { start: last, octets: segment.len, size: segment.size })
     }

@@ -174,6 +174,24 @@ mod tests {
         Instant::from_millis(millis)
     }
 
+    /// The second of two segments that left at one instant, in which the first was already sent again, is no news of that;
+    /// a third that left at that instant after it is.
+    #[test]
+    fn within_a_tick_nothing_overtakes_what_was_sent_again_later() {
+        let mut outstanding = Outstanding::default();
+        outstanding.on_sent(at(8), START, 2000, 1000, Snapshot::default(), false);
+        outstanding.mark_first_lost();
+        outstanding.resend_lost(at(8), 1000, 1000, |_| Snapshot::default());
+        outstanding.on_sent(at(8), START + 2000, 1000, 1000, Snapshot::default(), false);
+        let (mut rack, mut reordering) = (Rack::default(), Reordering::NONE);
+        for (place, overtaken) in [(1000, false), (2000, true)] {
+            for (start, run) in outstanding.sack(START + place, START + place + 1000) {
+                rack.on_delivered((start, &run), at(8), None, Some(RTT), &mut reordering);
+            }
+            assert_eq!(rack.has_overtaken(&outstanding), overtaken, "{place}");
+        }
+    }
+
     /// Ten segments, one in ten milliseconds.
     fn flight() -> Outstanding {
         let mut outstanding = Outstanding::default();
