@@ -283,6 +283,9 @@ impl Recovery {
     pub(crate) fn on_narrow_path(&mut self, mss: u32) {
         if let Some(flight) = &mut self.flight {
             flight.outstanding.mark_longer_lost(mss);
+            if flight.outstanding.tally(Mark::Lost).octets == 0 {
+                return; // all that is outstanding fits
+            }
             flight.left_network = 0;
             flight.front_is_urgent = true;
             flight.recover = flight.nxt;

@@ -342,6 +342,19 @@ fn what_another_connection_has_learnt_is_taken_up_unless_it_is_disproved() {
     assert_eq!((pair.info().snd_mss, pair.a.tcb.path_mss()), (1448, None));
 }
 
+/// What is outstanding fits: nothing is lost by it, and the tail is probed as ever.
+//= rfc8985#7.2-1
+#[test]
+fn a_path_that_is_learnt_to_be_narrow_leaves_a_short_flight_alone() {
+    let mut pair = Pair::established_with(wide(), wide());
+    pair.lose(&[0]);
+    pair.send(Side::A, text(100));
+    pair.a.tcb.learn_path(PathMss { octets: 1240, doubted_at: pair.now + Duration::from_mins(10) });
+    pair.run_for(Duration::from_secs(2));
+    let info = pair.info();
+    assert_eq!((info.snd_mss, info.tail_probes, info.timeouts, pair.b.received.len()), (1228, 1, 0, 100));
+}
+
 //= rfc4821#4-10
 #[test]
 fn a_clamp_bounds_what_is_announced_and_what_is_sent() {
