@@ -146,7 +146,7 @@ fn flight_adds_up(info: &Vitals, ear: &Ear, limits: &Limits) -> Result<(), Broke
 /// letter.
 const fn is_unharmed(info: &Vitals, ear: &Ear) -> bool {
     let Vitals { fast_recoveries, timeouts, tail_probes, reordering_seen, .. } = *info;
-    fast_recoveries == 0 && timeouts == 0 && tail_probes == 0 && !reordering_seen && !ear.was_narrowed()
+    fast_recoveries == 0 && timeouts == 0 && tail_probes == 0 && !reordering_seen && !ear.exceeded_path()
 }
 
 fn loss_found(info: &Vitals, ear: &Ear, limits: &Limits) -> Result<(), Broken> {

@@ -47,9 +47,13 @@ pub(super) struct Ear {
     over: bool,
     sent: Sent,
     repeats: Repeats,
-    /// Duplicate ACKs in a row (RFC 5681 section 2), and the window that the last ACK named.
+    /// Duplicate ACKs in a row (RFC 5681 section 2), and the window that the last ACK named; `None` if that ACK may not
+    /// have counted.
     dup_acks: u32,
-    window: u16,
+    window: Option<u16>,
+    /// A segment longer than others has left, to see whether the path takes it: its loss is no sign of congestion, and
+    /// begins no recovery (RFC 4821 section 7.6.2).
+    probed_path: bool,
     /// The last ACK that we sent, and the right edge that we offered.
     acked: Option<SeqNumber>,
     our_edge: Option<SeqNumber>,
@@ -124,9 +128,9 @@ impl Ear {
         self.dup_acks
     }
 
-    /// The path proved narrower than what was sent.
-    pub(super) const fn was_narrowed(&self) -> bool {
-        self.repeats.was_narrowed()
+    /// Something that was sent was longer than what the path is known to take: it proved narrower, or it was probed.
+    pub(super) const fn exceeded_path(&self) -> bool {
+        self.repeats.was_narrowed() || self.probed_path
     }
 
     /// An event is over, and the connection tells this.
@@ -190,16 +194,20 @@ impl Ear {
         let is_current = self.acked.is_none_or(|acked| segment.seq().at_or_after(acked))
             && self.our_edge.is_none_or(|edge| segment.seq().at_or_before(edge));
         let is_empty = segment.payload().is_empty() && !flags.syn && !flags.fin;
-        let repeats = ack == self.snd_una && is_empty && segment.window() == self.window && self.outstanding() > 0;
-        self.dup_acks += u32::from(repeats && is_current && !is_stale);
-        self.window = segment.window();
+        let counts = is_current && !is_stale;
+        let repeats =
+            ack == self.snd_una && is_empty && self.window == Some(segment.window()) && self.outstanding() > 0;
+        self.dup_acks += u32::from(repeats && counts);
+        if ack.at_or_after(self.snd_una) {
+            self.window = counts.then(|| segment.window());
+        }
         let advances = ack.after(self.snd_una) && ack.at_or_before(self.snd_nxt);
         if advances {
             self.snd_una = ack;
             self.dup_acks = 0;
             self.repeats.news = true;
         }
-        if is_current && !is_stale && ack.after(self.surely_acked) && ack.at_or_before(self.snd_nxt) {
+        if counts && ack.after(self.surely_acked) && ack.at_or_before(self.snd_nxt) {
             self.surely_acked = ack;
             self.repeats.news = true;
             self.sent.acked(ack);
@@ -280,7 +288,7 @@ impl Ear {
         self.fits(segment, segment_size, limits)?;
         self.options_as_agreed(segment)?;
         self.says_ack(now, segment, limits)?;
-        self.says_text(now, segment, info, limits)
+        self.says_text(now, segment, segment_size, info, limits)
     }
 
     fn says_syn(&mut self, segment: &TcpView<'_>) -> Result<(), Broken> {
@@ -425,6 +433,7 @@ impl Ear {
         &mut self,
         now: Instant,
         segment: &TcpView<'_>,
+        segment_size: u16,
         info: Option<&Vitals>,
         limits: &Limits,
     ) -> Result<(), Broken> {
@@ -448,6 +457,7 @@ impl Ear {
         if info.is_some_and(|info| self.repeats.narrowed(info)) {
             self.sent.forget_times();
         }
+        self.probed_path |= segment_size == 0 && info.is_some_and(|info| text > info.snd_mss.into());
         let before = self.sent.leaves(now, seq, end + u32::from(fin));
         let snd_nxt = self.snd_nxt;
         self.snd_nxt = snd_nxt.max(end + u32::from(fin));
