@@ -57,7 +57,7 @@ impl LinkConfig {
         if let Some(rate) = self.rate {
             rate_word(line, rate, self.overhead)?;
         }
-        line.optional("trace", self.trace.as_ref().map(|trace| trace.path().display()))?;
+        line.optional("trace", self.trace.as_ref())?;
         match self.limit {
             Limit::Packets(Self::LIMIT) => {}
             Limit::Packets(packets) => line.pair("limit", packets)?,

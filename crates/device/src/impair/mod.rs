@@ -11,7 +11,7 @@
 //! | loss | `loss 1% [25%]`, `loss state …`, `loss gemodel …` | `loss every 100`, `loss list 3,17` |
 //! | duplication, damage | `duplicate 1%`, `corrupt 1%` | `corrupt-header 1%` |
 //! | acknowledgments | | `thin 8 [10ms]`, `compress 32 [10ms]` |
-//! | queue and rate | `rate 10mbit [overhead [cell [per cell]]]`, `limit 1000`, `ecn` | `limit 64kb`, `limit 50ms`, `trace FILE`, `red min 30kb max 90kb probability 10%`, `codel target 5ms interval 100ms`, `ce_threshold 1ms` |
+//! | queue and rate | `rate 10mbit [overhead [cell [per cell]]]`, `limit 1000`, `ecn` | `limit 64kb`, `limit 50ms`, `trace FILE`, `trace list 2,2,5`, `red min 30kb max 90kb probability 10%`, `codel target 5ms interval 100ms`, `ce_threshold 1ms` |
 //! | delay | `delay 40ms 5ms 25% distribution normal` | `in-order` |
 //! | reordering | `reorder 25% 50% gap 5` | `late 10% 25ms`, `displace 1% 3 [100ms]` |
 //! | merging | | `gro [50us]` |

@@ -46,7 +46,8 @@ impl Trace {
         Self::parse(path.to_owned(), &text).map_err(failed)
     }
 
-    /// A trace made of its lines' numbers: milliseconds, ascending, the last above 0. `name` is for showing.
+    /// A trace made of its lines' numbers: milliseconds, ascending, the last above 0. `name` is for showing; without one
+    /// the numbers are shown: `trace list 2,2,5`.
     ///
     /// # Errors
     /// [`ConfigError::Trace`].
@@ -77,7 +78,7 @@ impl Trace {
         Ok(Self { path, times: times.into() })
     }
 
-    /// The file that it came from.
+    /// The file that it came from, or its name.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -110,6 +111,20 @@ impl Trace {
         let (round, at) = (number / self.times.len() as u64, number % self.times.len() as u64);
         let within = usize::try_from(at).ok().and_then(|at| self.times.get(at)).copied().unwrap_or(0);
         Duration::from_millis(round.saturating_mul(self.times.last().copied().unwrap_or(1)).saturating_add(within))
+    }
+}
+
+/// As words have it behind `trace`.
+impl fmt::Display for Trace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.path.as_os_str().is_empty() {
+            return self.path.display().fmt(f);
+        }
+        f.write_str("list ")?;
+        for (index, time) in self.times.iter().enumerate() {
+            write!(f, "{}{time}", if index == 0 { "" } else { "," })?;
+        }
+        Ok(())
     }
 }
 
@@ -173,6 +188,17 @@ mod tests {
         assert_eq!(opportunities.next_at().as_millis(), 1_035);
         opportunities.skip_to(Instant::from_millis(1_035));
         assert_eq!(opportunities.next_at().as_millis(), 1_035, "what is at this instant is still there");
+    }
+
+    #[test]
+    fn a_short_trace_stands_among_the_words() {
+        let words = "trace list 2,2,5,10 delay 5ms";
+        let link: LinkConfig = words.parse().expect(words);
+        assert_eq!(link.trace.as_ref().map(Trace::period), Some(Duration::from_millis(10)));
+        assert_eq!((link.unread_trace(), link.to_string()), (None, words.to_owned()));
+        for wrong in ["trace list", "trace list 5,4", "trace list 0", "trace list 1,x"] {
+            assert!(wrong.parse::<LinkConfig>().is_err(), "{wrong}");
+        }
     }
 
     #[test]

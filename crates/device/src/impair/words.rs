@@ -63,7 +63,7 @@ impl<'a> Words<'a> {
 fn read_word(config: &mut LinkConfig, word: &str, words: &mut Words<'_>) -> Result<(), ConfigError> {
     match word {
         "rate" => (config.rate, config.overhead) = rate(words)?,
-        "trace" => config.trace = Some(Trace::in_file(words.after(word)?)),
+        "trace" => config.trace = Some(trace(words)?),
         "limit" => config.limit = limit(words.after(word)?)?,
         "red" => config.discipline = Discipline::Red(red(words)?),
         "codel" => config.discipline = Discipline::CoDel(codel(words)?),
@@ -112,6 +112,16 @@ fn rate(words: &mut Words<'_>) -> Result<(Option<Rate>, Overhead), ConfigError> 
     };
     let cell = words.optional(count, 0)?;
     Ok((Some(rate), Overhead { packet, cell, per_cell: words.optional(count, 0)? }))
+}
+
+/// A file's name, or the times themselves.
+fn trace(words: &mut Words<'_>) -> Result<Trace, ConfigError> {
+    if !words.accept("list") {
+        return Ok(Trace::in_file(words.after("trace")?));
+    }
+    let list = words.after("list")?;
+    let times = list.split(',').map(|time| count(time).map(u64::from)).collect::<Result<Vec<u64>, _>>()?;
+    Trace::from_millis("", &times).map_err(|_| ConfigError::invalid(list, "milliseconds, ascending, the last above 0"))
 }
 
 /// A limit is in packets unless its unit says otherwise.

@@ -11,7 +11,7 @@ const HEADERS: [u8; 40] = [
 ];
 
 /// Words of links, some of them with what they want behind them.
-const WORDS: [&str; 40] = [
+const WORDS: [&str; 41] = [
     "rate",
     "10mbit",
     "limit",
@@ -51,6 +51,7 @@ const WORDS: [&str; 40] = [
     "codel target",
     "interval",
     "trace",
+    "trace list",
     "-3",
 ];
 
