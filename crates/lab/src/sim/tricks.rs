@@ -1,9 +1,11 @@
 //! Peers that misbehave: what a host says is rewritten on its way out, its TCP being none the wiser.
 
+use std::collections::HashMap;
+
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use sockeye_wire::SeqNumber;
-use sockeye_wire::tcp::{Flags, SackBlock, SackBlocks};
+use sockeye_wire::tcp::{Flags, SackBlock, SackBlocks, TcpHeader};
 
 use super::random::Random;
 use super::segment::Parts;
@@ -43,11 +45,18 @@ impl Trick {
     }
 }
 
-/// Plays a trick, one connection at a time.
+/// Plays a trick on every connection of a host.
 #[derive(Debug)]
 pub(super) struct Trickster {
     trick: Trick,
     random: Random,
+    /// By the port at this end and the one at the other.
+    known: HashMap<(u16, u16), Known>,
+}
+
+/// What is known of a connection.
+#[derive(Clone, Copy, Debug, Default)]
+struct Known {
     /// The last ACK that went out.
     acked: Option<SeqNumber>,
     /// The end of the last segment that came in.
@@ -56,7 +65,7 @@ pub(super) struct Trickster {
 
 impl Trickster {
     pub(super) fn new(trick: Trick, seed: u64) -> Self {
-        Self { trick, random: Random::new(seed), acked: None, heard_to: None }
+        Self { trick, random: Random::new(seed), known: HashMap::new() }
     }
 
     /// Something arrives at the host.
@@ -64,13 +73,18 @@ impl Trickster {
         let Some(parts) = Parts::parse(packet, false) else {
             return;
         };
-        let flags = parts.header.flags;
-        let length = octets(&parts.text) + u32::from(flags.syn) + u32::from(flags.fin);
-        let end = parts.header.seq + length;
-        self.heard_to = Some(match self.heard_to {
+        let TcpHeader { flags, seq, source_port, destination_port, .. } = parts.header;
+        let end = seq + octets(&parts.text) + u32::from(flags.syn) + u32::from(flags.fin);
+        let known = self.known.entry((destination_port, source_port)).or_default();
+        known.heard_to = Some(match known.heard_to {
             Some(known) if !flags.syn => known.max(end),
             _ => end,
         });
+    }
+
+    /// What is known of the connection of a segment that goes out.
+    fn known(&mut self, parts: &Parts) -> &mut Known {
+        self.known.entry((parts.header.source_port, parts.header.destination_port)).or_default()
     }
 
     /// What leaves the host in place of `packet`.
@@ -90,7 +104,7 @@ impl Trickster {
 
     fn split_acks(&mut self, parts: &Parts) -> Vec<Bytes> {
         let ack = parts.header.ack;
-        let last = self.acked.replace(ack).unwrap_or(ack);
+        let last = self.known(parts).acked.replace(ack).unwrap_or(ack);
         let step = ack.saturating_since(last) / 4;
         let before = if parts.text.is_empty() && step > 0 { 3 } else { 0 };
         let mut packets: Vec<Bytes> = (1..=before)
@@ -105,7 +119,7 @@ impl Trickster {
     }
 
     fn optimistic(&mut self, mut parts: Parts) -> Bytes {
-        if let Some(heard_to) = self.heard_to {
+        if let Some(heard_to) = self.known(&parts).heard_to {
             let ahead = u32::try_from(self.random.below(1460)).unwrap_or(0);
             parts.header.ack = parts.header.ack.max(heard_to + if self.random.chance(300) { ahead } else { 0 });
         }
@@ -122,7 +136,7 @@ impl Trickster {
     fn renege(&mut self, mut parts: Parts) -> Bytes {
         let ack = parts.header.ack;
         let mut blocks = SackBlocks::NONE;
-        if let Some(heard_to) = self.heard_to.filter(|heard_to| heard_to.since(ack) < 1 << 20)
+        if let Some(heard_to) = self.known(&parts).heard_to.filter(|heard_to| heard_to.since(ack) < 1 << 20)
             && self.random.chance(200)
         {
             let ahead = u32::try_from(self.random.within(100..=1500)).unwrap_or(100);
@@ -144,9 +158,10 @@ impl Trickster {
     /// All from the end of what has arrived to far beyond what can be outstanding. In empty segments: in others there may be
     /// no room.
     fn sack_unsent(&mut self, mut parts: Parts) -> Bytes {
+        let heard_to = self.known(&parts).heard_to;
         let blocks = &mut parts.header.options.sack;
         let known = blocks.as_slice().len();
-        if let Some(left) = self.heard_to
+        if let Some(left) = heard_to
             && parts.text.is_empty()
             && known < 3
             && (known > 0 || self.random.chance(100))
