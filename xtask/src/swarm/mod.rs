@@ -4,6 +4,7 @@ pub mod planted;
 
 use std::fs;
 use std::io::IsTerminal;
+use std::ops::Range;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -18,8 +19,8 @@ pub struct Arguments {
     #[arg(long, conflicts_with = "minutes")]
     scenarios: Option<u64>,
     /// Minutes to run for.
-    #[arg(long)]
-    minutes: Option<u64>,
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    minutes: Option<u32>,
     /// The seed of the first scenario; the next has the next.
     #[arg(long, default_value_t = 0)]
     seed: u64,
@@ -34,6 +35,9 @@ pub struct Arguments {
     json: bool,
 }
 
+/// Scenarios to run unless told otherwise.
+const SCENARIOS: u64 = 2_000;
+
 /// Failures after which looking for more is a waste.
 const ENOUGH: usize = 10;
 
@@ -41,12 +45,12 @@ pub fn run(arguments: &Arguments) -> Outcome {
     if arguments.planted {
         return planted::run(arguments.scenarios.unwrap_or(planted::SCENARIOS), &arguments.only, arguments.json);
     }
-    let until = arguments.minutes.map(|minutes| Instant::now() + Duration::from_secs(minutes * 60));
-    let count = arguments.scenarios.unwrap_or(if until.is_some() { u64::MAX - arguments.seed } else { 2_000 });
+    let until = arguments.minutes.map(|minutes| Instant::now() + Duration::from_secs(u64::from(minutes) * 60));
+    let seeds = seeds(arguments)?;
     let threads = thread::available_parallelism().map_or(1, usize::from);
     let limits = Limits { until, failures: ENOUGH, threads, shrinks: true };
     let shows = std::io::stderr().is_terminal();
-    let outcome = swarm::run(arguments.seed..arguments.seed + count, limits, &|done| {
+    let outcome = swarm::run(seeds, limits, &|done| {
         if shows && done.is_multiple_of(100) {
             eprint!("\r{done} scenarios");
         }
@@ -61,6 +65,18 @@ pub fn run(arguments: &Arguments) -> Outcome {
         show(&outcome, arguments.seed);
     }
     if outcome.failed == 0 { Ok(()) } else { Err(format!("{} scenarios broke a rule", outcome.failed).into()) }
+}
+
+/// The seeds to run: of so many minutes all that there are.
+fn seeds(arguments: &Arguments) -> Outcome<Range<u64>> {
+    let first = arguments.seed;
+    if arguments.minutes.is_some() {
+        return Ok(first..u64::MAX);
+    }
+    let count = arguments.scenarios.unwrap_or(SCENARIOS);
+    let too_far =
+        || format!("{count} scenarios from seed {first} on: the last seed is {}, take a smaller one", u64::MAX - 1);
+    Ok(first..first.checked_add(count).ok_or_else(too_far)?)
 }
 
 /// Leaves the smallest scenarios that fail in target/swarm, for `sockeye sim`.
@@ -80,4 +96,22 @@ fn show(outcome: &Swarm, seed: u64) {
         println!("  smallest: sockeye sim target/swarm/{}.toml\n", failure.seed);
     }
     println!("{} scenarios from seed {seed} on, {} failed", outcome.scenarios, outcome.failed);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seeds_that_there_are_not_are_refused() {
+        let seeds = |scenarios, minutes, seed| {
+            let arguments = Arguments { scenarios, minutes, seed, planted: false, only: String::new(), json: false };
+            seeds(&arguments).map_err(|why| why.to_string())
+        };
+        assert_eq!(seeds(Some(5), None, 7), Ok(7..12));
+        assert_eq!(seeds(None, None, 7), Ok(7..2_007));
+        assert_eq!(seeds(None, Some(1), 7), Ok(7..u64::MAX));
+        let why = seeds(Some(5), None, u64::MAX - 1).unwrap_err();
+        assert!(why.starts_with("5 scenarios from seed 18446744073709551614 on: the last seed is"), "{why}");
+    }
 }

@@ -79,10 +79,10 @@ pub fn run(seeds: Range<u64>, limits: Limits, progress: &(dyn Fn(u64) + Sync)) -
     let found = || failures.lock().unwrap_or_else(PoisonError::into_inner);
     let worker = || {
         while limits.until.is_none_or(|until| Instant::now() < until) && found().len() < limits.failures {
-            let seed = next.fetch_add(1, Ordering::Relaxed);
-            if seed >= seeds.end {
+            let due = |seed: u64| (seed < seeds.end).then(|| seed + 1);
+            let Ok(seed) = next.fetch_update(Ordering::Relaxed, Ordering::Relaxed, due) else {
                 break;
-            }
+            };
             let failure = try_seed(seed, limits.shrinks);
             found().extend(failure);
             progress(done.fetch_add(1, Ordering::Relaxed) + 1);
