@@ -27,11 +27,13 @@ pub fn run(scenarios: u64, only: &str, json: bool) -> Outcome {
     let mut patches = patches()?;
     patches.retain(|patch| name(patch).contains(&only.replace('_', " ")));
     let copy = copy_tree()?;
+    let (all, start) = (patches.len(), Instant::now());
     if let Some(rule) = finds(&copy, scenarios)? {
         return Err(format!("no bug is planted yet, and still: {rule}").into());
     }
+    eprintln!(" 0/{all} {:36} breaks no rule ({:.0} s)", "nothing planted", start.elapsed().as_secs_f32());
     let mut missed = Vec::new();
-    for patch in &patches {
+    for (number, patch) in (1..).zip(&patches) {
         let name = name(patch);
         let start = Instant::now();
         apply(&copy, patch, false)?;
@@ -39,7 +41,7 @@ pub fn run(scenarios: u64, only: &str, json: bool) -> Outcome {
         apply(&copy, patch, true)?;
         let found = found?;
         let verdict = found.as_deref().unwrap_or("MISSED");
-        eprintln!("{name:36} {verdict} ({:.0} s)", start.elapsed().as_secs_f32());
+        eprintln!("{number:2}/{all} {name:36} {verdict} ({:.0} s)", start.elapsed().as_secs_f32());
         if found.is_none() {
             missed.push(name);
         }
@@ -130,7 +132,7 @@ fn git_apply(tree: &Path, patch: &Path, options: &[&str]) -> Outcome<bool> {
 fn finds(tree: &Path, scenarios: u64) -> Outcome<Option<String>> {
     let mut command = cargo();
     command.current_dir(tree).env("CARGO_TARGET_DIR", tree.with_file_name("target"));
-    command.env("CARGO_PROFILE_DEV_OPT_LEVEL", "1").env("CARGO_PROFILE_DEV_DEBUG", "0");
+    command.env("CARGO_PROFILE_DEV_OPT_LEVEL", "1").env("CARGO_PROFILE_DEV_DEBUG", "0").env("CARGO_INCREMENTAL", "1");
     command.args(["run", "--quiet", "--package", "sockeye-lab", "--example", "swarm", "--"]);
     let output = command.arg(scenarios.to_string()).stderr(Stdio::piped()).output()?;
     match output.status.code() {
