@@ -28,7 +28,9 @@ pub fn scenario(seed: u64) -> Scenario {
     let mut back = link(back_rate, tiny, &mut random);
     if single {
         // Without IP below it nobody hears that a packet was too long.
-        (forward.mtu, back.mtu) = (None, None);
+        for link in [&mut forward, &mut back] {
+            link.mtu = link.mtu.filter(|mtu| !mtu.icmp);
+        }
     }
     // About what a flow carries at most, so that a scenario takes a few milliseconds.
     let most = if tiny { 3_000 } else { (rate_kbit * 100).clamp(20_000, 150_000) };
@@ -39,11 +41,18 @@ pub fn scenario(seed: u64) -> Scenario {
     }
     let mut scenario = Scenario { seed, duration: ENOUGH, ipv6, may_fail: false, forward, back, hosts, flows };
     vanish(&mut scenario, &mut random);
+    let links = [&scenario.forward, &scenario.back];
     // So long a silence may be taken for the peer's end.
     let watched = scenario.hosts.iter().any(|host| host.tcp.keep_alive.is_some());
-    let silent = |link: &LinkConfig| !link.schedule.is_empty() || matches!(link.loss, Loss::GilbertElliott { .. });
-    scenario.may_fail = watched && (silent(&scenario.forward) || silent(&scenario.back));
+    let outage = |link: &LinkConfig| link.schedule.changes.iter().any(|change| change.down.is_some());
+    // A burst may take all SYNs.
+    scenario.may_fail = links.into_iter().any(|link| loses_in_bursts(link) || (watched && outage(link)));
     scenario
+}
+
+/// Packets that follow each other share their fate, however late the next one comes.
+const fn loses_in_bursts(link: &LinkConfig) -> bool {
+    matches!(link.loss, Loss::GilbertElliott { .. } | Loss::State { .. })
 }
 
 /// More hosts on both sides, each behind a link of its own, whose flows meet in the bottleneck.
@@ -106,27 +115,11 @@ fn misbehave(hosts: &mut [HostSpec], random: &mut Random) {
 /// A link in netem's words. Most elements are there now and then, few of them together. A `tiny` sender repeats the same
 /// number of packets each time: a loss of every n-th would always hit the same octet.
 fn link(rate_kbit: u64, tiny: bool, random: &mut Random) -> LinkConfig {
-    let mut words = Vec::new();
-    if !random.chance(100) {
-        words.push(format!("rate {rate_kbit}kbit limit {}", random.pick(&[10, 20, 50, 100, 1000])));
-        words.extend(match random.below(12) {
-            0 => Some("codel".to_owned()),
-            1 => Some("codel ecn".to_owned()),
-            2 => Some("red min 15kb max 45kb probability 10% ecn".to_owned()),
-            3 => Some("ce_threshold 1ms".to_owned()),
-            _ => None,
-        });
-    }
+    let mut words = bottleneck(rate_kbit, random);
     let delay = random.within(0..=80);
-    let jitter = if random.chance(200) { random.within(0..=delay) } else { 0 };
-    words.push(format!("delay {delay}ms {jitter}ms"));
-    words.extend(match random.below(10) {
-        0..=3 => Some(format!("loss {}%", random.pick(&[1, 2, 5]))),
-        4 => Some("loss gemodel 1% 30% 80% 0%".to_owned()),
-        5 if !tiny => Some(format!("loss every {}", random.within(5..=50))),
-        _ => None,
-    });
-    words.extend(random.chance(150).then(|| format!("duplicate {}%", random.pick(&[1, 5, 20]))));
+    words.extend(way(delay, random));
+    words.extend(loss(tiny, random));
+    words.extend(random.chance(150).then(|| format!("duplicate {}%", random.pick(&["1", "5", "20", "2% 50"]))));
     words.extend(random.chance(200).then(|| format!("corrupt {}%", random.pick(&[1, 3]))));
     words.extend(random.chance(100).then(|| "corrupt-header 1%".to_owned()));
     words.extend(match random.below(12) {
@@ -135,20 +128,106 @@ fn link(rate_kbit: u64, tiny: bool, random: &mut Random) -> LinkConfig {
         3 => Some(format!("displace 3% {}", random.within(1..=8))),
         _ => None,
     });
-    words.extend(match random.below(20) {
-        0 => Some(format!("thin {}", random.within(2..=8))),
-        1 => Some("compress 8 5ms".to_owned()),
-        2 => Some("gro 50us".to_owned()),
-        3 => Some("mtu 1280 icmp".to_owned()),
-        4 => Some(format!("police rate {}kbit burst 30kb", rate_kbit / 2 + 100)),
-        _ => None,
-    });
-    if random.chance(60) {
-        let down = random.within(0..=2_000);
-        words.push(format!("at {down}ms down at {}ms up", down + random.within(50..=20_000)));
-    }
+    words.extend(edges(rate_kbit, random));
+    words.extend(schedule(rate_kbit, delay, random));
     let words = words.join(" ");
     words.parse().unwrap_or_else(|error| panic!("the words {words:?} describe no link: {error}"))
+}
+
+/// A rate that is fixed or recorded, and the queue in front of it; or none of that.
+fn bottleneck(rate_kbit: u64, random: &mut Random) -> Vec<String> {
+    if random.chance(100) {
+        return Vec::new();
+    }
+    let pace = match random.below(12) {
+        0 => format!("trace list {}", cellular(random)),
+        1 => format!("rate {rate_kbit}kbit 18 48 5"), // as on ATM
+        _ => format!("rate {rate_kbit}kbit"),
+    };
+    let limit = match random.below(10) {
+        0 | 1 => random.pick(&["15kb", "64kb", "250kb"]).to_owned(),
+        2 => random.pick(&["20ms", "100ms", "1s"]).to_owned(),
+        _ => random.pick(&[10, 20, 50, 100, 1000]).to_string(),
+    };
+    let mut words = vec![pace, format!("limit {limit}")];
+    words.extend(
+        match random.below(14) {
+            0 => Some("codel"),
+            1 => Some("codel ecn"),
+            2 => Some("red min 15kb max 45kb probability 10% ecn"),
+            3 => Some("red min 10kb max 30kb probability 5%"),
+            4 => Some("ce_threshold 1ms"),
+            _ => None,
+        }
+        .map(str::to_owned),
+    );
+    words
+}
+
+/// When a cellular link can carry something, in milliseconds: fast and slow by turns, and now and then not for long.
+fn cellular(random: &mut Random) -> String {
+    let (mut at, mut times) = (0, Vec::new());
+    for _ in 0..random.within(3..=8) {
+        let gap = random.pick(&[0, 1, 2, 5, 10, 30]);
+        for _ in 0..random.within(4..=12) {
+            at += gap;
+            times.push(at.to_string());
+        }
+        at += random.pick(&[1, 1, 50, 400]);
+    }
+    times.push(at.to_string());
+    times.join(",")
+}
+
+/// How long packets are on their way, and how that varies.
+fn way(delay: u64, random: &mut Random) -> Vec<String> {
+    if !random.chance(200) {
+        return vec![format!("delay {delay}ms")];
+    }
+    let jitter = format!("delay {delay}ms {}ms", random.within(0..=delay));
+    let kind = random.pick(&["", "", "in-order", "distribution normal", "distribution pareto in-order"]);
+    vec![jitter, kind.to_owned()]
+}
+
+fn loss(tiny: bool, random: &mut Random) -> Option<String> {
+    match random.below(12) {
+        0..=3 => Some(format!("loss {}%", random.pick(&[1, 2, 5]))),
+        4 => Some(random.pick(&["loss gemodel 1% 30% 80% 0%", "loss state 1% 20% 30% 50% 1%"]).to_owned()),
+        5 if !tiny => Some(format!("loss every {}", random.within(5..=50))),
+        6 => Some(format!("loss list {},{}", random.within(1..=10), random.within(11..=60))),
+        7 => Some("loss 3% 25%".to_owned()),
+        _ => None,
+    }
+}
+
+/// What stands at a link's ends: policers, longest packets, and what gathers acknowledgments or segments.
+fn edges(rate_kbit: u64, random: &mut Random) -> Option<String> {
+    match random.below(20) {
+        0 | 1 => Some(format!("thin {}", random.within(2..=8))),
+        2 | 3 => Some(format!("compress {} {}ms", random.within(2..=32), random.within(1..=20))),
+        4 => Some("gro 50us".to_owned()),
+        5 => Some("mtu 1280 icmp".to_owned()),
+        6 => Some(format!("mtu {}", random.pick(&[1280, 1400]))),
+        7 => Some(format!("police rate {}kbit burst {}kb", rate_kbit / 2 + 100, random.pick(&[10, 30, 100]))),
+        _ => None,
+    }
+}
+
+/// What changes by the clock, once or again and again.
+fn schedule(rate_kbit: u64, delay: u64, random: &mut Random) -> Option<String> {
+    let (one, other) = (random.within(0..=2_000), random.within(50..=3_000));
+    let next = one + other;
+    let words = match random.below(36) {
+        0 | 1 => format!("at {one}ms down at {}ms up", one + random.within(50..=20_000)),
+        2 => format!("at {one}ms down at {}ms up repeat {}ms", one + other / 4, next),
+        3 => format!("at {one}ms rate {}kbit at {next}ms rate {}kbit", rate_kbit / 4 + 1, rate_kbit * 4),
+        4 => format!("at {one}ms rate {}kbit repeat {next}ms", rate_kbit / 8 + 16),
+        5 => format!("at {one}ms delay {}ms at {next}ms delay {}ms", delay + 100, delay / 4),
+        6 => format!("at {one}ms delay {}ms rate {rate_kbit}kbit loss 5% repeat {next}ms", delay / 2),
+        7 => format!("at {one}ms loss 30% at {}ms loss 0%", one + other / 2),
+        _ => return None,
+    };
+    Some(words)
 }
 
 fn flow(single: bool, most: u64, random: &mut Random) -> FlowSpec {
@@ -201,6 +280,8 @@ fn vanish(scenario: &mut Scenario, random: &mut Random) {
 mod tests {
     use std::collections::BTreeSet;
 
+    use sockeye_device::impair::{Acks, Discipline, Limit};
+
     use super::*;
 
     #[test]
@@ -226,5 +307,36 @@ mod tests {
         assert!(all.iter().any(|scenario| scenario.hosts.iter().all(|host| host.bare)));
         assert!(all.iter().any(|scenario| scenario.hosts.iter().any(|host| host.access.is_some())));
         assert!(all.iter().any(|scenario| scenario.forward.ecn && scenario.hosts[0].tcp.ecn == Some(true)));
+    }
+
+    #[test]
+    fn every_element_of_a_link_is_drawn_now_and_then() {
+        type Has = fn(&LinkConfig) -> bool;
+        const ELEMENTS: [(&str, Has); 20] = [
+            ("trace", |link| link.trace.is_some()),
+            ("overhead", |link| link.overhead.cell > 0),
+            ("limit in packets", |link| matches!(link.limit, Limit::Packets(10))),
+            ("limit in octets", |link| matches!(link.limit, Limit::Octets(_))),
+            ("limit in time", |link| matches!(link.limit, Limit::Time(_))),
+            ("red, dropping", |link| matches!(link.discipline, Discipline::Red(_)) && !link.ecn),
+            ("red, marking", |link| matches!(link.discipline, Discipline::Red(_)) && link.ecn),
+            ("codel, dropping", |link| matches!(link.discipline, Discipline::CoDel(_)) && !link.ecn),
+            ("codel, marking", |link| matches!(link.discipline, Discipline::CoDel(_)) && link.ecn),
+            ("step threshold", |link| link.mark_above.is_some()),
+            ("jitter in order", |link| link.delay.in_order),
+            ("policer", |link| link.police.is_some()),
+            ("thinned ACKs", |link| matches!(link.acks, Acks::Thin(_))),
+            ("compressed ACKs", |link| matches!(link.acks, Acks::Compress(_))),
+            ("longest packet", |link| link.mtu.is_some_and(|mtu| mtu.icmp)),
+            ("black hole", |link| link.mtu.is_some_and(|mtu| !mtu.icmp)),
+            ("outage", |link| link.schedule.changes.iter().any(|change| change.down.is_some())),
+            ("rate by the clock", |link| link.schedule.changes.iter().any(|change| change.rate.is_some())),
+            ("delay by the clock", |link| link.schedule.changes.iter().any(|change| change.delay.is_some())),
+            ("loss by the clock", |link| link.schedule.changes.iter().any(|change| change.loss.is_some())),
+        ];
+        let links: Vec<LinkConfig> = (0..1_000).map(scenario).flat_map(|drawn| [drawn.forward, drawn.back]).collect();
+        for (name, has) in ELEMENTS {
+            assert!(links.iter().any(has), "{name}");
+        }
     }
 }
