@@ -224,7 +224,10 @@ fn slows_on_loss(last: &Last, info: &Vitals) -> Result<(), Broken> {
     if info.timeouts > last.timeouts && info.snd_wnd > 0 && last.snd_wnd > 0 && info.cwnd > mss {
         return broken("a timeout");
     }
-    let most = (last.cwnd / 10).saturating_mul(7).saturating_add(mss).max(2 * mss);
+    // The ACK that shows the loss may itself have let the window grow, where a timeout is just repaired.
+    let delivered = u32::try_from(info.delivered - last.delivered).unwrap_or(u32::MAX);
+    let was = if last.cwnd < last.ssthresh { last.cwnd.saturating_add(delivered) } else { last.cwnd };
+    let most = (was / 10).saturating_mul(7).saturating_add(mss).max(2 * mss);
     let began = info.fast_recoveries > last.fast_recoveries && info.undone == last.undone && info.echoes == 0;
     if began && info.congestion_control != "bbr" && info.ssthresh.min(info.cwnd) > most {
         return broken("a recovery");

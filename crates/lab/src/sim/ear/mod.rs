@@ -79,8 +79,12 @@ impl Ear {
 
     /// As [`Self::outstanding`], at most: an old segment that overtook others may not count, nor its ACK.
     pub(super) fn outstanding_at_most(&self) -> u32 {
-        let sent_to = self.probed.map_or(self.snd_nxt, |probed| probed.max(self.snd_nxt));
-        if self.ours.is_none() { 0 } else { sent_to.saturating_since(self.surely_acked) }
+        if self.ours.is_none() { 0 } else { self.sent_to().saturating_since(self.surely_acked) }
+    }
+
+    /// SND.NXT, or one more if the octet of a window probe counts.
+    fn sent_to(&self) -> SeqNumber {
+        self.probed.map_or(self.snd_nxt, |probed| probed.max(self.snd_nxt))
     }
 
     /// The steps in which we offer windows.
@@ -232,7 +236,7 @@ impl Ear {
 
     /// A block of what is outstanding, the right way round (RFC 2018 section 5).
     fn is_credible(&self, block: &SackBlock) -> bool {
-        let sent = self.snd_nxt.since(self.surely_acked);
+        let sent = self.sent_to().since(self.surely_acked);
         let (left, right) = (block.left.since(self.surely_acked), block.right.since(self.surely_acked));
         self.has_sack() && left < right && right <= sent
     }
