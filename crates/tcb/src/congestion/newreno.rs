@@ -73,10 +73,10 @@ impl NewReno {
     }
 
     //= rfc7661#4.4.3-1
-    /// The window has gone unused for long.
+    /// The window has gone unused for long: it becomes no larger than this, nor than it was.
     fn age(&mut self) {
         self.remember();
-        self.cwnd = (self.cwnd / 2).max(initial_window(self.initial, self.mss));
+        self.cwnd = self.cwnd.min((self.cwnd / 2).max(initial_window(self.initial, self.mss)));
     }
 
     /// What the path took last isn't forgotten: slow start leads back to it.
@@ -367,6 +367,16 @@ mod tests {
         assert_eq!((reno.cwnd(), reno.ssthresh()), (10_000, u32::MAX));
         reno.undo(NOW);
         assert_eq!((reno.cwnd(), reno.ssthresh()), (10_000, u32::MAX));
+    }
+
+    //= rfc7661#4.4.3-1
+    #[test]
+    fn a_window_that_goes_unused_for_long_becomes_no_larger() {
+        for (before, after) in [(100_000, 50_000), (12_000, 10_000), (10_000, 10_000), (6_000, 6_000)] {
+            let mut reno = NewReno { cwnd: before, ..reno() };
+            reno.age();
+            assert_eq!(reno.cwnd(), after);
+        }
     }
 
     //= rfc7661#4.4-3
