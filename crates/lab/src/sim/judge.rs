@@ -22,6 +22,7 @@ pub(super) struct Judge {
     acked: u64,
     mss: u16,
     srtt: Option<Duration>,
+    undone: u64,
     timed_out_at: Option<Instant>,
     waited: Option<Duration>,
     /// What it told after the last event.
@@ -74,11 +75,13 @@ impl Judge {
     }
 
     fn backs_off(&mut self, now: Instant, info: &Vitals, limits: &Limits) -> Result<(), Broken> {
-        // A path that proves narrower has the rest sent anew; a round trip that SACK has measured changes what is doubled.
-        let news = info.bytes_acked != self.acked || info.snd_mss != self.mss || info.srtt != self.srtt;
+        // A path that proves narrower has the rest sent anew; a round trip that SACK has measured changes what is doubled, and
+        // a timeout that proves spurious wasn't one (RFC 4015 section 3.1).
+        let measured = info.srtt != self.srtt || info.undone != self.undone;
+        let news = info.bytes_acked != self.acked || info.snd_mss != self.mss || measured;
         if news || info.snd_wnd == 0 {
-            let Vitals { timeouts, bytes_acked: acked, snd_mss: mss, srtt, .. } = *info;
-            *self = Self { timeouts, acked, mss, srtt, timed_out_at: None, waited: None, last: self.last };
+            let Vitals { timeouts, bytes_acked: acked, snd_mss: mss, srtt, undone, .. } = *info;
+            *self = Self { timeouts, acked, mss, srtt, undone, timed_out_at: None, waited: None, last: self.last };
         }
         if info.timeouts == self.timeouts {
             return Ok(());

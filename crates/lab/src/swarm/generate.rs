@@ -3,12 +3,15 @@
 use std::time::Duration;
 
 use sockeye::Algorithm;
-use sockeye_device::impair::{LinkConfig, Loss};
+use sockeye_device::impair::{Chance, LinkConfig, Loss};
 
 use crate::sim::{Application, Bank, FlowSpec, HostSpec, Random, Scenario, Sizes, TcpSpec, Time, Trick};
 
 /// Virtual time that a scenario has: more than the longest series of back-offs takes.
 const ENOUGH: Time = Time::secs(3 * 3600);
+
+/// Losses that come together.
+const BURSTS: [&str; 3] = ["loss gemodel 1% 30% 80% 0%", "loss state 1% 20% 30% 50% 1%", "loss 3% 25%"];
 
 /// How long short flows are.
 const SIZES: [Sizes; 4] =
@@ -51,8 +54,12 @@ pub fn scenario(seed: u64) -> Scenario {
 }
 
 /// Packets that follow each other share their fate, however late the next one comes.
-const fn loses_in_bursts(link: &LinkConfig) -> bool {
-    matches!(link.loss, Loss::GilbertElliott { .. } | Loss::State { .. })
+fn loses_in_bursts(link: &LinkConfig) -> bool {
+    match link.loss {
+        Loss::GilbertElliott { .. } | Loss::State { .. } => true,
+        Loss::Random(odds) => odds.correlation != Chance::NEVER,
+        Loss::None | Loss::Every(_) | Loss::Listed(_) => false,
+    }
 }
 
 /// More hosts on both sides, each behind a link of its own, whose flows meet in the bottleneck.
@@ -113,9 +120,10 @@ fn misbehave(hosts: &mut [HostSpec], random: &mut Random) {
 }
 
 /// A link in netem's words. Most elements are there now and then, few of them together. A `tiny` sender repeats the same
-/// number of packets each time: a loss of every n-th would always hit the same octet.
+/// number of packets each time: a loss of every n-th would always hit the same octet, and a short queue let the same few
+/// pass.
 fn link(rate_kbit: u64, tiny: bool, random: &mut Random) -> LinkConfig {
-    let mut words = bottleneck(rate_kbit, random);
+    let mut words = bottleneck(rate_kbit, tiny, random);
     let delay = random.within(0..=80);
     words.extend(way(delay, random));
     words.extend(loss(tiny, random));
@@ -135,7 +143,7 @@ fn link(rate_kbit: u64, tiny: bool, random: &mut Random) -> LinkConfig {
 }
 
 /// A rate that is fixed or recorded, and the queue in front of it; or none of that.
-fn bottleneck(rate_kbit: u64, random: &mut Random) -> Vec<String> {
+fn bottleneck(rate_kbit: u64, tiny: bool, random: &mut Random) -> Vec<String> {
     if random.chance(100) {
         return Vec::new();
     }
@@ -145,6 +153,7 @@ fn bottleneck(rate_kbit: u64, random: &mut Random) -> Vec<String> {
         _ => format!("rate {rate_kbit}kbit"),
     };
     let limit = match random.below(10) {
+        _ if tiny => random.pick(&[100, 1000]).to_string(),
         0 | 1 => random.pick(&["15kb", "64kb", "250kb"]).to_owned(),
         2 => random.pick(&["20ms", "100ms", "1s"]).to_owned(),
         _ => random.pick(&[10, 20, 50, 100, 1000]).to_string(),
@@ -152,6 +161,7 @@ fn bottleneck(rate_kbit: u64, random: &mut Random) -> Vec<String> {
     let mut words = vec![pace, format!("limit {limit}")];
     words.extend(
         match random.below(14) {
+            _ if tiny => None,
             0 => Some("codel"),
             1 => Some("codel ecn"),
             2 => Some("red min 15kb max 45kb probability 10% ecn"),
@@ -192,10 +202,9 @@ fn way(delay: u64, random: &mut Random) -> Vec<String> {
 fn loss(tiny: bool, random: &mut Random) -> Option<String> {
     match random.below(12) {
         0..=3 => Some(format!("loss {}%", random.pick(&[1, 2, 5]))),
-        4 => Some(random.pick(&["loss gemodel 1% 30% 80% 0%", "loss state 1% 20% 30% 50% 1%"]).to_owned()),
+        4 => Some(random.pick(&BURSTS).to_owned()),
         5 if !tiny => Some(format!("loss every {}", random.within(5..=50))),
         6 => Some(format!("loss list {},{}", random.within(1..=10), random.within(11..=60))),
-        7 => Some("loss 3% 25%".to_owned()),
         _ => None,
     }
 }

@@ -109,8 +109,10 @@ impl Repeats {
             return Ok(());
         };
         // Without SACK an ACK of a part tells that the next segment is lost, however young it is (RFC 6582 section 3.2), and
-        // after an undo duplicate ACKs may answer what was sent needlessly.
-        let last = if text.sack { Some(before.at) } else { before.again_at.filter(|_| info.undone == 0) };
+        // after an undo duplicate ACKs may answer what was sent needlessly. Where a peer has a trick up its sleeve
+        // a single segment may be answered by any number of them.
+        let counted = info.undone == 0 && limits.trusted;
+        let last = if text.sack { Some(before.at) } else { before.again_at.filter(|_| counted) };
         // A probe takes the place of the timeout that would come sooner (RFC 8985 section 7.2), however young its segment. Of
         // what was sent again because it was too long the first transmission may arrive nevertheless.
         if let Some(at) = last.filter(|_| !probes && !self.was_narrowed) {
