@@ -193,3 +193,17 @@ fn the_scenario_in_the_documentation_runs() {
     let all = ["bulk", "request_response", "short_flows", "on_off", "slow_reader", "half_close", "abort", "idle"];
     assert_eq!(kinds, all);
 }
+
+/// Nobody has to set a buffer for 1 Gbit/s over 100 ms: 12.5 MB on their way.
+#[test]
+fn default_buffers_fill_a_long_and_fast_path() {
+    let path = "forward = \"rate 1gbit delay 50ms limit 9000\"\nback = \"rate 1gbit delay 50ms\"\nduration = \"5s\"\n";
+    let scenario: Scenario = format!("{path}[[flow]]\napplication = {{ kind = \"bulk\" }}\n").parse().unwrap();
+    let record = Record::nothing().series(Duration::from_secs(1));
+    let (report, record) = Simulation::new(&scenario, record).unwrap().finish_with_record();
+    assert_eq!(report.violation, None);
+    let [.., from, _, to] = record.samples().unwrap().flows[0].rows.as_slice() else { panic!("too few samples") };
+    let bits = f64::from(u32::try_from(to.delivered - from.delivered).unwrap()) * 8.0;
+    let rate = bits / to.at.since(from.at).as_secs_f64();
+    assert!(rate >= 0.9 * 1e9 * 1448.0 / 1500.0, "{rate} bit/s, {:?}", to.info);
+}

@@ -29,7 +29,7 @@ pub struct TcpInfo {
 
     /// Octets that one segment carries at most, options subtracted: Eff.snd.MSS (`snd_mss`).
     pub snd_mss: u16,
-    /// The largest segment that the peer has sent, in octets (`rcv_mss`).
+    /// The size of the peer's full segments, in octets, as they come at present (`rcv_mss`).
     pub rcv_mss: u32,
     /// The MSS that we announced (`advmss`).
     pub announced_mss: u16,
@@ -157,6 +157,8 @@ pub struct TcpInfo {
     pub renegings: u64,
     /// The path was seen to reorder (`reord_seen`).
     pub reordering_seen: bool,
+    /// By how many segments at most; 0 while that wasn't seen (`reordering`, which is 3 then).
+    pub reordering: u32,
     /// How long an overtaken segment is waited for (`RACK.reo_wnd` of RFC 8985).
     pub reordering_window: Duration,
     /// The round-trip time of the newest segment delivered (`RACK.rtt`); `None` while nothing is in flight.

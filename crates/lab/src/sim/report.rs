@@ -62,6 +62,12 @@ pub struct FlowReport {
     pub undone: u64,
     /// The smoothed round-trip time when it was last told, of the end that connected.
     pub srtt_ms: Option<f64>,
+    /// Its least round-trip time of late.
+    pub min_rtt_ms: Option<f64>,
+    /// Its congestion window, in octets.
+    pub cwnd: Option<u32>,
+    /// The last rate at which the path delivered what it sent, in bits a second.
+    pub delivery_rate_bps: Option<f64>,
     /// From connecting to the end of each connection that ended.
     pub completion_ms: Option<Percentiles>,
     /// From each request to the end of its response.
@@ -140,7 +146,8 @@ impl World {
         let took = flows.iter().map(|flow| self.busy(flow)).sum();
         let completed = flows.iter().filter_map(|flow| self.completion(flow)).collect();
         let responses = ends().flat_map(|end| &end.response_times).copied().collect();
-        let srtt = flows.iter().filter_map(|flow| flow.ends[0].told(&self.nodes, self.now)?.srtt).next_back();
+        let last =
+            flows.iter().filter_map(|flow| flow.ends[0].told(&self.nodes, self.now)).rfind(|info| info.srtt.is_some());
         let errors = flows
             .iter()
             .filter(|flow| flow.ends.iter().any(|end| end.ledger.because.is_some_and(|because| !because.is_clean())));
@@ -155,7 +162,10 @@ impl World {
             spurious: told.iter().map(|info| info.duplicates_reported).sum(),
             rtos: told.iter().map(|info| info.timeouts).sum(),
             undone: told.iter().map(|info| info.undone).sum(),
-            srtt_ms: srtt.map(millis),
+            srtt_ms: last.and_then(|info| info.srtt).map(millis),
+            min_rtt_ms: last.and_then(|info| info.min_rtt).map(millis),
+            cwnd: last.map(|info| info.cwnd),
+            delivery_rate_bps: last.map(|info| as_float(info.delivery_rate) * 8.0),
             completion_ms: Percentiles::of(completed),
             response_ms: Percentiles::of(responses),
             errors: errors.count(),

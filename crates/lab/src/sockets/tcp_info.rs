@@ -13,6 +13,9 @@ pub const TCP_INFO_LEN: usize = 280;
 /// Linux's name for "no slow start threshold yet" (net/tcp.h).
 const INFINITE_SSTHRESH: u64 = 0x7fff_ffff;
 
+/// Linux's degree of reordering before any was seen: the duplicate ACKs that mean a loss (`tcp_reordering`).
+const REORDERING: u64 = 3;
+
 /// The structure's fields in its order, each with its octets. C aligns a field to its size; none needs padding.
 const FIELDS: [(&str, usize); 71] = [
     ("tcpi_state", 1),
@@ -234,6 +237,7 @@ fn counts(info: &TcpInfo) -> Vec<Known> {
         ("tcpi_received_ce", info.marked_in),
         ("tcpi_dsack_dups", info.duplicates_reported),
         ("tcpi_reord_seen", info.reordering_seen.into()),
+        ("tcpi_reordering", u64::from(info.reordering).max(REORDERING)),
         ("tcpi_rcv_ooopack", info.out_of_order),
         ("tcpi_total_rto", info.timeouts),
         ("tcpi_total_rto_recoveries", info.timeout_runs),

@@ -4,6 +4,7 @@ mod addresses;
 mod ecn;
 mod errors;
 mod floods;
+mod independence;
 mod memory;
 mod net;
 mod opens;

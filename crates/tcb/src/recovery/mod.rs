@@ -456,10 +456,15 @@ impl Recovery {
         self.tally(Mark::Lost).octets
     }
 
-    /// The path was seen to reorder, and how long RACK waits for a segment out of order.
-    pub(crate) fn reordering(&self, srtt: Option<Duration>) -> (bool, Duration) {
+    /// True if the path was seen to reorder.
+    pub(crate) fn reorders(&self) -> bool {
+        self.history.as_ref().is_some_and(|history| history.reordering.is_seen())
+    }
+
+    /// By how many segments the path was seen to reorder, and how long RACK waits for a segment out of order.
+    pub(crate) fn reordering(&self, srtt: Option<Duration>) -> (u32, Duration) {
         let reordering = self.history.as_ref().map_or(rack::Reordering::NONE, |history| history.reordering);
-        (reordering.seen, reordering.window(self.min_rtt.get(), srtt, false))
+        (reordering.distance, reordering.window(self.min_rtt.get(), srtt, false))
     }
 
     /// Octets delivered, and the last rate at which the path delivered, in octets a second.

@@ -346,7 +346,7 @@ impl Recovery {
         if let Some(rate) = rate.filter(|rate| !rate.app_limited || rate.rate() > self.delivery_rate) {
             self.delivery_rate = rate.rate();
         }
-        let reorders = self.history.as_ref().is_some_and(|history| history.reordering.seen);
+        let reorders = self.reorders();
         // While something is missing, and the path isn't known to reorder, the window waits for what that will turn out
         // to be.
         //= rfc5681#3.2-5

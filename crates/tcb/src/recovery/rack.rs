@@ -32,8 +32,8 @@ pub(super) struct Rack {
 /// How far the path reorders. Outlives what is outstanding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Reordering {
-    /// Segments that were never sent again have arrived out of order.
-    pub(super) seen: bool,
+    /// By how many segments at most those were overtaken that were never sent again; 0 while none was.
+    pub(super) distance: u32,
     /// `RACK.reo_wnd_mult`: quarters of the least round-trip time.
     pub(super) quarters: u8,
     /// `RACK.reo_wnd_persist`: recoveries until one quarter is enough again.
@@ -41,7 +41,18 @@ pub(super) struct Reordering {
 }
 
 impl Reordering {
-    pub(super) const NONE: Self = Self { seen: false, quarters: 1, persist: 0 };
+    pub(super) const NONE: Self = Self { distance: 0, quarters: 1, persist: 0 };
+
+    /// The path reorders.
+    pub(super) const fn is_seen(&self) -> bool {
+        self.distance > 0
+    }
+
+    /// A segment of `size` octets that was never sent again has arrived, after one that ends `behind` octets beyond its start.
+    fn note(&mut self, behind: u64, size: u32) {
+        let segments = behind.div_ceil(u64::from(size.max(1)));
+        self.distance = self.distance.max(u32::try_from(segments).unwrap_or(u32::MAX));
+    }
 
     /// One quarter more, for a while.
     pub(super) const fn widen(&mut self) {
@@ -66,7 +77,7 @@ impl Reordering {
     //= rfc8985#6.2-6
     //= rfc8985#6.2-9
     pub(super) fn window(&self, min_rtt: Option<Duration>, srtt: Option<Duration>, urgent: bool) -> Duration {
-        if !self.seen && urgent {
+        if !self.is_seen() && urgent {
             return Duration::ZERO;
         }
         let window = min_rtt.unwrap_or_default() / 4 * u32::from(self.quarters);
@@ -90,7 +101,7 @@ impl Rack {
         if end > self.fack {
             self.fack = end;
         } else if !run.resent {
-            reordering.seen = true;
+            reordering.note(self.fack - start, run.size);
         }
         let rtt = arrived_at.since(run.sent_at);
         //= rfc8985#6.2-2
@@ -217,7 +228,7 @@ mod tests {
     //= rfc8985#6.2-8
     #[test]
     fn after_sixteen_recoveries_without_duplicates_the_window_is_one_quarter_again() {
-        let mut reordering = Reordering { seen: true, ..Reordering::NONE };
+        let mut reordering = Reordering { distance: 1, ..Reordering::NONE };
         let quarters = |reordering: &Reordering| reordering.window(Some(RTT), Some(RTT), true) / 25;
         let mut rack = Rack::default();
         rack.on_dsack(START, START + 1000, &mut reordering);
@@ -247,7 +258,7 @@ mod tests {
         let echo = Some(Echo { value: 200, offset: 0 });
         rack.on_delivered((start, &run), at(310), echo, Some(RTT), &mut reordering);
         assert_eq!(rack.rtt, Duration::from_millis(110));
-        assert!(!reordering.seen);
+        assert!(!reordering.is_seen());
     }
 
     //= rfc8985#6.2-10

@@ -146,8 +146,14 @@ impl RecvSide {
     }
 
     /// Keeps in-window `text` that starts at `seq`, which is not before RCV.NXT. `segment_size` is that of the segments
-    /// in it. True if RCV.NXT advanced.
-    pub(crate) fn take_text(&mut self, seq: SeqNumber, text: Bytes, segment_size: u32) -> Result<bool, TooManyHoles> {
+    /// in it, `pushed` if the last has PSH. True if RCV.NXT advanced.
+    pub(crate) fn take_text(
+        &mut self,
+        seq: SeqNumber,
+        text: Bytes,
+        segment_size: u32,
+        pushed: bool,
+    ) -> Result<bool, TooManyHoles> {
         let octets = u32::try_from(text.len()).unwrap_or(u32::MAX);
         if seq != self.rcv_nxt {
             self.ack.on_disorder(octets, segment_size);
@@ -157,7 +163,7 @@ impl RecvSide {
         self.report_overlap(octets);
         self.rcv_nxt += octets;
         self.queue.push(text);
-        self.ack.on_text(octets, segment_size);
+        self.ack.on_text(octets, segment_size, pushed);
         self.join_what_waited();
         Ok(true)
     }
@@ -194,7 +200,7 @@ impl RecvSide {
         };
         //= rfc5681#3.2-2
         //= rfc5681#4.2-7
-        self.ack.now();
+        self.ack.on_repair();
         if let Some(range) = reassembly.take_from(self.queue.end()) {
             self.rcv_nxt += range.len();
             self.queue.append(range);
@@ -207,7 +213,7 @@ impl RecvSide {
     /// Text was received twice, from `left` up to `right`: the next ACK reports it (RFC 2883), and leaves at once.
     pub(crate) const fn report_duplicate(&mut self, left: SeqNumber, right: SeqNumber) {
         self.duplicate = Some(SackBlock { left, right });
-        self.ack.now();
+        self.ack.on_repair();
     }
 
     //= rfc9293#3.10.7.4-21

@@ -303,6 +303,9 @@ impl Tcb {
         }
         self.tell_sent(now, octets);
         self.times.sent_at = now;
+        if self.counts.data_segments_in > 0 && self.counts.since_text(now) < self.config.delayed_ack {
+            self.recv.ack.on_answer();
+        }
         self.deadlines.stop(Timer::Persist);
         self.send.snd_nxt()
     }

@@ -20,7 +20,7 @@ impl Tcb {
             match timer {
                 Timer::Retransmit => self.on_retransmit_timer(now),
                 Timer::Persist => self.on_persist_timer(now),
-                Timer::DelayedAck => self.recv.ack.now(),
+                Timer::DelayedAck => self.recv.ack.on_overdue(),
                 Timer::KeepAlive => self.on_keep_alive_timer(now),
                 Timer::Cork => self.pending.overdue = true,
                 Timer::Pacing => {} // what waits is asked for after this call, as after every other

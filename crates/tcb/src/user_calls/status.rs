@@ -13,7 +13,7 @@ impl Tcb {
     pub fn info(&self, now: Instant) -> TcpInfo {
         let (agreed, counts, recovery) = (&self.agreed, &self.counts, self.recovery.counts());
         let flight = self.recovery.segments();
-        let (reordering_seen, reordering_window) = self.recovery.reordering(self.rtt.srtt());
+        let (reordering, reordering_window) = self.recovery.reordering(self.rtt.srtt());
         let (delivered, delivery_rate) = self.recovery.delivered();
         let (receiver_rtt, read_in_rtt) = self.recv.rates();
         let (marked_in, echoes, marked_delivered) = self.ecn.counts();
@@ -87,7 +87,8 @@ impl Tcb {
             segments_lost: recovery.lost,
             duplicates_reported: recovery.duplicates,
             renegings: recovery.renegings,
-            reordering_seen,
+            reordering_seen: reordering > 0,
+            reordering,
             reordering_window,
             rack_rtt: self.recovery.rack_rtt(),
             last_data_sent: now.since(self.times.sent_at),
@@ -102,7 +103,6 @@ impl Tcb {
     /// What shows whether all is well.
     pub fn vitals(&self) -> Vitals {
         let recovery = self.recovery.counts();
-        let (reordering_seen, _) = self.recovery.reordering(None);
         Vitals {
             state: self.state,
             snd_mss: self.send.mss(),
@@ -127,7 +127,7 @@ impl Tcb {
             fast_recoveries: recovery.fast_recoveries,
             undone: recovery.undone,
             segments_lost: recovery.lost,
-            reordering_seen,
+            reordering_seen: self.recovery.reorders(),
         }
     }
 

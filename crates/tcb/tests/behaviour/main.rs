@@ -1,5 +1,6 @@
 //! How a connection behaves, seen from outside: through its public calls, in virtual time. A file a behaviour.
 
+mod acks;
 mod buffers;
 mod close;
 mod congestion;

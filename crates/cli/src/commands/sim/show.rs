@@ -5,8 +5,21 @@ use std::fmt::Write;
 use comfy_table::{CellAlignment, LineStyle, Table, presets};
 use sockeye_lab::sim::{FlowReport, Percentiles, Report};
 
-const HEADS: [&str; 10] =
-    ["flow", "what", "control", "goodput Mbit/s", "resent", "spurious", "RTOs", "RTT ms", "took ms: p50", "p99"];
+const HEADS: [&str; 13] = [
+    "flow",
+    "what",
+    "control",
+    "goodput Mbit/s",
+    "delivered Mbit/s",
+    "resent",
+    "spurious",
+    "RTOs",
+    "cwnd KiB",
+    "RTT ms",
+    "least",
+    "took ms: p50",
+    "p99",
+];
 
 /// A table, and what is common to all flows below it.
 pub fn table(report: &Report) -> String {
@@ -49,11 +62,11 @@ pub fn csv(report: &Report) -> String {
     text
 }
 
-fn rows(report: &Report) -> impl Iterator<Item = [String; 10]> + '_ {
+fn rows(report: &Report) -> impl Iterator<Item = [String; 13]> + '_ {
     report.flows.iter().zip(1..).map(|(flow, number)| row(number, flow))
 }
 
-fn row(number: usize, flow: &FlowReport) -> [String; 10] {
+fn row(number: usize, flow: &FlowReport) -> [String; 13] {
     let what = match flow.connections {
         1 => flow.application.replace('_', " "),
         connections => format!("{connections} {}", flow.application.replace('_', " ")),
@@ -65,10 +78,13 @@ fn row(number: usize, flow: &FlowReport) -> [String; 10] {
         what,
         flow.congestion.clone(),
         format!("{:.3}", flow.goodput_bps / 1e6),
+        flow.delivery_rate_bps.map(|rate| format!("{:.3}", rate / 1e6)).unwrap_or_default(),
         flow.retransmits.to_string(),
         flow.spurious.to_string(),
         flow.rtos.to_string(),
+        flow.cwnd.map(|octets| (octets / 1024).to_string()).unwrap_or_default(),
         millis(flow.srtt_ms),
+        millis(flow.min_rtt_ms),
         millis(took.map(|took| took.p50)),
         millis(took.map(|took| took.p99)),
     ]
