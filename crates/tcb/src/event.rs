@@ -92,6 +92,12 @@ pub(crate) struct Notices {
 }
 
 impl Notices {
+    /// True if there is anything to tell.
+    pub(crate) const fn any(&self) -> bool {
+        let Self { established, readable, writable, urgent, soft_error, closed } = self;
+        *established || *readable || *writable || *urgent || soft_error.is_some() || *closed
+    }
+
     /// The next event, in the order in which an application expects them.
     pub(crate) fn take(&mut self, because: Option<ClosedBecause>) -> Option<Event> {
         let flags = [

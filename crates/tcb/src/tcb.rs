@@ -229,6 +229,11 @@ impl Tcb {
         self.notices.take(self.closed_because)
     }
 
+    /// True if [`Self::poll_event`] has something to tell.
+    pub const fn has_event(&self) -> bool {
+        self.notices.any()
+    }
+
     /// What is left of a connection in TIME-WAIT that the application has let go of: the caller may keep this small
     /// struct instead of the whole. `None` in any other case.
     pub fn time_wait(&self) -> Option<TimeWait> {

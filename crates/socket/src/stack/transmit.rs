@@ -47,7 +47,11 @@ impl Stack {
                 path.into_iter().for_each(|mss| connection.tcb.learn_path(mss));
             }
             connection.tcb.set_memory_pressure(self.memory.is_short());
-            if let Some(transmit) = connection.tcb.poll_transmit(now, limit) {
+            let transmit = connection.tcb.poll_transmit(now, limit);
+            if connection.tcb.has_event() {
+                self.touched.tell(key, connection); // what has left has made room for a writer
+            }
+            if let Some(transmit) = transmit {
                 let envelope = Envelope {
                     hop_limit: connection.hop_limit,
                     traffic_class: connection.traffic_class,

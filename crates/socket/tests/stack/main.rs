@@ -3,6 +3,7 @@
 mod addresses;
 mod ecn;
 mod errors;
+mod events;
 mod floods;
 mod independence;
 mod memory;
