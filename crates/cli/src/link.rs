@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
-use sockeye::{Algorithm, EcnPolicy, Host};
+use sockeye::{Algorithm, EcnPolicy, Host, Remember};
 use sockeye_device::pcapng::Recorder;
 use sockeye_device::{Cidr, Clock, Device, Tap, TapConfig, Tun, TunConfig};
 
@@ -47,6 +47,9 @@ pub struct DeviceArgs {
     /// Explicit congestion notification
     #[arg(long, value_name = "WHEN", help_heading = "TCP", value_enum, default_value_t)]
     pub ecn: Ecn,
+    /// Let each connection find out round-trip time and MTU of its path, whatever others to the same host have learnt
+    #[arg(long, help_heading = "TCP")]
+    pub no_metrics_cache: bool,
 }
 
 /// Whether to use explicit congestion notification.
@@ -89,6 +92,8 @@ pub struct Opened {
     pub cc: Algorithm,
     /// Whether to use explicit congestion notification.
     pub ecn: EcnPolicy,
+    /// What to remember of paths.
+    pub remember: Remember,
 }
 
 impl DeviceArgs {
@@ -107,7 +112,8 @@ impl DeviceArgs {
             };
             queues = queues.into_iter().map(record).collect::<Result<_, _>>()?;
         }
-        Ok(Opened { queues, clock, name, kernels, cc: self.cc, ecn: self.ecn.into() })
+        let remember = if self.no_metrics_cache { Remember::NOTHING } else { Remember::default() };
+        Ok(Opened { queues, clock, name, kernels, cc: self.cc, ecn: self.ecn.into(), remember })
     }
 
     /// The device's queues without capture, and its name.
@@ -151,7 +157,8 @@ impl Opened {
     /// # Errors
     /// When the process has no descriptors or threads left.
     pub fn run(self, addresses: &[Cidr]) -> Result<Link, Failure> {
-        let builder = Host::builder().queues(self.queues).clock(self.clock).congestion_control(self.cc).ecn(self.ecn);
+        let builder = Host::builder().queues(self.queues).clock(self.clock).remember(self.remember);
+        let builder = builder.congestion_control(self.cc).ecn(self.ecn);
         let builder = addresses.iter().fold(builder, |builder, address| builder.address(*address));
         let host = builder.start().or_fail("starting the host")?;
         let ours = addresses.iter().map(|address| address.address()).collect();

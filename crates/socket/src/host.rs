@@ -11,7 +11,7 @@ use sockeye_tcb::congestion::Algorithm;
 use sockeye_tcb::{Config, EcnPolicy, TcpInfo};
 
 use crate::shard::{Running, Shard};
-use crate::stack::{Counters, Stack, StackConfig};
+use crate::stack::{Counters, Remember, Stack, StackConfig};
 
 /// An IP host in this process: addresses, connections and listeners on a device, and the thread that drives them.
 ///
@@ -120,6 +120,7 @@ pub struct HostBuilder {
     addresses: Vec<Cidr>,
     tcp: Config,
     memory_limit: usize,
+    remember: Remember,
     seed: Option<[u8; 32]>,
     linger: Duration,
     busy_poll: Duration,
@@ -135,6 +136,7 @@ impl Default for HostBuilder {
             addresses: Vec::new(),
             tcp: Config::default(),
             memory_limit: 1 << 30,
+            remember: Remember::default(),
             seed: None,
             linger: Duration::from_secs(5),
             busy_poll: Duration::ZERO,
@@ -213,6 +215,13 @@ impl HostBuilder {
         Self { memory_limit: octets, ..self }
     }
 
+    /// What to remember of paths once the connections over them are gone (RFC 9040); [`Remember::NOTHING`] turns it off.
+    /// Default: path MTU and round-trip time of 4096 hosts.
+    #[must_use]
+    pub fn remember(self, remember: Remember) -> Self {
+        Self { remember, ..self }
+    }
+
     /// What all that must not be guessed is drawn from: initial sequence numbers, ports, keys. Default: the operating
     /// system's random numbers. For tests: with the same seed, the same choices.
     #[must_use]
@@ -270,6 +279,7 @@ impl HostBuilder {
                 checksum_offload: true,
                 tcp: Arc::clone(&tcp),
                 memory_limit: self.memory_limit / count,
+                remember: self.remember,
                 ..StackConfig::new(seed)
             };
             let mut stack = Stack::new(config, now);

@@ -28,6 +28,11 @@ pub struct Remember {
     pub ssthresh: bool,
 }
 
+impl Remember {
+    /// Each connection finds out for itself.
+    pub const NOTHING: Self = Self { hosts: 0, mtu: false, rtt: false, ssthresh: false };
+}
+
 impl Default for Remember {
     fn default() -> Self {
         Self { hosts: 4096, mtu: true, rtt: true, ssthresh: false }
@@ -177,7 +182,7 @@ mod tests {
 
     #[test]
     fn each_can_be_switched_off() {
-        let mut paths = Paths::new(Remember { mtu: false, rtt: false, ssthresh: false, ..Remember::default() });
+        let mut paths = Paths::new(Remember { hosts: 4096, ..Remember::NOTHING });
         paths.learn_metrics(NOW, host(1), rtt(30));
         paths.learn_mss(NOW, host(1), Some(narrow()));
         assert_eq!((paths.known.len(), paths.narrowed()), (0, 0));
