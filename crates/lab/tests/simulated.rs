@@ -207,3 +207,22 @@ fn default_buffers_fill_a_long_and_fast_path() {
     let rate = bits / to.at.since(from.at).as_secs_f64();
     assert!(rate >= 0.9 * 1e9 * 1448.0 / 1500.0, "{rate} bit/s, {:?}", to.info);
 }
+
+/// A link that takes packets of 1240 octets, and says so or not: all arrives, in segments as long as fits, or as
+/// `Config::base_mss` while the search for more goes on, a probe for each window of round trips.
+//= rfc4821#7.7-1
+//= rfc1191#3-1
+#[test]
+fn a_path_narrower_than_its_ends_is_found_out() {
+    for (words, timeouts, least) in [("mtu 1240 icmp", 0, 1188), ("mtu 1240", 2, 1012)] {
+        let path =
+            "back = \"rate 10mbit delay 20ms\"\n[[flow]]\napplication = { kind = \"bulk\", bytes = 5_000_000 }\n";
+        let text = format!("forward = \"rate 10mbit delay 20ms limit 100 {words}\"\n{path}");
+        let scenario: Scenario = text.parse().unwrap();
+        let record = Record::nothing().series(Duration::from_millis(100));
+        let (report, record) = Simulation::new(&scenario, record).unwrap().finish_with_record();
+        assert_eq!((report.violation, report.flows[0].bytes, report.flows[0].rtos), (None, 5_000_000, timeouts));
+        let last = record.samples().unwrap().flows[0].rows.last().unwrap().info;
+        assert!((least..=1188).contains(&last.snd_mss), "{words}: {last:?}");
+    }
+}
