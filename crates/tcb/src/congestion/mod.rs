@@ -154,6 +154,12 @@ pub trait CongestionControl: Debug + Send + Sync {
         None
     }
 
+    /// The most octets that leave at once, if the algorithm has a say in that; by default a millisecond's worth at the pacing
+    /// rate, and more to a near peer.
+    fn send_quantum(&self) -> Option<u32> {
+        None
+    }
+
     /// True if the window shrinks by proportional rate reduction (RFC 6937) while a loss is repaired; false if the
     /// algorithm's own window holds then too.
     fn uses_prr(&self) -> bool {

@@ -11,8 +11,8 @@ use sockeye_wire::Instant;
 use crate::tcb::Tcb;
 use crate::timeouts::Timer;
 
-/// What one burst lasts, as in Linux's TSO autosizing (`sk_pacing_shift` of 10). There is no limit in octets: where a round
-/// trip is shorter than this, timers would be too coarse, and dearer than what they spread.
+/// What one burst lasts, as in Linux's TSO autosizing (`sk_pacing_shift` of 10). There is no limit in octets, unless the
+/// algorithm has one: where a round trip is shorter than this, timers would be too coarse, and dearer than what they spread.
 const BURST: Duration = Duration::from_millis(1);
 /// What one burst has beyond that where the round trip is short, and the microseconds each of which halve it (Linux,
 /// `tcp_tso_autosize`): a near peer has no queue that a super-segment could fill, and small ones cost as much to send.
@@ -93,7 +93,8 @@ impl Tcb {
     pub(super) fn paced(&self, now: Instant) -> u32 {
         let mss = u32::from(self.send.mss());
         self.pacing_rate().map_or(u32::MAX, |rate| {
-            let burst = burst(rate, mss, self.recovery.min_rtt());
+            let quantum = self.congestion.send_quantum().map(u64::from);
+            let burst = quantum.unwrap_or_else(|| burst(rate, mss, self.recovery.min_rtt()));
             self.pacer.allowance(now, rate, burst, mss)
         })
     }

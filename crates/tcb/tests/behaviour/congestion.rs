@@ -13,13 +13,18 @@ use crate::pair::{Pair, Side, config, text};
 struct Steady {
     window: u32,
     rate: Option<u64>,
+    quantum: Option<u32>,
 }
 
 const WINDOW: u32 = 4000;
-const STEADY: Algorithm = Algorithm::new("steady", |_initial| Box::new(Steady { window: WINDOW, rate: None }));
+const STEADY: Algorithm =
+    Algorithm::new("steady", |_initial| Box::new(Steady { window: WINDOW, rate: None, quantum: None }));
 /// Octets a second.
 const RATE: u64 = 1_000_000;
-const PACED: Algorithm = Algorithm::new("paced", |_initial| Box::new(Steady { window: 100_000, rate: Some(RATE) }));
+const PACED: Algorithm = Algorithm::new("paced", |_initial| Box::new(Steady { rate: Some(RATE), ..WIDE }));
+const IN_FIVES: Algorithm =
+    Algorithm::new("paced", |_initial| Box::new(Steady { rate: Some(RATE), quantum: Some(5 * 988), ..WIDE }));
+const WIDE: Steady = Steady { window: 100_000, rate: None, quantum: None };
 
 impl CongestionControl for Steady {
     fn name(&self) -> &'static str {
@@ -38,6 +43,10 @@ impl CongestionControl for Steady {
         self.rate
     }
 
+    fn send_quantum(&self) -> Option<u32> {
+        self.quantum
+    }
+
     fn on_ack(&mut self, _sample: &AckSample) {}
     fn on_loss(&mut self, _now: Instant, _flight: u32) {}
     fn on_recovered(&mut self, _now: Instant, _flight: u32) {}
@@ -50,7 +59,11 @@ impl CongestionControl for Steady {
 
 /// `a` runs under [`PACED`] and has sent what isn't paced: the first ten segments.
 fn paced() -> Pair {
-    let mut pair = Pair::opening(Config { congestion: PACED, ..config() }, config());
+    paced_by(PACED)
+}
+
+fn paced_by(congestion: Algorithm) -> Pair {
+    let mut pair = Pair::opening(Config { congestion, ..config() }, config());
     pair.run_for(Duration::from_millis(100));
     assert_eq!(pair.a.tcb.info(pair.now).pacing_rate, None);
     let before = pair.now;
@@ -115,6 +128,17 @@ fn text_leaves_at_the_pacing_rate_in_bursts_of_two_segments() {
     let last = pair.log.iter().rfind(|sent| sent.from == Side::A && !sent.segment.payload.is_empty());
     let took = last.unwrap().at.since(start);
     assert!((193..=199).contains(&took.as_millis()), "{took:?}");
+}
+
+#[test]
+fn a_burst_is_as_long_as_the_algorithm_wants() {
+    let mut pair = paced_by(IN_FIVES);
+    let start = pair.now;
+    pair.send(Side::A, text(50 * 988));
+    pair.settle();
+    assert_eq!(octets_of_a(&pair, start, start + Duration::from_nanos(1)), 5 * 988);
+    let due = pair.a.tcb.next_timeout().unwrap();
+    assert_eq!(due.since(start), Duration::from_micros(5 * 988));
 }
 
 #[test]

@@ -33,7 +33,7 @@ impl Bbr {
     }
 
     /// `C.send_quantum` (section 5.6.3).
-    fn quantum(&self) -> u32 {
+    pub(super) fn quantum(&self) -> u32 {
         let octets = volume(self.pacing_rate, Duration::from_millis(1)).min(MAX_QUANTUM);
         u32::try_from(octets).unwrap_or(u32::MAX).max(2 * self.mss)
     }

@@ -190,6 +190,10 @@ impl CongestionControl for Bbr {
         (self.pacing_rate > 0).then_some(self.pacing_rate)
     }
 
+    fn send_quantum(&self) -> Option<u32> {
+        Some(self.quantum())
+    }
+
     fn uses_prr(&self) -> bool {
         false
     }
