@@ -361,7 +361,9 @@ impl World {
             }
         }
         for host in 0..self.nodes.len() {
-            self.settle(host);
+            if !self.nodes[host].has_vanished(self.now) {
+                self.settle(host);
+            }
         }
     }
 
