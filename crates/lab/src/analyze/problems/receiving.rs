@@ -28,7 +28,8 @@ impl Retention {
         if range.is_empty() {
             return None;
         }
-        if let Some((from, to)) = self.short.filter(|_| matches!(moment.class, Class::Again(_)))
+        let again = matches!(moment.class, Class::Again(_));
+        if let Some((from, to)) = self.short.filter(|_| again)
             && peer.numbers.una == from
             && (from..to).contains(&range.start)
         {
@@ -36,6 +37,8 @@ impl Retention {
             self.forgotten += 1;
             self.short = None;
         }
+        // What came above the gap is sent again: that an ACK covers it says nothing any more.
+        self.filled = self.filled.filter(|(end, whole)| !(again && (*end..*whole).contains(&range.start)));
         if range.start == peer.numbers.una {
             let whole = peer.seen_to(range.end);
             if whole > range.end {
