@@ -405,8 +405,11 @@ impl Recovery {
         flight.phase = Phase::Open;
         flight.frto = frto::Frto::Off;
         flight.left_network = 0;
-        if flight.outstanding.tally(Mark::Lost).octets > 0 {
+        // What was sent since and lost is another window's, also what was sent again already: it is answered by itself.
+        let resent = flight.outstanding.tally(Mark::InFlight).resent;
+        if resent > 0 || flight.outstanding.tally(Mark::Lost).octets > 0 {
             self.enter(flight, arrival.now, congestion);
+            self.history().undo.on_resent(arrival.now, resent, false, false);
         }
     }
 }

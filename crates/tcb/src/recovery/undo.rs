@@ -52,7 +52,7 @@ impl Undo {
     //= rfc3522#3.2-2
     //= rfc3708#3-4
     pub(super) fn on_resent(&mut self, now: Instant, segments: u32, often: bool, oldest: bool) {
-        if self.cause.is_none() {
+        if self.cause.is_none() || segments == 0 {
             return;
         }
         if self.resent_at.is_none() {

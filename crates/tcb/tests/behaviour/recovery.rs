@@ -6,7 +6,7 @@ use sockeye_tcb::congestion::Algorithm;
 use sockeye_tcb::{Buffer, ClosedBecause, Config, Event, SoftError, State, Stop};
 use sockeye_wire::tcp::{Flags, SackBlock};
 
-use crate::pair::{Fate, Pair, Random, Side, config, text};
+use crate::pair::{Fate, ISS_A, Pair, Random, Side, config, text};
 use crate::unpaced;
 
 //= rfc5681#3.2-3
@@ -43,6 +43,30 @@ fn three_losses_in_one_window_take_one_recovery_and_no_timeout() {
     let info = pair.a.tcb.info(pair.now);
     assert_eq!((info.retransmissions, info.timeouts, info.fast_recoveries), (3, 0, 1));
     assert!(info.ssthresh >= 8 * 988, "halved once: {}", info.ssthresh);
+}
+
+/// The first segment is lost twice, so that its recovery takes two round trips; one that was sent in the first of them is
+/// lost, found and sent again in the second: that is another window's loss, however early it was repaired.
+#[test]
+fn losses_in_two_windows_are_answered_twice() {
+    for congestion in [Algorithm::NEWRENO, Algorithm::CUBIC] {
+        let mut pair = Pair::established_with(Config { congestion, ..config() }, config());
+        let (front, later) = (ISS_A + 1, ISS_A + 1 + 12 * 988);
+        let mut to_lose = vec![front, front, later];
+        pair.filter = Box::new(move |sent| {
+            let is_text = sent.from == Side::A && !sent.segment.payload.is_empty();
+            let lost = to_lose.iter().position(|&lost| is_text && lost == sent.segment.seq);
+            lost.map_or(Fate::Arrives, |index| {
+                to_lose.swap_remove(index);
+                Fate::Lost
+            })
+        });
+        pair.send(Side::A, text(100_000));
+        assert!(pair.run_until(Duration::from_secs(2), |pair| pair.b.received.len() == 100_000));
+        let info = pair.info();
+        assert_eq!((info.timeouts, info.fast_recoveries, info.retransmissions), (0, 2, 3), "{info:?}");
+        assert!(info.ssthresh <= 5 * 988, "reduced twice, from ten segments: {}", info.ssthresh);
+    }
 }
 
 //= rfc3042#2-1
