@@ -24,11 +24,10 @@ pub(crate) use reassembly::TooManyHoles;
 pub(crate) use timestamps::PeerTimestamps;
 use window::Window;
 
-/// One hole may be kept for so many octets of buffer, within these limits: a wide window has room for many holes, a
-/// hostile peer for few.
+/// One hole may be kept for so many octets of buffer, and a few in any: what a hostile peer makes of a window costs no more
+/// than the window, and every second segment of a wide one may be missing.
 const OCTETS_A_HOLE: u32 = 1024;
 const MIN_HOLES: u32 = 64;
-const MAX_HOLES: u32 = 8192;
 
 /// What was received. Holds: `queue` ends at `rcv_nxt`, or one octet before once the FIN was taken; `reassembly` holds
 /// only text beyond `rcv_nxt`.
@@ -171,7 +170,7 @@ impl RecvSide {
     //= rfc9293#SHLD-31
     fn keep_for_later(&mut self, seq: SeqNumber, text: Bytes) -> Result<(), TooManyHoles> {
         let place = self.place_of(seq);
-        let holes = (self.window.buffer() / OCTETS_A_HOLE).clamp(MIN_HOLES, MAX_HOLES);
+        let holes = (self.window.buffer() / OCTETS_A_HOLE).max(MIN_HOLES);
         let inserted = self.reassembly.get_or_insert_default().insert(place, text, holes as usize)?;
         if let Some((from, to)) = inserted.duplicate {
             self.report_duplicate(self.seq_at(from), self.seq_at(to));
