@@ -237,12 +237,12 @@ fn initial_window(segments: u8, mss: u32) -> u32 {
 //= rfc4821#4-8
 //= rfc4821#4-9
 /// The window, now that segments have `mss` octets instead of `before`: the initial one if there was none. Shorter segments
-/// aren't more of them, longer ones aren't more octets.
+/// aren't more of them, longer ones aren't more octets, but one fits.
 fn resized(initial: u8, cwnd: u32, before: u32, mss: u32) -> u32 {
     match cwnd {
         0 => initial_window(initial, mss),
         _ if mss < before => mul_div(cwnd, mss, before).max(mss),
-        _ => cwnd,
+        _ => cwnd.max(mss),
     }
 }
 

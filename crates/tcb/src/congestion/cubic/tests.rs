@@ -294,3 +294,13 @@ fn a_clean_path_is_filled_and_slow_start_ends_before_it_loses_much() {
         assert!(percent >= least, "{percent} % with {bdps} % of a BDP");
     }
 }
+
+/// The path proves wider while a timeout has left a window of one segment.
+#[test]
+fn a_window_of_one_segment_has_room_for_a_longer_one() {
+    let mut cubic = Cubic::new(10);
+    cubic.set_mss(1000);
+    cubic.on_timeout(Instant::ZERO, 10_000, false);
+    cubic.set_mss(1228);
+    assert_eq!(cubic.cwnd(), 1228);
+}
