@@ -221,8 +221,11 @@ fn windows(info: &TcpInfo, headers: u64) -> Vec<Known> {
 }
 
 fn counts(info: &TcpInfo) -> Vec<Known> {
+    // Linux's measure of reordering, in segments: DupThresh while there was none (RFC 5681 section 3.2). What it would say
+    // afterwards nobody here knows: what is overtaken is waited for by time (RFC 8985).
+    let reordering = (!info.reordering_seen).then_some(("tcpi_reordering", 3));
     let segments = |octets: u64| octets.div_ceil(info.snd_mss.max(1).into());
-    vec![
+    let mut known = vec![
         ("tcpi_total_retrans", info.retransmissions),
         ("tcpi_bytes_acked", info.bytes_acked),
         ("tcpi_bytes_received", info.bytes_received),
@@ -245,7 +248,9 @@ fn counts(info: &TcpInfo) -> Vec<Known> {
         ("tcpi_fackets", 0),
         ("tcpi_last_ack_sent", 0),
         ("tcpi_fastopen_client_fail", 0),
-    ]
+    ];
+    known.extend(reordering);
+    known
 }
 
 /// Linux's number of a state (`net/tcp_states.h`).
