@@ -115,9 +115,11 @@ fn draw(report: &Report, place: &Path) -> Result<(), Failure> {
             }
         }
     }
-    if largest.len() < report.connections.len() {
-        let drawn = largest.len();
-        eprintln!("sockeye: drew the {drawn} connections that carried the most; --connection draws any other");
+    let (drawn, all) = (largest.len(), report.connections.len());
+    if drawn < all {
+        eprintln!(
+            "sockeye: drew {drawn} of {all} connections, those that carried the most; --connection draws any other"
+        );
     }
     Ok(())
 }
