@@ -7,7 +7,7 @@ use sockeye_tcb::congestion::Algorithm;
 use sockeye_tcb::{Buffer, Config};
 
 use super::world::End::{A, B};
-use super::world::{Random, World, config, problems};
+use super::world::{End, Random, World, config, problems};
 
 /// Loss and reordering, each in a thousand.
 fn bad_path(world: &mut World, seed: u64, loss: u64, late: u64) {
@@ -154,14 +154,29 @@ fn an_idle_request_and_response_are_limited_by_the_application() {
     }
 }
 
+/// What limited A, by the window, by congestion control and by its application, as seen from one end.
+fn limits(world: &World, end: End) -> [Duration; 3] {
+    let figures = &world.report(end).connections[0].directions[0].figures;
+    [figures.window_limited, figures.cwnd_limited, figures.application_limited]
+}
+
 #[test]
 fn a_path_that_loses_limits_by_the_congestion_window() {
     let mut world = World::new(config(), config());
     bad_path(&mut world, 7, 30, 0);
     transfer(&mut world, 1_000_000);
     for end in [A, B] {
-        let figures = &world.report(end).connections[0].directions[0].figures;
-        let others = figures.window_limited + figures.application_limited;
-        assert!(figures.cwnd_limited > others * 4, "{end:?}: {figures:?}");
+        let [window, congestion, application] = limits(&world, end);
+        assert!(congestion > (window + application) * 4, "{end:?}: {window:?}, {congestion:?}, {application:?}");
+    }
+}
+
+#[test]
+fn a_small_buffer_limits_by_the_window() {
+    let mut world = World::new(config(), Config { receive_buffer: Buffer::Fixed(10_000), ..config() });
+    transfer(&mut world, 1_000_000);
+    for end in [A, B] {
+        let [window, congestion, application] = limits(&world, end);
+        assert!(window > (congestion + application) * 4, "{end:?}: {window:?}, {congestion:?}, {application:?}");
     }
 }
