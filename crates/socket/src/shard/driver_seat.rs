@@ -2,8 +2,8 @@
 //!
 //! Waking a thread on another core costs as much as thirty packets. So a thread that would block may sit down in the
 //! driver's seat: it waits on the device itself and takes in whole batches, for everyone. When it has what it came for it
-//! gets up, and will often be back at once; so the driver takes the seat only after [`GRACE`], or right away if there is
-//! work for others. And it leaves the seat as long to a thread that it had to wake.
+//! gets up, and will often be back at once; so the driver takes the seat only after a grace, or right away if there is work
+//! for others. And it leaves the seat as long to a thread that it had to wake.
 //!
 //! This is the account of it, kept under the shard's lock. Sleeping, ringing and arming are for the shard to do, as the
 //! answers say. Holds: whoever reads the device has the seat; and what waits in the device finds a reader, because
@@ -16,8 +16,11 @@ use std::time::Duration;
 
 use sockeye_wire::Instant;
 
-/// How long the seat stays empty for a thread to come back: what packets then wait at most.
+/// How long the seat stays empty for a thread to come back, if the last one didn't: what packets then wait at most.
 const GRACE: Duration = Duration::from_micros(100);
+/// How long where threads do come back. A driver that woke for each grace only to find them sitting would take a tenth of
+/// the processor from them.
+const TRUST: Duration = Duration::from_micros(1600);
 
 /// Who has the seat.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,12 +56,14 @@ pub(super) enum SleepOn {
 pub(crate) struct DriverSeat {
     holder: Holder,
     driver: Driver,
+    /// From [`GRACE`] to [`TRUST`]: doubled when the driver wakes to find a thread sitting, gone when none has come back.
+    grace: Duration,
 }
 
 impl DriverSeat {
     /// The driver has it, and is awake.
     pub(super) const fn new() -> Self {
-        Self { holder: Holder::Driver, driver: Driver::Awake }
+        Self { holder: Holder::Driver, driver: Driver::Awake, grace: GRACE }
     }
 
     /// A thread wants to sit down. `None` if somebody is at work in the seat; else whether the driver is to be rung, so
@@ -82,7 +87,7 @@ impl DriverSeat {
     #[must_use]
     pub(super) fn get_up(&mut self, now: Instant, busy: bool) -> bool {
         debug_assert_eq!(self.holder, Holder::Sitter, "only who sits gets up");
-        self.holder = if busy { Holder::Driver } else { Holder::Nobody(now + GRACE) };
+        self.holder = if busy { Holder::Driver } else { Holder::Nobody(now + self.grace) };
         busy
     }
 
@@ -91,7 +96,7 @@ impl DriverSeat {
     pub(super) fn vacate(&mut self, now: Instant) {
         debug_assert_eq!(self.driver, Driver::Awake, "only the driver itself vacates");
         if self.holder == Holder::Driver {
-            self.holder = Holder::Nobody(now + GRACE);
+            self.holder = Holder::Nobody(now + self.grace);
         }
     }
 
@@ -107,8 +112,13 @@ impl DriverSeat {
     #[must_use]
     pub(super) fn driver_wakes(&mut self, now: Instant) -> bool {
         self.driver = Driver::Awake;
-        if self.takeover().is_some_and(|until| until <= now) {
-            self.holder = Holder::Driver;
+        match self.holder {
+            Holder::Nobody(until) if until <= now => {
+                self.holder = Holder::Driver;
+                self.grace = GRACE;
+            }
+            Holder::Sitter => self.grace = (2 * self.grace).min(TRUST),
+            Holder::Nobody(_) | Holder::Driver => {}
         }
         self.holder == Holder::Driver
     }
@@ -176,6 +186,22 @@ mod tests {
     }
 
     #[test]
+    fn the_grace_grows_while_threads_come_back_and_is_short_again_when_none_does() {
+        let mut seat = DriverSeat::new();
+        let _ = (seat.driver_sleeps(), seat.sit());
+        for longer in [2, 4, 8, 16, 16] {
+            assert!(!seat.driver_wakes(T0));
+            assert!(!seat.get_up(T0, false));
+            assert_eq!(seat.takeover(), Some(T0 + longer * GRACE));
+            assert_eq!(seat.sit(), Some(false));
+        }
+        assert!(!seat.get_up(T0, false));
+        assert!(seat.driver_wakes(T0 + TRUST), "nobody has come back");
+        seat.vacate(T0);
+        assert_eq!(seat.takeover(), Some(T0 + GRACE));
+    }
+
+    #[test]
     fn the_driver_leaves_the_seat_to_whom_it_has_woken() {
         let mut seat = DriverSeat::new();
         seat.vacate(T0);
@@ -219,7 +245,7 @@ mod tests {
                 world = changed.wait(world).unwrap();
             }
             if std::mem::take(&mut world.armed) {
-                world.now += GRACE;
+                world.now += TRUST;
             }
             world.rung = false;
             if world.over {
