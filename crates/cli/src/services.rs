@@ -7,8 +7,8 @@ use std::net::SocketAddr;
 use std::thread;
 use std::time::Duration;
 
-use bytes::Bytes;
 use crossbeam_channel::{Receiver, Sender, bounded};
+use sockeye::ChunkPool;
 
 use crate::http::{self, Files};
 use crate::socket::{Listen, Socket};
@@ -106,17 +106,17 @@ pub fn discard(socket: &mut impl Socket, sink: &mut impl Write) -> io::Result<u6
 /// # Errors
 /// What reading and writing return.
 pub fn supply(socket: &mut impl Socket, source: &mut impl Read) -> io::Result<u64> {
+    let chunks = ChunkPool::default();
     let mut supplied = 0;
     loop {
-        let mut piece = vec![0; PIECE];
-        let octets = match source.read(&mut piece) {
-            Ok(0) => break,
-            Ok(octets) => octets,
+        let chunk = match chunks.fill(ChunkPool::CHUNK, |buffer| source.read(buffer)) {
+            Ok(chunk) if chunk.is_empty() => break,
+            Ok(chunk) => chunk,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(error) => return Err(error),
         };
-        supplied += octets as u64;
-        socket.hand_over(Bytes::from(piece).slice(..octets))?;
+        supplied += chunk.len() as u64;
+        socket.hand_over(chunk)?;
     }
     part(socket)?;
     Ok(supplied)

@@ -35,7 +35,7 @@
 
 mod blocking;
 mod checksum;
-mod copies;
+mod chunk_pool;
 mod direct;
 mod error;
 mod gather;
@@ -44,6 +44,7 @@ mod shard;
 mod stack;
 
 pub use blocking::{Incoming, TcpListener, TcpStream};
+pub use chunk_pool::ChunkPool;
 pub use direct::Direct;
 pub use error::ConnectionError;
 pub use host::{ConnectionSummary, Host, HostBuilder};

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use super::pieces::Pieces;
+use sockeye::ChunkPool;
+
 use super::range::Range;
 use super::request::{Method, Request};
 use super::response::{Body, Response, Status};
@@ -21,7 +22,7 @@ const INDEX: &str = "index.html";
 pub struct Files {
     /// Absolute, without symbolic links.
     root: PathBuf,
-    pieces: Arc<Pieces>,
+    chunks: Arc<ChunkPool>,
 }
 
 impl Files {
@@ -34,12 +35,12 @@ impl Files {
         if !root.is_dir() {
             return Err(io::ErrorKind::NotADirectory.into());
         }
-        Ok(Self { root, pieces: Arc::default() })
+        Ok(Self { root, chunks: Arc::default() })
     }
 
-    /// Where pieces of files are read to.
-    pub(super) fn pieces(&self) -> &Pieces {
-        &self.pieces
+    /// Where files are read to.
+    pub(super) fn chunks(&self) -> &ChunkPool {
+        &self.chunks
     }
 
     /// The answer to a request.

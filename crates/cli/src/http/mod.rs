@@ -4,7 +4,6 @@
 //! bounded in size, never trusted as a path, and answered with a status that says what was wrong with it.
 
 mod files;
-mod pieces;
 mod range;
 mod request;
 mod response;
@@ -30,7 +29,7 @@ pub fn serve_connection<S: Read + Sink>(stream: &mut S, files: &Files) -> io::Re
             Received::Request(request) => (files.answer(&request), request.method, request.keep_alive),
         };
         log::info!("{} {}", response.status.0, response.status.1);
-        response.write(stream, files.pieces(), method == Method::Head, keep_alive)?;
+        response.write(stream, files.chunks(), method == Method::Head, keep_alive)?;
         if !keep_alive {
             return Ok(());
         }

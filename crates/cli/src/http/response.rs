@@ -5,7 +5,8 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::time::SystemTime;
 
-use super::pieces::{PIECE, Pieces};
+use sockeye::ChunkPool;
+
 use crate::socket::Sink;
 
 /// A status code and its words.
@@ -84,15 +85,15 @@ impl Response {
         self
     }
 
-    /// Writes it, files in such pieces; without what follows the headers if `head_only`.
+    /// Writes it, files by way of `pool`; without what follows the headers if `head_only`.
     ///
     /// # Errors
     /// What writing returns, or reading the file: the response is incomplete then and the connection can't go on.
-    pub fn write(self, stream: &mut impl Sink, pieces: &Pieces, head_only: bool, keep_alive: bool) -> io::Result<()> {
+    pub fn write(self, stream: &mut impl Sink, pool: &ChunkPool, head_only: bool, keep_alive: bool) -> io::Result<()> {
         let head = self.head(keep_alive);
         match self.body {
             Body::Text(text) if !head_only => stream.write_all((head + &text).as_bytes())?,
-            Body::File(mut file, length) if !head_only => give(&head, &mut file, length, pieces, stream)?,
+            Body::File(mut file, length) if !head_only => give(&head, &mut file, length, pool, stream)?,
             Body::None | Body::Text(_) | Body::File(..) => stream.write_all(head.as_bytes())?,
         }
         stream.flush()
@@ -119,16 +120,17 @@ impl Response {
 
 /// Writes `head` and exactly `length` octets of the file, which may have become shorter since its length was promised. The
 /// head leaves with the first of them: alone it would be a packet more.
-fn give(head: &str, file: &mut File, length: u64, pieces: &Pieces, stream: &mut impl Sink) -> io::Result<()> {
+fn give(head: &str, file: &mut File, length: u64, pool: &ChunkPool, stream: &mut impl Sink) -> io::Result<()> {
     let (mut begun, mut left) = (head.as_bytes(), length);
     loop {
-        let want = usize::try_from(left).unwrap_or(PIECE).min(PIECE.saturating_sub(begun.len()));
-        let mut piece = pieces.take(begun.len() + want);
-        piece.extend_from_slice(begun);
-        if file.take(want as u64).read_to_end(&mut piece)? != want {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        stream.hand_over(pieces.fill(piece))?;
+        let room = ChunkPool::CHUNK.saturating_sub(begun.len());
+        let want = usize::try_from(left).unwrap_or(room).min(room);
+        let chunk = pool.fill(begun.len() + want, |buffer| {
+            let (before, text) = buffer.split_at_mut(begun.len());
+            before.copy_from_slice(begun);
+            file.read_exact(text).map(|()| begun.len() + want)
+        })?;
+        stream.hand_over(chunk)?;
         (begun, left) = (&[], left - want as u64);
         if left == 0 {
             return Ok(());

@@ -12,13 +12,13 @@ use sockeye_tcb::{CallError, ClosedBecause, SoftError, State};
 use sockeye_wire::Instant;
 
 use super::Timeout;
-use crate::copies::CHUNK;
+use crate::chunk_pool::ChunkPool;
 use crate::error;
 use crate::shard::{Running, Shard, Sleeper, Until, Waiter};
 use crate::stack::{ConnectOptions, ConnectionId, Stack};
 
 /// Octets that a thread writes before it looks what has arrived, unless it has to wait anyway.
-const UNSEEING: usize = 4 * CHUNK;
+const UNSEEING: usize = 4 * ChunkPool::CHUNK;
 
 /// Chunks to take under the lock at a time.
 const MOST_CHUNKS: usize = 64;
@@ -190,9 +190,9 @@ impl Connection {
     /// the connection ends.
     pub(super) fn write(&self, buffers: &[io::IoSlice<'_>]) -> io::Result<usize> {
         let mut written = 0;
-        let mut parts = buffers.iter().flat_map(|buffer| buffer.chunks(CHUNK)).peekable();
+        let mut parts = buffers.iter().flat_map(|buffer| buffer.chunks(ChunkPool::CHUNK)).peekable();
         while let Some(part) = parts.next() {
-            let mut chunk = self.running.copies.of(self.worth_copying(part));
+            let mut chunk = self.running.copies.copy(self.worth_copying(part));
             let copied = chunk.len();
             let more = if parts.peek().is_some() { More::Follows } else { More::No };
             let sent = self.send(&mut chunk, written == 0, more);

@@ -25,7 +25,7 @@ use std::time::Duration;
 use sockeye_device::{Capabilities, Clock, Device, Packet};
 use sockeye_wire::Instant;
 
-use crate::copies::Copies;
+use crate::chunk_pool::ChunkPool;
 use crate::gather::Gather;
 use crate::stack::{ConnectionId, Stack};
 use alarm::{Alarm, Cushion};
@@ -347,7 +347,7 @@ pub(crate) struct Running {
     /// At least one.
     shards: Vec<Arc<Shard>>,
     /// What is written is copied there.
-    pub(crate) copies: Copies,
+    pub(crate) copies: ChunkPool,
     linger: Duration,
     drivers: Vec<JoinHandle<()>>,
     /// Counts connections that we open, so that each shard gets its part.
@@ -371,7 +371,7 @@ impl Running {
         let shards = shards.collect::<io::Result<_>>()?;
         // If a thread can't be started, those that were are joined as this is dropped.
         let mut running =
-            Self { shards, copies: Copies::default(), linger, drivers: Vec::new(), turn: AtomicUsize::new(0) };
+            Self { shards, copies: ChunkPool::default(), linger, drivers: Vec::new(), turn: AtomicUsize::new(0) };
         for shard in &running.shards {
             let driver = Driver::new(Arc::clone(shard));
             let thread = thread::Builder::new().name("sockeye".to_owned());
