@@ -8,48 +8,75 @@ use sockeye_device::{Clock, Device, memory};
 
 use super::alarm::Alarm;
 use super::hand_over::Inbox;
-use super::{Chores, Shard, Sleeper, Until};
-use crate::{ConnectOptions, Direct, ListenOptions, Stack, StackConfig, StackEvent};
+use super::{Shard, Sleeper, Until, Waiter};
+use crate::{ConnectOptions, ConnectionId, Direct, ListenOptions, Stack, StackConfig, StackEvent};
 
-/// Takes in what has arrived, and says what follows.
+/// A connection between a shard and a peer.
+struct World {
+    shard: Shard,
+    id: ConnectionId,
+    waiter: Arc<Waiter>,
+    peer: Direct<memory::MemoryDevice>,
+    theirs: ConnectionId,
+}
+
+impl World {
+    fn connected() -> Self {
+        let (ours, theirs) = memory::pair(1500);
+        let clock = Clock::start();
+        let config = StackConfig { checksum_offload: true, ..StackConfig::new([1; 32]) }; // checksums are the shard's
+        let mut stack = Stack::new(config, clock.now());
+        stack.add_address("10.0.0.1/24".parse().unwrap());
+        let alarm = Arc::new(Alarm::on(&ours, clock).unwrap());
+        let inboxes = Arc::from([Inbox::new(Arc::clone(&alarm))]);
+        let shard =
+            Shard::new(stack, Arc::new(ours) as Arc<dyn Device>, inboxes, alarm, clock, Duration::ZERO).unwrap();
+
+        let mut peer = Direct::new(theirs, StackConfig::new([2; 32]));
+        peer.stack().add_address("10.0.0.2/24".parse().unwrap());
+        let to = ([10, 0, 0, 2], 7).into();
+        peer.stack().listen(to, &ListenOptions::default()).unwrap();
+        let (id, waiter) = shard.call(|locked, now| {
+            let id = locked.stack.connect(now, to, &ConnectOptions::default()).unwrap();
+            (id, locked.waiters.add(id))
+        });
+        let theirs = loop {
+            peer.poll().unwrap();
+            take_in(&shard);
+            if let Some(StackEvent::Incoming(listener)) = peer.poll_event() {
+                break peer.stack().accept(listener).unwrap().0;
+            }
+        };
+        Self { shard, id, waiter, peer, theirs }
+    }
+
+    /// Text leaves the peer.
+    fn peer_sends(&mut self, text: &'static [u8]) {
+        let now = self.peer.now();
+        self.peer.stack().send(now, self.theirs, &mut Bytes::from_static(text)).unwrap();
+        self.peer.flush().unwrap();
+    }
+
+    fn reader(&self) -> Sleeper<'_> {
+        Sleeper { id: self.id, waiter: &self.waiter, until: Until::Readable, patience: Some(Duration::ZERO) }
+    }
+}
+
+/// Takes in what has arrived, and does what follows.
 fn take_in(shard: &Shard) {
     let mut packets = Vec::new();
     shard.receive(&mut packets).unwrap();
     let mut locked = shard.lock();
     shard.tell_stack(&mut locked, &mut packets);
-    shard.finish(locked, shard.clock.now(), Chores::default());
+    shard.leave(locked, shard.clock.now());
 }
 
 /// Another thread has the token and writes; so what this one is told as it settles is no reason for it to let go of the lock.
 #[test]
 fn what_is_told_before_one_sleeps_keeps_it_awake() {
-    let (ours, theirs) = memory::pair(1500);
-    let clock = Clock::start();
-    let config = StackConfig { checksum_offload: true, ..StackConfig::new([1; 32]) }; // checksums are the shard's
-    let mut stack = Stack::new(config, clock.now());
-    stack.add_address("10.0.0.1/24".parse().unwrap());
-    let alarm = Arc::new(Alarm::on(&ours, clock).unwrap());
-    let inboxes = Arc::from([Inbox::new(Arc::clone(&alarm))]);
-    let shard = Shard::new(stack, Arc::new(ours) as Arc<dyn Device>, inboxes, alarm, clock, Duration::ZERO).unwrap();
-
-    let mut peer = Direct::new(theirs, StackConfig::new([2; 32]));
-    peer.stack().add_address("10.0.0.2/24".parse().unwrap());
-    let to = ([10, 0, 0, 2], 7).into();
-    peer.stack().listen(to, &ListenOptions::default()).unwrap();
-    let (id, waiter) = shard.call(|locked, now| {
-        let id = locked.stack.connect(now, to, &ConnectOptions::default()).unwrap();
-        (id, locked.waiters.add(id))
-    });
-    let theirs = loop {
-        peer.poll().unwrap();
-        take_in(&shard);
-        if let Some(StackEvent::Incoming(listener)) = peer.poll_event() {
-            break peer.stack().accept(listener).unwrap().0;
-        }
-    };
-    let now = peer.now();
-    peer.stack().send(now, theirs, &mut Bytes::from_static(b"news")).unwrap();
-    peer.flush().unwrap();
+    let mut world = World::connected();
+    world.peer_sends(b"news");
+    let shard = &world.shard;
 
     // Text has come, its ACK waits for the one who writes, and nobody was told yet.
     let mut packets = Vec::new();
@@ -62,10 +89,39 @@ fn what_is_told_before_one_sleeps_keeps_it_awake() {
     };
     assert!(token.is_some());
     let mut calls = 0;
-    let sleeper = Sleeper { id, waiter: &waiter, until: Until::Readable, patience: Some(Duration::ZERO) };
-    let outcome = shard.wait_for(sleeper, |_, _| {
+    let outcome = shard.wait_for(world.reader(), |_, _| {
         calls += 1;
         (calls > 1).then_some(())
     });
     assert!(outcome.is_ok(), "it would have slept");
+}
+
+/// Connected, and a thread has sat down, read what the peer sent, and got up.
+fn read_by_a_sitter() -> World {
+    let mut world = World::connected();
+    world.peer.poll().unwrap();
+    let _ = world.shard.lock().seat.driver_sleeps();
+    world.peer_sends(b"ask");
+    let reader = Sleeper { patience: None, ..world.reader() };
+    let text = world.shard.wait_for(reader, |stack, now| stack.recv(now, world.id, 10).ok());
+    assert_eq!(text.unwrap(), "ask");
+    assert_eq!(world.peer.poll().unwrap(), 0, "an ACK has left alone");
+    world
+}
+
+#[test]
+fn an_ack_rides_on_the_answer_of_who_has_sat_for_the_text() {
+    let mut world = read_by_a_sitter();
+    let mut answer = Bytes::from_static(b"answer");
+    world.shard.call(|locked, now| locked.stack.send(now, world.id, &mut answer)).unwrap();
+    assert_eq!(world.peer.poll().unwrap(), 1);
+}
+
+#[test]
+fn an_ack_whose_answer_does_not_come_leaves_when_the_driver_takes_the_seat() {
+    let mut world = read_by_a_sitter();
+    let takeover = world.shard.lock().seat.takeover().expect("nobody sits");
+    assert!(!world.shard.alarm.wants(takeover), "the alarm is set for it");
+    take_in(&world.shard); // as the driver does
+    assert_eq!(world.peer.poll().unwrap(), 1);
 }
