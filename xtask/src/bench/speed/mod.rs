@@ -84,6 +84,7 @@ pub fn run(arguments: &Arguments) -> Outcome {
 
 /// Leaves out, with a line on standard error, what needs a program that isn't there.
 fn without_missing(figures: Vec<Figure>) -> Vec<Figure> {
+    eprintln!("bench: gVisor's netstack is left out: Debian has its Go sources, and no program of it to measure");
     let is_possible = |figure: &str, cell: &Cell| {
         let lacks = cell.lacks();
         if let Some(program) = lacks {
