@@ -24,7 +24,7 @@ pub struct Capabilities {
 
 impl Capabilities {
     /// The largest packet that IP's length field tells.
-    pub(crate) const LARGEST: u32 = 65_535;
+    pub const LARGEST: u32 = 65_535;
 
     /// Octets of text that fit into the largest packet that the device cuts, whatever its headers; 0 if it cuts none.
     pub fn most_text(&self) -> u32 {
@@ -55,6 +55,15 @@ pub trait Device: Send + Sync {
     /// # Errors
     /// What the operating system says when the device is gone or broken; never `WouldBlock`.
     fn receive(&self, now: Instant, batch: &mut Vec<Packet>, max: usize) -> io::Result<usize>;
+
+    /// As [`Self::receive`], for who takes packets apart: the text of long ones may come as [`Packet::text`], shared with
+    /// its sender, where a device has it so. Others read as ever.
+    ///
+    /// # Errors
+    /// Those of [`Self::receive`].
+    fn receive_shared(&self, now: Instant, batch: &mut Vec<Packet>, max: usize) -> io::Result<usize> {
+        self.receive(now, batch, max)
+    }
 
     /// Sends packets from the front of `batch`, removing each, and says how many went. Those that stay found the
     /// device's queue full and are the caller's to send again or drop. Never blocks. A packet that the device refuses
@@ -116,6 +125,10 @@ macro_rules! delegate {
 
         fn receive(&$this, now: Instant, batch: &mut Vec<Packet>, max: usize) -> io::Result<usize> {
             $inner.receive(now, batch, max)
+        }
+
+        fn receive_shared(&$this, now: Instant, batch: &mut Vec<Packet>, max: usize) -> io::Result<usize> {
+            $inner.receive_shared(now, batch, max)
         }
 
         fn transmit(&$this, batch: &mut VecDeque<Outgoing>) -> io::Result<usize> {

@@ -1,14 +1,16 @@
 //! Two devices joined by a cable in memory.
 //!
 //! For tests, simulations in virtual time and stacks that talk within one process. The queues between the two are
-//! bounded: when one is full, packets stay with who wants to send them and nothing is lost. Copies are made by the
-//! receiving side, outside any lock.
+//! bounded: when one is full, packets stay with who wants to send them and nothing is lost. Who receives by
+//! [`Device::receive_shared`] gets long text as its sender holds it, not copied. Copies are made by the receiving side,
+//! outside the lock of either direction.
 
 use std::collections::VecDeque;
-use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::{io, mem};
 
+use bytes::Bytes;
 use rustix::event::{EventfdFlags, eventfd};
 use sockeye_wire::Instant;
 
@@ -17,6 +19,8 @@ use crate::{Capabilities, Counter, Counters, Device, Outgoing, Packet, Pool};
 
 /// Packets that wait each way unless [`pair_with_queue`] says otherwise: as many as the queue of a Linux interface holds.
 pub const QUEUE: usize = 1000;
+/// Payload from so many octets on is shared. Less, a segment of the common MTU too, is copied sooner than counted.
+const SHARED: usize = 4096;
 
 /// Two joined devices, with room for [`QUEUE`] packets each way, of up to `mtu` octets (at least 68).
 ///
@@ -64,8 +68,16 @@ pub struct MemoryDevice {
     capabilities: Capabilities,
     inbound: Arc<Lane>,
     outbound: Arc<Lane>,
-    pool: Mutex<Pool>,
+    intake: Mutex<Intake>,
     tally: Tally,
+}
+
+/// What the receiving side works with.
+#[derive(Debug)]
+struct Intake {
+    pool: Pool,
+    /// Storage of a batch as it was sent.
+    taken: VecDeque<Outgoing>,
 }
 
 /// One direction.
@@ -121,25 +133,55 @@ impl Lane {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes up to `max` packets out, and says whether the sender waits for the room that this makes.
-    fn take(&self, max: usize) -> (Vec<Outgoing>, bool) {
+    /// Moves up to `max` packets to `taken`, and says whether the sender waits for the room that this makes.
+    fn take(&self, max: usize, taken: &mut VecDeque<Outgoing>) -> bool {
         let mut waiting = self.lock();
-        let count = max.min(waiting.packets.len());
-        let taken = waiting.packets.drain(..count).collect();
+        if waiting.packets.len() <= max {
+            mem::swap(taken, &mut waiting.packets);
+        } else {
+            taken.extend(waiting.packets.drain(..max));
+        }
         if waiting.packets.is_empty() {
             // Under the lock: whoever puts a packet in afterwards rings again.
             self.bell.silence();
         }
         let roomy = waiting.packets.len() <= self.room / 2;
-        let wake_sender = roomy && std::mem::take(&mut waiting.sender_waits);
-        (taken, wake_sender)
+        roomy && mem::take(&mut waiting.sender_waits)
     }
 }
 
 impl MemoryDevice {
     fn new(capabilities: Capabilities, inbound: Arc<Lane>, outbound: Arc<Lane>) -> Self {
         let longest = usize::from(capabilities.mtu).max(capabilities.segmentation as usize);
-        Self { capabilities, inbound, outbound, pool: Mutex::new(Pool::new(longest)), tally: Tally::default() }
+        let intake = Intake { pool: Pool::new(longest), taken: VecDeque::new() };
+        Self { capabilities, inbound, outbound, intake: Mutex::new(intake), tally: Tally::default() }
+    }
+
+    fn intake(&self) -> MutexGuard<'_, Intake> {
+        self.intake.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes in up to `max` packets, each as `receive` makes it.
+    fn take_in(
+        &self,
+        now: Instant,
+        batch: &mut Vec<Packet>,
+        max: usize,
+        receive: impl Fn(&mut Pool, Outgoing) -> (Bytes, Vec<Bytes>),
+    ) -> usize {
+        let Intake { pool, taken } = &mut *self.intake();
+        if self.inbound.take(max, taken) {
+            self.outbound.bell.ring();
+        }
+        let count = taken.len();
+        batch.extend(taken.drain(..).map(|packet| {
+            let (segment_size, link_header) = (packet.segment_size, packet.link_header);
+            let (bytes, text) = receive(pool, packet);
+            let checksum_verified = self.capabilities.checksum;
+            Packet { bytes, text, arrived_at: now, checksum_verified, segment_size, link_header }
+        }));
+        self.tally.add(Counter::Received, count);
+        count
     }
 }
 
@@ -149,42 +191,41 @@ impl Device for MemoryDevice {
     }
 
     fn receive(&self, now: Instant, batch: &mut Vec<Packet>, max: usize) -> io::Result<usize> {
-        let (taken, wake_sender) = self.inbound.take(max);
-        if wake_sender {
-            self.outbound.bell.ring();
-        }
-        let count = taken.len();
-        let mut pool = self.pool.lock().unwrap_or_else(PoisonError::into_inner);
-        batch.extend(taken.iter().map(|packet| Packet {
-            bytes: pool.copy(packet),
-            arrived_at: now,
-            checksum_verified: self.capabilities.checksum,
-            segment_size: packet.segment_size,
-            link_header: packet.link_header,
-        }));
-        self.tally.add(Counter::Received, count);
-        Ok(count)
+        Ok(self.take_in(now, batch, max, |pool, packet| (pool.copy(&packet), Vec::new())))
+    }
+
+    fn receive_shared(&self, now: Instant, batch: &mut Vec<Packet>, max: usize) -> io::Result<usize> {
+        Ok(self.take_in(now, batch, max, |pool, packet| {
+            if packet.len() - packet.head().len() < SHARED {
+                (pool.copy(&packet), Vec::new())
+            } else {
+                (pool.copy_slice(packet.head()), packet.payload.into_vec())
+            }
+        }))
     }
 
     fn transmit(&self, batch: &mut VecDeque<Outgoing>) -> io::Result<usize> {
-        let mut sent = 0;
+        let before = batch.len();
+        batch.retain(|packet| self.capabilities.carries(packet));
+        self.tally.add(Counter::TooLong, before - batch.len());
         let mut waiting = self.outbound.lock();
+        if waiting.unplugged {
+            self.tally.add(Counter::LinkDown, batch.len());
+            batch.clear();
+            return Ok(0);
+        }
         let was_empty = waiting.packets.is_empty();
-        while let Some(packet) = batch.front() {
-            if !self.capabilities.carries(packet) {
-                batch.pop_front();
-                self.tally.add(Counter::TooLong, 1);
-            } else if waiting.unplugged {
-                batch.pop_front();
-                self.tally.add(Counter::LinkDown, 1);
-            } else if waiting.packets.len() >= self.outbound.room {
-                waiting.sender_waits = true;
-                self.tally.add(Counter::QueueFull, 1);
-                break;
-            } else {
-                waiting.packets.extend(batch.pop_front());
-                sent += 1;
-            }
+        let sent = batch.len().min(self.outbound.room.saturating_sub(waiting.packets.len()));
+        let left = batch.split_off(sent);
+        if was_empty {
+            mem::swap(batch, &mut waiting.packets);
+        } else {
+            waiting.packets.append(batch);
+        }
+        if !left.is_empty() {
+            waiting.sender_waits = true;
+            self.tally.add(Counter::QueueFull, 1);
+            *batch = left;
         }
         drop(waiting);
         if was_empty && sent > 0 {
@@ -205,7 +246,7 @@ impl Device for MemoryDevice {
     }
 
     fn is_low_on_buffers(&self) -> bool {
-        self.pool.lock().unwrap_or_else(PoisonError::into_inner).is_low()
+        self.intake().pool.is_low()
     }
 }
 

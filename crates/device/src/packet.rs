@@ -15,6 +15,9 @@ pub type LinkHeader = [u8; 14];
 pub struct Packet {
     /// The packet, a reference-counted slice of the buffer that it was read into.
     pub bytes: Bytes,
+    /// What of the packet follows `bytes`, which then has at least all headers, in pieces that are shared with its
+    /// sender. Only [`crate::Device::receive_shared`] gives such; else it is empty, and `bytes` is all.
+    pub text: Vec<Bytes>,
     /// When its batch was read.
     pub arrived_at: Instant,
     /// True if the device vouches for the transport checksum, so that nobody need sum the payload. In a TCP segment that
@@ -31,7 +34,23 @@ pub struct Packet {
 impl Packet {
     /// A packet as it came from a wire: checksums not looked at, nothing merged.
     pub const fn new(bytes: Bytes, arrived_at: Instant) -> Self {
-        Self { bytes, arrived_at, checksum_verified: false, segment_size: 0, link_header: None }
+        let text = Vec::new();
+        Self { bytes, text, arrived_at, checksum_verified: false, segment_size: 0, link_header: None }
+    }
+
+    /// Octets of [`Self::text`].
+    pub fn text_len(&self) -> usize {
+        self.text.iter().map(Bytes::len).sum()
+    }
+
+    /// The packet in one piece.
+    #[must_use]
+    pub fn joined(mut self) -> Self {
+        if !self.text.is_empty() {
+            self.bytes = join(&self.bytes, &self.text);
+            self.text.clear();
+        }
+        self
     }
 
     /// True if its octets are those that would stand on a wire: nothing is to be cut, no checksum to be completed.
@@ -67,6 +86,12 @@ impl Outgoing {
         Self { head, head_length, payload, segment_size: 0, link_header: None }
     }
 
+    /// A packet with the same headers, as it goes out alone, and another payload.
+    pub(crate) fn with_head_for(&self, payload: Slices) -> Self {
+        let Self { head, head_length, link_header, .. } = *self;
+        Self { head, head_length, payload, segment_size: 0, link_header }
+    }
+
     /// The headers.
     pub fn head(&self) -> &[u8] {
         self.head.get(..usize::from(self.head_length)).unwrap_or_default()
@@ -90,9 +115,13 @@ impl Outgoing {
 
     /// The packet in one piece.
     pub fn to_bytes(&self) -> Bytes {
-        let mut whole = Vec::with_capacity(self.len());
-        whole.extend_from_slice(self.head());
-        self.payload.iter().for_each(|slice| whole.extend_from_slice(slice));
-        whole.into()
+        join(self.head(), &self.payload)
     }
+}
+
+fn join(front: &[u8], rest: &[Bytes]) -> Bytes {
+    let mut whole = Vec::with_capacity(front.len() + rest.iter().map(Bytes::len).sum::<usize>());
+    whole.extend_from_slice(front);
+    rest.iter().for_each(|piece| whole.extend_from_slice(piece));
+    whole.into()
 }

@@ -3,11 +3,13 @@
 //! The stack is told that the device finishes checksums. Where it doesn't, the thread that transmits does it here; what
 //! arrives is verified here by the thread that reads before the stack sees it.
 
+use std::net::IpAddr;
+
 use bytes::Bytes;
 use sockeye_device::{Outgoing, Packet};
 use sockeye_wire::checksum::Sum;
 use sockeye_wire::ip::{IpView, protocol};
-use sockeye_wire::tcp::{CHECKSUM_OFFSET, TcpView};
+use sockeye_wire::tcp::CHECKSUM_OFFSET;
 
 /// Turns the sum of the pseudo-header, which the stack has left in a TCP segment's checksum, into the checksum. What isn't
 /// TCP is whole already.
@@ -38,18 +40,27 @@ fn tcp_header(head: &mut [u8]) -> Option<&mut [u8]> {
 /// Marks a TCP segment whose checksum is right, so that the stack need not look. One whose checksum is wrong, and all else,
 /// is left for the stack to judge, and to count.
 pub(crate) fn verify(packet: &mut Packet) {
-    packet.checksum_verified = packet.checksum_verified || is_right(&packet.bytes);
+    packet.checksum_verified = packet.checksum_verified || is_right(packet);
 }
 
-fn is_right(bytes: &[u8]) -> bool {
-    let Ok(ip) = IpView::parse(bytes) else {
+fn is_right(packet: &Packet) -> bool {
+    let Ok(ip) = IpView::parse_front(&packet.bytes, packet.text_len()) else {
         return false;
     };
     // A fragment's checksum is that of the whole datagram.
-    if ip.protocol() != protocol::TCP || ip.fragment().is_some() {
-        return false;
-    }
-    TcpView::parse(ip.payload()).is_ok_and(|tcp| tcp.verify_checksum(ip.source(), ip.destination()))
+    ip.protocol() == protocol::TCP
+        && ip.fragment().is_none()
+        && verifies(ip.source(), ip.destination(), ip.payload(), &packet.text)
+}
+
+/// True if the checksum is right of a TCP segment that stands in `front` and the pieces behind it.
+pub(crate) fn verifies(source: IpAddr, destination: IpAddr, front: &[u8], behind: &[Bytes]) -> bool {
+    let octets = front.len() + behind.iter().map(Bytes::len).sum::<usize>();
+    let mut sum = Sum::default();
+    sum.add_pseudo_header(source, destination, protocol::TCP, u32::try_from(octets).unwrap_or(u32::MAX));
+    sum.add(front);
+    behind.iter().for_each(|piece| sum.add(piece));
+    sum.is_valid()
 }
 
 #[cfg(test)]
@@ -106,6 +117,20 @@ mod tests {
             verify(&mut garbled);
             assert!(!garbled.checksum_verified);
         }
+    }
+
+    #[test]
+    fn text_in_pieces_verifies_as_if_it_were_in_one() {
+        let mut outgoing = segment("10.0.0.1", "10.0.0.2", protocol::TCP);
+        finish(&mut outgoing);
+        let front = Bytes::copy_from_slice(outgoing.head());
+        let mut packet = Packet { text: outgoing.payload.to_vec(), ..Packet::new(front, Instant::ZERO) };
+        verify(&mut packet);
+        assert!(packet.checksum_verified);
+        packet.text[1] = Bytes::from_static(b"pieces of texts");
+        packet.checksum_verified = false;
+        verify(&mut packet);
+        assert!(!packet.checksum_verified, "as long as it was, but not the same");
     }
 
     #[test]

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use sockeye_device::{Capabilities, Clock, Device, Outgoing, Packet};
+use sockeye_device::{Clock, Device, Outgoing, Packet};
 use sockeye_wire::Instant;
 
-use crate::checksum;
 use crate::gather::Gather;
+use crate::scatter::Scatter;
 use crate::stack::{Stack, StackConfig, StackEvent};
 
 /// Packets to gather before the device gets them.
@@ -53,12 +53,12 @@ const MOST_OUTGOING: usize = 64;
 pub struct Direct<D> {
     stack: Stack,
     device: D,
-    capabilities: Capabilities,
     gather: Gather,
+    scatter: Scatter,
     clock: Clock,
     now: Instant,
     packets: Vec<Packet>,
-    /// What the device has not taken yet; sums completed.
+    /// What the device has not taken yet, ready for it.
     outgoing: VecDeque<Outgoing>,
 }
 
@@ -70,8 +70,8 @@ impl<D: Device> Direct<D> {
         let now = clock.now();
         let config = StackConfig { mtu: capabilities.mtu, checksum_offload: true, ..config };
         let stack = Stack::new(config, now);
-        let gather = Gather::new(capabilities);
-        Self { stack, device, capabilities, gather, clock, now, packets: Vec::new(), outgoing: VecDeque::new() }
+        let (gather, scatter) = (Gather::new(capabilities), Scatter::new(capabilities));
+        Self { stack, device, gather, scatter, clock, now, packets: Vec::new(), outgoing: VecDeque::new() }
     }
 
     /// The stack, for all calls.
@@ -132,12 +132,9 @@ impl<D: Device> Direct<D> {
     pub fn flush(&mut self) -> io::Result<()> {
         loop {
             while self.outgoing.len() < MOST_OUTGOING
-                && let Some(mut packet) = self.stack.poll_transmit(self.now, self.capabilities.most_text())
+                && let Some(packet) = self.stack.poll_transmit(self.now, self.scatter.most_text())
             {
-                if !self.capabilities.checksum {
-                    checksum::finish(&mut packet);
-                }
-                self.outgoing.push_back(packet);
+                self.scatter.make_ready(packet, &mut self.outgoing);
             }
             if self.outgoing.is_empty() {
                 return Ok(());

@@ -38,9 +38,9 @@ impl Gather {
     /// many packets were read.
     ///
     /// # Errors
-    /// Those of [`Device::receive`].
+    /// Those of [`Device::receive_shared`].
     pub(crate) fn receive(&self, device: &dyn Device, now: Instant, packets: &mut Vec<Packet>) -> io::Result<usize> {
-        let received = device.receive(now, packets, MOST_PACKETS);
+        let received = device.receive_shared(now, packets, MOST_PACKETS);
         self.gather(packets);
         if device.is_low_on_buffers() {
             // What nobody reads must not keep the device from receiving: its buffers go back, a copy stays.

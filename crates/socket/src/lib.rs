@@ -40,6 +40,7 @@ mod direct;
 mod error;
 mod gather;
 mod host;
+mod scatter;
 mod shard;
 mod stack;
 

@@ -107,6 +107,7 @@ fn ack(ack: SeqNumber, sack: SackBlocks, now: Instant) -> Segment {
         urgent: 0,
         options: Options { sack, ..Options::NONE },
         payload: Bytes::new(),
+        more: Vec::new(),
         arrived_at: now,
         segment_size: 0,
         ecn: Ecn::NotEct,

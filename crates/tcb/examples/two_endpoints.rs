@@ -19,6 +19,7 @@ fn carried(transmit: &Transmit, now: Instant) -> Segment {
         urgent: header.urgent,
         options: header.options,
         payload: transmit.payload.concat().into(),
+        more: Vec::new(),
         arrived_at: now,
         segment_size: 0,
         ecn: transmit.ecn,

@@ -106,7 +106,7 @@ impl Tcb {
     //= rfc3168#6.1.5-2
     //= rfc8257#3.6-2
     pub(crate) fn take_mark(&mut self, segment: &Segment) {
-        if !self.agreed.ecn || segment.payload.is_empty() {
+        if !self.agreed.ecn || segment.text_len() == 0 {
             return;
         }
         let marked = segment.ecn == CodePoint::Ce;

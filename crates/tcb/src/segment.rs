@@ -1,6 +1,8 @@
 //! What comes in: a TCP segment whose checksum and lengths have been checked.
 
-use bytes::Bytes;
+use alloc::vec::Vec;
+
+use bytes::{Buf, Bytes};
 use sockeye_wire::ip::Ecn;
 use sockeye_wire::tcp::{Flags, Options};
 use sockeye_wire::{Instant, SeqNumber};
@@ -21,8 +23,10 @@ pub struct Segment {
     pub urgent: u16,
     /// The options.
     pub options: Options,
-    /// The text.
+    /// The text, or its first piece.
     pub payload: Bytes,
+    /// The pieces of text that follow it, if it came in such.
+    pub more: Vec<Bytes>,
     /// When the batch that brought it was read: what RTT samples are made of. Never later than `now`.
     pub arrived_at: Instant,
     /// Octets in each segment that the device merged into this one (the last may be shorter); 0 if it is one segment
@@ -46,7 +50,8 @@ impl Segment {
 
     /// Octets of text.
     pub(crate) fn text_len(&self) -> u32 {
-        u32::try_from(self.payload.len()).unwrap_or(u32::MAX)
+        let more: usize = self.more.iter().map(Bytes::len).sum();
+        u32::try_from(self.payload.len() + more).unwrap_or(u32::MAX)
     }
 
     /// How many segments were merged into this one; 1 if none were. What the device says of them is its word: none is longer
@@ -58,6 +63,22 @@ impl Segment {
     /// The sequence number that follows the segment: SEG.SEQ + SEG.LEN.
     pub fn end(&self) -> SeqNumber {
         self.seq + self.len()
+    }
+
+    /// Takes the text, in pieces.
+    pub(crate) fn take_text(&mut self) -> impl Iterator<Item = Bytes> + use<> {
+        core::iter::once(core::mem::take(&mut self.payload)).chain(core::mem::take(&mut self.more))
+    }
+
+    /// Cuts `octets` off the front of the text, and makes it no longer than `max`.
+    pub(crate) fn trim(&mut self, octets: u32, max: u32) {
+        let (mut skip, mut room) = (octets as usize, max as usize);
+        for piece in core::iter::once(&mut self.payload).chain(&mut self.more) {
+            let skipped = skip.min(piece.len());
+            piece.advance(skipped);
+            piece.truncate(room);
+            (skip, room) = (skip - skipped, room - piece.len());
+        }
     }
 
     /// The sequence number of the first octet of text.

@@ -135,6 +135,27 @@ fn two_threads_pass_many_packets_through_a_short_queue_without_losing_one() {
 }
 
 #[test]
+fn long_text_is_shared_with_who_asks_for_that_and_copied_for_others() {
+    let (left, right) = pair(9000);
+    let text = Bytes::from(vec![7; 5000]);
+    let sent = || {
+        Outgoing::build(Slices::from_iter([text.clone()]), |head| {
+            head[0] = b'>';
+            1
+        })
+    };
+    left.transmit(&mut VecDeque::from([sent(), sent(), packet("short")])).expect("memory doesn't break");
+    let mut batch = Vec::new();
+    right.receive(Instant::ZERO, &mut batch, 1).expect("memory doesn't break");
+    right.receive_shared(Instant::ZERO, &mut batch, 64).expect("memory doesn't break");
+    let [copied, shared, short] = &batch[..] else { panic!("three have arrived") };
+    assert!(copied.text.is_empty() && short.text.is_empty());
+    assert_eq!((&shared.bytes[..], shared.text[0].as_ptr()), (&b">"[..], text.as_ptr()));
+    assert_eq!(shared.clone().joined().bytes, copied.bytes);
+    assert_eq!(&short.bytes[..], b">short");
+}
+
+#[test]
 fn super_segments_pass_whole_between_devices_that_offload() {
     let (left, right) = pair_offloading(1500, QUEUE);
     let cut = |size| {

@@ -6,6 +6,10 @@ use sockeye_wire::checksum::checksum;
 use sockeye_wire::ip::{protocol, v4, v6};
 use sockeye_wire::tcp;
 
+/// Where fields of an IPv4 header are.
+pub(super) const TOTAL_LENGTH: usize = 2;
+pub(super) const IDENTIFICATION: usize = 4;
+pub(super) const HEADER_CHECKSUM: usize = 10;
 /// Octets 12 and 13 of a TCP header are the data offset and the flags.
 const DATA_OFFSET: usize = 12;
 pub(super) const FLAGS: usize = 13;
@@ -79,7 +83,7 @@ impl Layout {
     /// is written as the largest.
     pub(super) fn put_length(self, head: &mut [u8], text: usize) {
         match self.version {
-            Version::V4 => put_word(head, 2, self.head_len() + text),
+            Version::V4 => put_word(head, TOTAL_LENGTH, self.head_len() + text),
             Version::V6 => put_word(head, 4, self.tcp_len + text),
         }
     }
@@ -95,9 +99,9 @@ impl Layout {
     /// IPv4: puts the header checksum right.
     pub(super) fn put_header_checksum(self, head: &mut [u8]) {
         if self.version == Version::V4 {
-            put_word(head, 10, 0);
+            put_word(head, HEADER_CHECKSUM, 0);
             let sum = checksum(head.get(..v4::HEADER_LEN).unwrap_or_default());
-            put_word(head, 10, usize::from(sum));
+            put_word(head, HEADER_CHECKSUM, usize::from(sum));
         }
     }
 
@@ -138,4 +142,9 @@ pub(super) fn put_seq(tcp: &mut [u8], seq: u32) {
     if let Some(field) = tcp.get_mut(4..).and_then(<[u8]>::first_chunk_mut) {
         *field = seq.to_be_bytes();
     }
+}
+
+/// Writes the octet of flags.
+pub(super) fn put_flags(tcp: &mut [u8], flags: u8) {
+    tcp.get_mut(FLAGS).into_iter().for_each(|octet| *octet = flags);
 }

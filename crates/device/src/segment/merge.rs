@@ -7,8 +7,8 @@
 
 use std::collections::VecDeque;
 
-use bytes::{Bytes, BytesMut};
-use sockeye_wire::checksum::{checksum, with_pseudo_header};
+use bytes::{Buf, Bytes, BytesMut};
+use sockeye_wire::checksum::{Sum, checksum};
 use sockeye_wire::ip::protocol;
 use sockeye_wire::tcp::{CHECKSUM_OFFSET, HEADER_LEN, fill_partial_checksum};
 
@@ -19,6 +19,8 @@ use crate::Packet;
 const FLOWS: usize = 8;
 /// Octets of the longest packet there is.
 const LONGEST: usize = 65_535;
+/// Segments of the common MTU that make the longest packet.
+const COMMON: usize = 45;
 const ACK: u8 = 0x10;
 const PSH: u8 = 0x08;
 
@@ -46,12 +48,16 @@ pub struct Merge {
 struct Run {
     first: Packet,
     layout: Layout,
-    /// Octets of text in the first one.
+    /// Octets of text in each of them; the last may have less.
     size: usize,
-    /// Those behind it, whole.
+    /// How many they are.
+    count: u16,
+    /// The text of those behind the first, in pieces.
     others: Vec<Bytes>,
     /// Octets of text in all.
     text: usize,
+    /// The last had PSH.
+    push: bool,
     /// One was shorter, or had PSH: nothing may follow.
     ended: bool,
 }
@@ -94,16 +100,18 @@ impl Merge {
 
 impl Run {
     fn new(layout: Layout, first: Packet, text: usize) -> Self {
-        let ended = has_psh(layout, &first.bytes);
+        let push = has_psh(layout, &first.bytes);
         let first = Packet { checksum_verified: true, ..first }; // or else it would not be mergeable
-        Self { first, layout, size: text, others: Vec::new(), text, ended }
+        Self { first, layout, size: text, count: 1, others: Vec::new(), text, push, ended: push }
     }
 
     fn is_same_flow(&self, layout: Layout, packet: &[u8]) -> bool {
-        let ports = |layout: Layout, packet| layout.tcp(packet).first_chunk::<4>().copied();
-        self.layout.version == layout.version
-            && self.layout.addresses(&self.first.bytes) == layout.addresses(packet)
-            && ports(self.layout, &self.first.bytes[..]) == ports(layout, packet)
+        let ends = match layout.version {
+            Version::V4 => 12..24,
+            Version::V6 => 8..44,
+        };
+        // Addresses and ports, which stand one behind the other.
+        self.layout.version == layout.version && self.first.bytes.get(ends.clone()) == packet.get(ends)
     }
 
     /// True if the packet, with so many octets of text, follows those that are here and looks like them.
@@ -136,34 +144,33 @@ impl Run {
     }
 
     fn is_next_identification(&self, packet: &[u8]) -> bool {
-        let before = u16::try_from(self.others.len() + 1).unwrap_or(u16::MAX);
-        !self.layout.is_identified(packet) || word(packet, 4) == word(&self.first.bytes, 4).wrapping_add(before)
+        !self.layout.is_identified(packet) || word(packet, 4) == word(&self.first.bytes, 4).wrapping_add(self.count)
     }
 
     fn join(&mut self, layout: Layout, packet: Packet, text: usize) {
-        self.ended = text < self.size || has_psh(layout, &packet.bytes);
+        self.push = has_psh(layout, &packet.bytes);
+        self.ended = text < self.size || self.push;
+        self.count += 1;
         self.text += text;
-        self.others.push(packet.bytes);
+        if self.others.is_empty() {
+            self.others.reserve(COMMON);
+        }
+        let (here, behind) = text_of(layout, packet, text);
+        self.others.push(here);
+        self.others.extend(behind);
     }
 
     /// The whole.
     fn finish(self) -> Packet {
-        let Self { first, layout, size, others, text, .. } = self;
-        let Some(last) = others.last() else {
+        let Self { first, layout, size, count, others, text, push, .. } = self;
+        if count == 1 {
             return first;
-        };
-        let head_len = layout.head_len();
-        let mut whole = BytesMut::with_capacity(head_len + text);
-        whole.extend_from_slice(first.bytes.get(..head_len + size).unwrap_or_default());
-        let texts = others.iter().map(|packet| packet.get(head_len..).unwrap_or_default());
-        let mut left = text - size;
-        for text in texts {
-            // What a link padded stays behind.
-            let text = text.get(..size.min(left)).unwrap_or(text);
-            left -= text.len();
-            whole.extend_from_slice(text);
         }
-        let push = has_psh(layout, last);
+        let (arrived_at, link_header) = (first.arrived_at, first.link_header);
+        let mut whole = BytesMut::with_capacity(layout.head_len() + text);
+        whole.extend_from_slice(first.bytes.get(..layout.head_len()).unwrap_or_default());
+        let (here, behind) = text_of(layout, first, size);
+        std::iter::once(&here).chain(&behind).chain(&others).for_each(|piece| whole.extend_from_slice(piece));
         layout.put_length(&mut whole, text);
         layout.put_header_checksum(&mut whole);
         let [source, destination] = layout.addresses(&whole);
@@ -173,25 +180,40 @@ impl Run {
         }
         fill_partial_checksum(source, destination, tcp, layout.tcp_len + text);
         let segment_size = u16::try_from(size).unwrap_or(u16::MAX);
-        Packet { bytes: whole.freeze(), checksum_verified: true, segment_size, ..first }
+        Packet { checksum_verified: true, segment_size, link_header, ..Packet::new(whole.freeze(), arrived_at) }
     }
+}
+
+/// The text of a packet, of which there are so many octets: what of it stands behind the headers, what a link padded left
+/// there, and the pieces that follow.
+fn text_of(layout: Layout, packet: Packet, octets: usize) -> (Bytes, Vec<Bytes>) {
+    let Packet { mut bytes, text, .. } = packet;
+    bytes.advance(layout.head_len().min(bytes.len()));
+    bytes.truncate(octets);
+    (bytes, text)
 }
 
 /// Octets of text in a segment that may be merged; `None` if it may not.
 fn mergeable_text(layout: Layout, packet: &Packet) -> Option<usize> {
-    let bytes = &packet.bytes[..];
-    let text = layout.announced_text(bytes)?;
-    let tcp = layout.tcp(bytes);
-    let plain = tcp.get(FLAGS).is_some_and(|flags| flags & !PSH == ACK);
-    let message = bytes.get(layout.version.header_len()..layout.head_len() + text)?;
-    (plain && text > 0 && (packet.checksum_verified || verifies(layout, bytes, message))).then_some(text)
+    let text = layout.announced_text(&packet.bytes)?;
+    let here = (layout.head_len() + text).checked_sub(packet.text_len())?;
+    let message = packet.bytes.get(layout.version.header_len()..here)?;
+    // Behind a front that isn't all there nothing is padded.
+    let joins = packet.text.is_empty() || here == packet.bytes.len();
+    let plain = joins && layout.tcp(&packet.bytes).get(FLAGS).is_some_and(|flags| flags & !PSH == ACK);
+    (plain && text > 0 && (packet.checksum_verified || verifies(layout, packet, message))).then_some(text)
 }
 
-fn verifies(layout: Layout, packet: &[u8], message: &[u8]) -> bool {
-    let header = packet.get(..layout.version.header_len()).unwrap_or_default();
-    let [source, destination] = layout.addresses(packet);
-    (layout.version == Version::V6 || checksum(header) == 0)
-        && with_pseudo_header(source, destination, protocol::TCP, message).is_valid()
+/// `message` is what of the segment stands in the packet's front.
+fn verifies(layout: Layout, packet: &Packet, message: &[u8]) -> bool {
+    let header = packet.bytes.get(..layout.version.header_len()).unwrap_or_default();
+    let [source, destination] = layout.addresses(header);
+    let octets = u32::try_from(message.len() + packet.text_len()).unwrap_or(u32::MAX);
+    let mut sum = Sum::default();
+    sum.add_pseudo_header(source, destination, protocol::TCP, octets);
+    sum.add(message);
+    packet.text.iter().for_each(|piece| sum.add(piece));
+    (layout.version == Version::V6 || checksum(header) == 0) && sum.is_valid()
 }
 
 fn has_psh(layout: Layout, packet: &[u8]) -> bool {

@@ -96,6 +96,7 @@ impl Bare {
             urgent,
             options,
             payload: parts.text.clone(),
+            more: Vec::new(),
             arrived_at: now,
             segment_size: packet.segment_size,
             ecn: Ecn::of(parts.traffic_class),

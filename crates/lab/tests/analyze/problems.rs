@@ -255,6 +255,7 @@ impl Trace {
             urgent: 0,
             options,
             payload,
+            more: Vec::new(),
             arrived_at: Instant::ZERO,
             segment_size: 0,
             ecn: sockeye_wire::ip::Ecn::NotEct,

@@ -158,6 +158,7 @@ impl World {
                     urgent: header.urgent,
                     options: header.options,
                     payload: payload.into(),
+                    more: Vec::new(),
                     arrived_at: now,
                     segment_size: 0,
                     ecn: Ecn::NotEct,

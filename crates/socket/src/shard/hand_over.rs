@@ -62,7 +62,7 @@ impl HandOver {
         if self.share.is_whole() || packets.is_empty() {
             return;
         }
-        packets.retain(|packet| match self.share.way_of(&packet.bytes) {
+        packets.retain(|packet| match self.share.way_of(packet) {
             Way::Here => true,
             Way::To(owner) => {
                 self.inboxes.get(owner).into_iter().for_each(|inbox| inbox.put(packet.clone()));

@@ -22,11 +22,12 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use sockeye_device::{Capabilities, Clock, Device, Packet};
+use sockeye_device::{Clock, Device, Packet};
 use sockeye_wire::Instant;
 
 use crate::chunk_pool::ChunkPool;
 use crate::gather::Gather;
+use crate::scatter::Scatter;
 use crate::stack::{ConnectionId, Stack};
 use alarm::{Alarm, Cushion};
 use driver::Driver;
@@ -41,9 +42,8 @@ pub(crate) use waiters::{Until, Waiter};
 /// A stack, its device and what threads share of them.
 pub(crate) struct Shard {
     device: Arc<dyn Device>,
-    /// What the device does itself.
-    capabilities: Capabilities,
     gather: Gather,
+    scatter: Scatter,
     hand_over: HandOver,
     clock: Clock,
     alarm: Arc<Alarm>,
@@ -82,8 +82,9 @@ impl Shard {
         let cushion = Arc::new(Cushion::new()?);
         let hand_over = HandOver::new(stack.share(), inboxes);
         let locked = Mutex::new(Locked::new(stack, Arc::clone(&cushion)));
-        let (gather, finished) = (Gather::new(capabilities), Condvar::new());
-        Ok(Self { device, capabilities, gather, hand_over, clock, alarm, cushion, busy_poll, locked, finished })
+        let (gather, scatter) = (Gather::new(capabilities), Scatter::new(capabilities));
+        let finished = Condvar::new();
+        Ok(Self { device, gather, scatter, hand_over, clock, alarm, cushion, busy_poll, locked, finished })
     }
 
     fn lock(&self) -> MutexGuard<'_, Locked> {
@@ -266,7 +267,7 @@ impl Shard {
 
     /// Gathers what follows from the calls that were made; packets are queued behind the token.
     fn settle(&self, locked: &mut Locked, now: Instant, chores: &mut Chores) {
-        locked.fill(now, self.capabilities.most_text());
+        locked.fill(now, self.scatter.most_text());
         locked.gather(chores);
         self.note_deadline(locked, chores);
     }
@@ -300,9 +301,7 @@ impl Shard {
 
     /// Hands packets to the device, as far as it takes them.
     fn transmit(&self, batch: &mut Batch) -> io::Result<usize> {
-        if !self.capabilities.checksum {
-            batch.finish_checksums();
-        }
+        batch.make_ready(&self.scatter);
         self.device.transmit(&mut batch.packets)
     }
 

@@ -13,7 +13,7 @@ use std::mem;
 
 use sockeye_device::Outgoing;
 
-use crate::checksum;
+use crate::scatter::Scatter;
 
 /// Octets after which a batch is full: it may exceed this by less than one packet.
 pub(crate) const BATCH: usize = 256 * 1024;
@@ -29,8 +29,10 @@ pub(crate) struct Batch {
     pub(crate) packets: VecDeque<Outgoing>,
     /// Octets that were pushed since the batch was new.
     octets: usize,
-    /// The checksums are complete.
-    summed: bool,
+    /// They are as the device wants them.
+    ready: bool,
+    /// Storage.
+    spare: VecDeque<Outgoing>,
 }
 
 impl Batch {
@@ -43,10 +45,14 @@ impl Batch {
         self.octets >= BATCH
     }
 
-    /// Completes the checksums, once.
-    pub(crate) fn finish_checksums(&mut self) {
-        if !mem::replace(&mut self.summed, true) {
-            self.packets.iter_mut().for_each(checksum::finish);
+    /// Makes the packets ready for the device, once.
+    pub(crate) fn make_ready(&mut self, scatter: &Scatter) {
+        if mem::replace(&mut self.ready, true) || scatter.is_idle() {
+            return;
+        }
+        mem::swap(&mut self.packets, &mut self.spare);
+        for packet in self.spare.drain(..) {
+            scatter.make_ready(packet, &mut self.packets);
         }
     }
 
@@ -54,7 +60,7 @@ impl Batch {
     fn emptied(mut self) -> Self {
         self.packets.clear();
         self.octets = 0;
-        self.summed = false;
+        self.ready = false;
         self
     }
 }

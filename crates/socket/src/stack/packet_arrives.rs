@@ -15,6 +15,7 @@ use super::ip::fragment::{DatagramKey, Piece};
 use super::slab::Key;
 use super::syn_queue::Entry;
 use super::{HeldBy, Owner, Stack, Target};
+use crate::checksum;
 
 /// How far beyond the sequence numbers of an old connection a new one in its place begins: out of reach of what windows
 /// without scaling still let through, as Linux has it.
@@ -31,6 +32,8 @@ pub(super) struct Datagram {
     header_len: usize,
     /// What the fragments carry together, if it came in such.
     joined: Option<Bytes>,
+    /// What follows the packet, of a TCP segment only.
+    text: Vec<Bytes>,
     pub(super) arrived_at: Instant,
     pub(super) checksum_verified: bool,
     pub(super) segment_size: u16,
@@ -45,14 +48,20 @@ impl Datagram {
         }
     }
 
+    /// True if the TCP segment that it carries has the right checksum.
+    fn verifies(&self) -> bool {
+        checksum::verifies(self.source, self.destination, self.payload(), &self.text)
+    }
+
     /// The payload from `from` on: the packet itself, cut, so that nobody counts references to it.
-    fn into_payload_from(self, from: usize) -> Bytes {
+    /// The first piece, and those that follow it.
+    fn into_payload_from(self, from: usize) -> (Bytes, Vec<Bytes>) {
         let (mut bytes, from) = match self.joined {
             Some(joined) => (joined, from),
             None => (self.packet, self.header_len + from),
         };
         bytes.advance(from.min(bytes.len()));
-        bytes
+        (bytes, self.text)
     }
 }
 
@@ -66,7 +75,7 @@ impl Stack {
     }
 
     fn take_packet(&mut self, now: Instant, packet: Packet) -> Result<(), Reason> {
-        match self.check_ip(now, packet)? {
+        match self.check_ip(now, joined_unless_segment(packet))? {
             Some(datagram) => self.on_datagram(now, datagram),
             None => Ok(()),
         }
@@ -76,8 +85,7 @@ impl Stack {
     //= rfc1122#3.2.1.7-2
     //= rfc1122#3.3.2-1
     fn check_ip(&mut self, now: Instant, packet: Packet) -> Result<Option<Datagram>, Reason> {
-        let Packet { mut bytes, arrived_at, checksum_verified, segment_size, .. } = packet;
-        let view = IpView::parse(&bytes)?;
+        let view = IpView::parse_front(&packet.bytes, packet.text_len())?;
         if let IpView::V4(view) = &view
             && !view.verify_checksum()
         {
@@ -87,7 +95,7 @@ impl Stack {
         self.check_addresses(source, destination)?;
         let mut protocol = view.protocol();
         let (header_len, total_len, mut ecn) = (view.header_len(), view.total_len(), view.ecn());
-        let (mut joined, mut start, mut whole) = (None, None, (checksum_verified, segment_size));
+        let (mut joined, mut start, mut whole) = (None, None, (packet.checksum_verified, packet.segment_size));
         if let Some(fragment) = view.fragment() {
             let key = DatagramKey::new(source, destination, protocol, fragment.identification);
             let piece = Piece { fragment, protocol, ecn, payload: view.payload(), packet: view.packet() };
@@ -105,6 +113,7 @@ impl Stack {
             whole = (false, 0);
         }
         let (checksum_verified, segment_size) = whole;
+        let Packet { mut bytes, text, arrived_at, .. } = packet;
         bytes.truncate(total_len);
         Ok(Some(Datagram {
             source,
@@ -113,6 +122,7 @@ impl Stack {
             packet: start.unwrap_or(bytes),
             header_len,
             joined,
+            text,
             arrived_at: arrived_at.min(now),
             checksum_verified,
             segment_size,
@@ -159,7 +169,7 @@ impl Stack {
     fn on_tcp(&mut self, now: Instant, datagram: Datagram) -> Result<(), Reason> {
         let view = TcpView::parse(datagram.payload())?;
         //= rfc9293#MUST-3
-        if !datagram.checksum_verified && !view.verify_checksum(datagram.source, datagram.destination) {
+        if !datagram.checksum_verified && !datagram.verifies() {
             return Err(Drop::TransportChecksum.into());
         }
         let pair = Pair::of_segment(datagram.source, datagram.destination, &view);
@@ -168,7 +178,7 @@ impl Stack {
         }
         let mut segment = segment(&view, &datagram);
         let header_len = view.header_len();
-        segment.payload = datagram.into_payload_from(header_len);
+        (segment.payload, segment.more) = datagram.into_payload_from(header_len);
         match self.demux.get(&pair) {
             Some(Target::Connection(key)) => self.on_connection(now, key, segment),
             Some(Target::HalfOpen(key)) => self.on_half_open(now, key, &pair, segment),
@@ -413,6 +423,16 @@ impl Stack {
     }
 }
 
+/// What comes in pieces is joined if it isn't a whole TCP segment: what is rare needs no code for pieces.
+fn joined_unless_segment(packet: Packet) -> Packet {
+    let is_segment = |ip: IpView<'_>| ip.protocol() == protocol::TCP && ip.fragment().is_none();
+    if packet.text.is_empty() || IpView::parse_front(&packet.bytes, packet.text_len()).is_ok_and(is_segment) {
+        packet
+    } else {
+        packet.joined()
+    }
+}
+
 /// The segment as the connection sees it, its text still to come.
 fn segment(view: &TcpView<'_>, datagram: &Datagram) -> Segment {
     Segment {
@@ -423,6 +443,7 @@ fn segment(view: &TcpView<'_>, datagram: &Datagram) -> Segment {
         urgent: view.urgent(),
         options: view.options(),
         payload: Bytes::new(),
+        more: Vec::new(),
         arrived_at: datagram.arrived_at,
         segment_size: datagram.segment_size,
         ecn: datagram.ecn,

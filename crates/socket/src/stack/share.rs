@@ -5,6 +5,7 @@
 
 use std::net::IpAddr;
 
+use sockeye_device::Packet;
 use sockeye_wire::icmp::{self, IcmpMessage, QuotedTransport};
 use sockeye_wire::ip::{IpView, protocol};
 use sockeye_wire::tcp::TcpView;
@@ -72,8 +73,8 @@ impl Share {
     }
 
     /// Whose `packet` is.
-    pub(crate) fn way_of(&self, packet: &[u8]) -> Way {
-        match IpView::parse(packet) {
+    pub(crate) fn way_of(&self, packet: &Packet) -> Way {
+        match IpView::parse_front(&packet.bytes, packet.text_len()) {
             Ok(ip) if ip.fragment().is_some() => Way::Everybody,
             Ok(ip) => {
                 let owner = self.owner_of(ip.source(), ip.destination(), ip.protocol(), ip.payload());
@@ -103,10 +104,10 @@ impl Share {
 mod tests {
     use std::net::SocketAddr;
 
-    use sockeye_wire::SeqNumber;
     use sockeye_wire::icmp::IcmpError;
     use sockeye_wire::ip::IpHeader;
     use sockeye_wire::tcp::{Flags, Options, TcpHeader};
+    use sockeye_wire::{Instant, SeqNumber};
 
     use super::*;
 
@@ -114,6 +115,10 @@ mod tests {
 
     fn share(index: usize) -> Share {
         Share::whole(KeyedHash::new([7; 16])).part(index, COUNT)
+    }
+
+    fn way_of(share: &Share, packet: &[u8]) -> Way {
+        share.way_of(&Packet::new(packet.to_vec().into(), Instant::ZERO))
     }
 
     fn datagram(source: IpAddr, destination: IpAddr, protocol: u8, payload: &[u8]) -> Vec<u8> {
@@ -165,9 +170,9 @@ mod tests {
     fn a_segment_and_an_error_about_its_answer_go_to_the_same_part() {
         for (local, remote) in (1..100).flat_map(sockets) {
             let owner = share(0).owner(&Pair { local, remote });
-            let way = |packet: &[u8]| share((owner + 1) % COUNT).way_of(packet);
+            let way = |packet: &[u8]| way_of(&share((owner + 1) % COUNT), packet);
             assert_eq!(way(&segment(remote, local)), Way::To(owner));
-            assert_eq!(share(owner).way_of(&segment(remote, local)), Way::Here);
+            assert_eq!(way_of(&share(owner), &segment(remote, local)), Way::Here);
 
             let quoted = segment(local, remote);
             let mut message = vec![0; icmp::HEADER_LEN + quoted.len()];
@@ -180,10 +185,10 @@ mod tests {
     #[test]
     fn what_is_no_ones_stays_and_what_only_the_whole_tells_goes_to_all() {
         let [(local, remote), _] = sockets(1);
-        assert_eq!(share(0).way_of(b"noise"), Way::Here);
-        assert_eq!(share(0).way_of(&datagram(remote.ip(), local.ip(), protocol::UDP, &[0; 8])), Way::Here);
+        assert_eq!(way_of(&share(0), b"noise"), Way::Here);
+        assert_eq!(way_of(&share(0), &datagram(remote.ip(), local.ip(), protocol::UDP, &[0; 8])), Way::Here);
         let mut piece = segment(remote, local);
         piece[6] = 0x20; // more fragments follow
-        assert_eq!(share(0).way_of(&piece), Way::Everybody);
+        assert_eq!(way_of(&share(0), &piece), Way::Everybody);
     }
 }

@@ -9,7 +9,7 @@ mod window;
 
 use alloc::boxed::Box;
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use sockeye_wire::tcp::SackBlock;
 use sockeye_wire::{Instant, SeqNumber};
 
@@ -144,16 +144,16 @@ impl RecvSide {
         self.timestamps.update(now, value, seq, edge, self.reassembly.is_some());
     }
 
-    /// Keeps in-window `text` that starts at `seq`, which is not before RCV.NXT. `segment_size` is that of the segments
-    /// in it, `pushed` if the last has PSH. True if RCV.NXT advanced.
+    /// Keeps in-window `text`, `octets` in pieces, that starts at `seq`, which is not before RCV.NXT. `segment_size` is that
+    /// of the segments in it, `pushed` if the last has PSH. True if RCV.NXT advanced.
     pub(crate) fn take_text(
         &mut self,
         seq: SeqNumber,
-        text: Bytes,
+        text: impl Iterator<Item = Bytes>,
+        octets: u32,
         segment_size: u32,
         pushed: bool,
     ) -> Result<bool, TooManyHoles> {
-        let octets = u32::try_from(text.len()).unwrap_or(u32::MAX);
         if seq != self.rcv_nxt {
             self.ack.on_disorder(octets, segment_size);
             self.keep_for_later(seq, text)?;
@@ -161,18 +161,25 @@ impl RecvSide {
         }
         self.report_overlap(octets);
         self.rcv_nxt += octets;
-        self.queue.push(text);
+        text.for_each(|piece| self.queue.push(piece));
         self.ack.on_text(octets, segment_size, pushed);
         self.join_what_waited();
         Ok(true)
     }
 
     //= rfc9293#SHLD-31
-    fn keep_for_later(&mut self, seq: SeqNumber, text: Bytes) -> Result<(), TooManyHoles> {
-        let place = self.place_of(seq);
+    fn keep_for_later(&mut self, seq: SeqNumber, text: impl Iterator<Item = Bytes>) -> Result<(), TooManyHoles> {
+        let mut place = self.place_of(seq);
         let holes = (self.window.buffer() / OCTETS_A_HOLE).max(MIN_HOLES);
-        let inserted = self.reassembly.get_or_insert_default().insert(place, text, holes as usize)?;
-        if let Some((from, to)) = inserted.duplicate {
+        let reassembly = self.reassembly.get_or_insert_default();
+        let mut duplicate = None;
+        for piece in text.filter(|piece| !piece.is_empty()) {
+            let end = place + piece.len() as u64;
+            let inserted = reassembly.insert(place, piece, holes as usize)?;
+            duplicate = duplicate.or(inserted.duplicate);
+            place = end;
+        }
+        if let Some((from, to)) = duplicate {
             self.report_duplicate(self.seq_at(from), self.seq_at(to));
         }
         Ok(())
@@ -279,10 +286,4 @@ impl RecvSide {
     fn seq_at(&self, place: u64) -> SeqNumber {
         self.rcv_nxt + u32::try_from(place.saturating_sub(self.queue.end())).unwrap_or(u32::MAX)
     }
-}
-
-/// Cuts `octets` off the front of `text`, and makes it no longer than `max`.
-pub(crate) fn trim(text: &mut Bytes, octets: u32, max: u32) {
-    text.advance((octets as usize).min(text.len()));
-    text.truncate(max as usize);
 }

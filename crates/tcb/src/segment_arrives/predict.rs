@@ -17,7 +17,7 @@ impl Tcb {
         if !self.continues_as_before(now, segment) {
             return None;
         }
-        if segment.payload.is_empty() {
+        if segment.text_len() == 0 {
             let acks_more = segment.ack.after(self.send.snd_una()) && segment.ack.at_or_before(self.send.snd_nxt());
             return acks_more.then(|| {
                 self.take_new_ack(now, segment);

@@ -5,7 +5,6 @@
 
 use sockeye_wire::{Instant, SeqNumber};
 
-use crate::recv::trim;
 use crate::tcb::Tcb;
 use crate::{Segment, Stop};
 
@@ -136,7 +135,7 @@ impl Tcb {
         let start: SeqNumber = segment.seq + old;
         let room = (rcv_nxt + rcv_wnd).saturating_since(start);
         segment.flags.fin &= segment.text_len() - old < room;
-        trim(&mut segment.payload, old, room);
+        segment.trim(old, room);
         segment.seq = start;
     }
 

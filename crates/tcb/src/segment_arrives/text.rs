@@ -14,7 +14,7 @@ impl Tcb {
         if segment.flags.fin && self.state.receives_text() {
             self.recv.fin_at = Some(segment.seq + segment.text_len());
         }
-        if segment.payload.is_empty() {
+        if segment.text_len() == 0 {
             if segment.flags.fin && segment.seq != self.recv.rcv_nxt() {
                 self.recv.ack.on_disorder(0, 1);
             }
@@ -41,8 +41,8 @@ impl Tcb {
         // What is said of its segments is the device's word: none is longer than the whole.
         let whole = segment.text_len();
         let size = if segment.segment_size == 0 { whole } else { whole.min(segment.segment_size.into()) };
-        let text = core::mem::take(&mut segment.payload);
-        let taken = self.recv.take_text(segment.seq, text, size, segment.flags.psh);
+        let text = segment.take_text();
+        let taken = self.recv.take_text(segment.seq, text, whole, size, segment.flags.psh);
         let advanced = taken.map_err(|_too_many| Stop::TooManyHoles)?;
         if advanced {
             self.measure_reading(now, segment);

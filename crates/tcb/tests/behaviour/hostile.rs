@@ -319,6 +319,30 @@ fn of_a_segment_that_overlaps_only_the_new_part_is_taken() {
     assert_eq!((sack.as_slice()[0].left, sack.as_slice()[0].right), (next.seq + 3, next.seq + 6));
 }
 
+//= rfc9293#3.10.7.4-2
+#[test]
+fn text_in_pieces_is_taken_as_if_it_came_in_one() {
+    let mut pair = established();
+    pair.b.reads = false;
+    let next = pair.forge(Side::A);
+    let received = pair.b.tcb.recv_queued();
+    let in_pieces = |at: u32, pieces: &[&'static [u8]]| {
+        let mut pieces = pieces.iter().map(|piece| Bytes::from_static(piece));
+        let payload = pieces.next().unwrap();
+        sockeye_tcb::Segment { seq: next.seq + at, payload, more: pieces.collect(), ..next.clone() }
+    };
+    pair.inject(Side::B, in_pieces(5, &[b"fg", b"hi", b"jkl"])).unwrap();
+    assert_eq!(pair.b.tcb.recv_queued(), received, "it waits for what is before it");
+    pair.inject(Side::B, in_pieces(0, &[b"ab"])).unwrap();
+    pair.inject(Side::B, in_pieces(0, &[b"a", b"bcd", b"efg"])).unwrap();
+    assert_eq!(pair.b.tcb.recv_queued() - received, 12);
+    let mut read = Vec::new();
+    while let Ok(chunk) = pair.b.tcb.recv(pair.now, 100) {
+        read.extend_from_slice(&chunk);
+    }
+    assert!(read.ends_with(b"abcdefghijkl"));
+}
+
 //= rfc2883#4.2-1
 #[test]
 fn of_a_segment_that_fills_a_hole_the_part_that_was_here_is_reported() {

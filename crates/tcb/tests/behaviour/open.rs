@@ -21,6 +21,7 @@ pub fn segment(seq: SeqNumber, ack: SeqNumber, flags: Flags) -> Segment {
         urgent: 0,
         options: Options::NONE,
         payload: Bytes::new(),
+        more: Vec::new(),
         arrived_at: Instant::ZERO,
         segment_size: 0,
         ecn: Ecn::NotEct,

@@ -363,6 +363,7 @@ pub fn cut(transmit: &Transmit, now: Instant) -> Vec<Segment> {
             urgent: header.urgent,
             options: header.options,
             payload: text.slice(at..end),
+            more: Vec::new(),
             arrived_at: now,
             segment_size: 0,
             ecn: transmit.ecn,

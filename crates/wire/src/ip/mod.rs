@@ -61,9 +61,17 @@ impl<'a> IpView<'a> {
     /// # Errors
     /// What the two versions' parsers return; [`ParseError::IpEmpty`], [`ParseError::IpVersion`].
     pub fn parse(bytes: &'a [u8]) -> Result<Self, ParseError> {
+        Self::parse_front(bytes, 0)
+    }
+
+    /// As [`Self::parse`], of a packet whose last `behind` octets stand elsewhere: [`Self::packet`] is what is here of it.
+    ///
+    /// # Errors
+    /// Those of [`Self::parse`].
+    pub fn parse_front(bytes: &'a [u8], behind: usize) -> Result<Self, ParseError> {
         match bytes.first().ok_or(ParseError::IpEmpty)? >> 4 {
-            4 => Ipv4View::parse(bytes).map(Self::V4),
-            6 => Ipv6View::parse(bytes).map(Self::V6),
+            4 => Ipv4View::parse_front(bytes, behind).map(Self::V4),
+            6 => Ipv6View::parse_front(bytes, behind).map(Self::V6),
             version => Err(ParseError::IpVersion(version)),
         }
     }
@@ -154,6 +162,19 @@ impl<'a> IpView<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_ipv6_too_the_front_is_seen_of_a_packet_whose_end_stands_elsewhere() {
+        let (source, destination) = (core::net::Ipv6Addr::LOCALHOST, core::net::Ipv6Addr::LOCALHOST);
+        let (protocol, payload_len, hop_limit, traffic_class) = (protocol::TCP, 4, 64, 0);
+        let mut bytes = [7; 41];
+        v6::Ipv6Header { source, destination, protocol, payload_len, hop_limit, traffic_class }
+            .emit(&mut bytes)
+            .unwrap();
+        assert_eq!(IpView::parse_front(&bytes, 3).unwrap().payload(), [7]);
+        assert_eq!(IpView::parse_front(&bytes, 2).unwrap_err(), ParseError::Ipv6Cut(1));
+        assert!(IpView::parse_front(&bytes, 50).unwrap().payload().is_empty());
+    }
 
     #[test]
     fn other_versions_are_refused() {

@@ -34,6 +34,14 @@ impl<'a> Ipv4View<'a> {
     /// [`ParseError::Ipv4Truncated`], [`ParseError::IpVersion`], [`ParseError::Ipv4HeaderLength`],
     /// [`ParseError::Ipv4TotalLength`], [`ParseError::Ipv4Cut`].
     pub fn parse(bytes: &'a [u8]) -> Result<Self, ParseError> {
+        Self::parse_front(bytes, 0)
+    }
+
+    /// As [`Self::parse`], of a packet whose last `behind` octets stand elsewhere: [`Self::packet`] is what is here of it.
+    ///
+    /// # Errors
+    /// Those of [`Self::parse`]; [`ParseError::Ipv4TotalLength`] also if the packet isn't as long as that.
+    pub fn parse_front(bytes: &'a [u8], behind: usize) -> Result<Self, ParseError> {
         let missing = ParseError::Ipv4Truncated(HEADER_LEN.saturating_sub(bytes.len()));
         let fields = Ipv4Packet::new(bytes).ok_or(missing)?;
         if fields.get_version() != 4 {
@@ -44,10 +52,9 @@ impl<'a> Ipv4View<'a> {
             return Err(ParseError::Ipv4HeaderLength(header_len));
         }
         let total_len = usize::from(fields.get_total_length());
-        if total_len < header_len {
-            return Err(ParseError::Ipv4TotalLength(total_len));
-        }
-        let packet = bytes.get(..total_len).ok_or(ParseError::Ipv4Cut(total_len.saturating_sub(bytes.len())))?;
+        let front = total_len.checked_sub(behind).filter(|front| *front >= header_len);
+        let front = front.ok_or(ParseError::Ipv4TotalLength(total_len))?;
+        let packet = bytes.get(..front).ok_or(ParseError::Ipv4Cut(front.saturating_sub(bytes.len())))?;
         let header = Ipv4Header {
             source: fields.get_source().octets().into(),
             destination: fields.get_destination().octets().into(),
@@ -271,6 +278,15 @@ mod tests {
     #[test]
     fn what_a_link_padded_is_cut_off() {
         assert_eq!(Ipv4View::parse(&packet()).unwrap().payload(), [7; 4]);
+    }
+
+    #[test]
+    fn of_a_packet_whose_end_stands_elsewhere_the_front_is_seen() {
+        let front = &packet()[..21];
+        let view = Ipv4View::parse_front(front, 3).unwrap();
+        assert_eq!((view.payload(), view.header().payload_len), (&[7; 1][..], 4));
+        assert_eq!(Ipv4View::parse_front(front, 2).unwrap_err(), ParseError::Ipv4Cut(1));
+        assert_eq!(Ipv4View::parse_front(front, 5).unwrap_err(), ParseError::Ipv4TotalLength(24));
     }
 
     //= rfc1122#3.2.1.2-1

@@ -30,13 +30,22 @@ impl<'a> Ipv6View<'a> {
     /// [`ParseError::Ipv6Truncated`], [`ParseError::IpVersion`], [`ParseError::Ipv6Cut`], and those of
     /// [`super::extension`].
     pub fn parse(bytes: &'a [u8]) -> Result<Self, ParseError> {
+        Self::parse_front(bytes, 0)
+    }
+
+    /// As [`Self::parse`], of a packet whose last `behind` octets stand elsewhere: [`Self::packet`] is what is here of it.
+    ///
+    /// # Errors
+    /// Those of [`Self::parse`], as if the packet ended here.
+    pub fn parse_front(bytes: &'a [u8], behind: usize) -> Result<Self, ParseError> {
         let missing = ParseError::Ipv6Truncated(HEADER_LEN.saturating_sub(bytes.len()));
         let fields = Ipv6Packet::new(bytes).ok_or(missing)?;
         if fields.get_version() != 6 {
             return Err(ParseError::IpVersion(fields.get_version()));
         }
         let total_len = HEADER_LEN + usize::from(fields.get_payload_length());
-        let packet = bytes.get(..total_len).ok_or(ParseError::Ipv6Cut(total_len.saturating_sub(bytes.len())))?;
+        let front = total_len.saturating_sub(behind);
+        let packet = bytes.get(..front).ok_or(ParseError::Ipv6Cut(front.saturating_sub(bytes.len())))?;
         let chain = Chain::walk(packet, fields.get_next_header().0, NEXT_HEADER, HEADER_LEN)?;
         let header = Ipv6Header {
             source: fields.get_source().octets().into(),

@@ -96,6 +96,7 @@ fn deliver(now: Instant, from: &mut Tcb, to: &mut Tcb) -> bool {
             urgent: header.urgent,
             options: header.options,
             payload: payload.concat().into(),
+            more: alloc::vec::Vec::new(),
             arrived_at: now,
             segment_size: 0,
             ecn,

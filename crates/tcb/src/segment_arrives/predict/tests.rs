@@ -173,6 +173,7 @@ impl World {
                     urgent: header.urgent,
                     options: header.options,
                     payload: payload.concat().into(),
+                    more: Vec::new(),
                     arrived_at: self.now,
                     segment_size,
                     ecn,
