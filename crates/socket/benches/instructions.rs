@@ -1,8 +1,9 @@
 //! Instructions on the paths that every octet takes, counted by valgrind: the same in every run, whatever the machine does.
 //!
 //! Two stacks in virtual time, joined by nothing but a function call; the packet that crosses is copied into a pool once,
-//! as a device's read would, and checksums are made and verified in software unless the name says otherwise. Each function
-//! moves [`SEGMENTS`] segments. `cargo xtask bench instructions` runs it and holds the counts against a budget.
+//! as a device's read would, and checksums are made and verified in software unless the name says otherwise. What is bundled
+//! goes as on a device without offload: super-segments through the stacks, cut before the device and merged behind it. Each
+//! function moves [`SEGMENTS`] segments. `cargo xtask bench instructions` runs it and holds the counts against a budget.
 
 #![expect(missing_docs, reason = "the macros of gungraun define items that they don't document")]
 
@@ -13,7 +14,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use gungraun::{LibraryBenchmarkConfig, library_benchmark, library_benchmark_group, main};
 use sockeye::{Buffer, ConnectOptions, ConnectionId, ListenOptions, Stack, StackConfig, StackEvent};
-use sockeye_device::{Outgoing, Packet, Pool};
+use sockeye_device::segment::{self, Merge};
+use sockeye_device::{Capabilities, Outgoing, Packet, Pool};
 use sockeye_wire::Instant;
 
 /// Segments that each function moves.
@@ -24,6 +26,20 @@ const TEXT: usize = 1448;
 const DELAY: Duration = Duration::from_micros(20);
 /// Octets that the application hands over or takes at a time.
 const BLOCK: usize = 65_536;
+
+/// Segments that a device gives at a time: those of a super-segment.
+const BATCH: usize = 45;
+
+/// How segments cross.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Crossing {
+    /// One by one.
+    Single,
+    /// The stacks make and take super-segments, what is between them doesn't.
+    Bundled,
+    /// Super-segments cross whole, checksums are left to the devices.
+    Offloaded,
+}
 
 /// Two stacks with one connection, its windows open.
 struct Ends {
@@ -37,29 +53,32 @@ struct Ends {
     /// What `a` and `b` read packets into.
     pools: [Pool; 2],
     limit: u32,
-    /// The device vouches for checksums, and finishes them.
-    offload: bool,
+    crossing: Crossing,
+    merge: Merge,
+    /// What has crossed and is to be taken in.
+    arrived: Vec<Packet>,
     block: Vec<u8>,
     room: Vec<u8>,
 }
 
 impl Ends {
-    fn new(offload: bool) -> Self {
+    fn new(crossing: Crossing) -> Self {
         let now = Instant::from_millis(1000);
         let mut tcp = sockeye::Config { nodelay: true, ..sockeye::Config::default() };
         tcp.receive_buffer = Buffer::Fixed(16 << 20);
         tcp.send_buffer = Buffer::Fixed(16 << 20);
-        let config =
-            |seed| StackConfig { tcp: tcp.clone().into(), checksum_offload: offload, ..StackConfig::new([seed; 32]) };
+        let checksum_offload = crossing != Crossing::Single;
+        let config = |seed| StackConfig { tcp: tcp.clone().into(), checksum_offload, ..StackConfig::new([seed; 32]) };
         let (mut a, mut b) = (Stack::new(config(1), now), Stack::new(config(2), now));
         a.add_address("10.0.0.1/24".parse().unwrap());
         b.add_address("10.0.0.2/24".parse().unwrap());
         b.listen("10.0.0.2:80".parse().unwrap(), &ListenOptions::default()).unwrap();
         let a_id = a.connect(now, "10.0.0.2:80".parse().unwrap(), &ConnectOptions::default()).unwrap();
         let pools = [Pool::new(70_000), Pool::new(70_000)];
-        let limit = if offload { 65_535 } else { 0 };
-        let (block, room) = (vec![7; BLOCK], vec![0; 4 * BLOCK]);
-        let mut ends = Self { now, a, a_id, b, b_id: a_id, pools, limit, offload, block, room };
+        let segmentation = if crossing == Crossing::Single { 0 } else { Capabilities::LARGEST };
+        let limit = Capabilities { mtu: 1500, checksum: checksum_offload, segmentation }.most_text();
+        let (merge, arrived, block, room) = (Merge::default(), Vec::new(), vec![7; BLOCK], vec![0; 4 * BLOCK]);
+        let mut ends = Self { now, a, a_id, b, b_id: a_id, pools, limit, crossing, merge, arrived, block, room };
         let listener = loop {
             ends.exchange();
             if let Some(StackEvent::Incoming(listener)) = ends.b.poll_event() {
@@ -78,23 +97,40 @@ impl Ends {
     fn exchange(&mut self) {
         self.now += DELAY;
         while let Some(packet) = self.a.poll_transmit(self.now, self.limit) {
-            let packet = self.cross(1, &packet);
-            self.b.on_packet(self.now, packet);
+            self.cross(1, packet);
+            self.arrived.drain(..).for_each(|packet| self.b.on_packet(self.now, packet));
         }
         self.now += DELAY;
         while let Some(packet) = self.b.poll_transmit(self.now, self.limit) {
-            let packet = self.cross(0, &packet);
-            self.a.on_packet(self.now, packet);
+            self.cross(0, packet);
+            self.arrived.drain(..).for_each(|packet| self.a.on_packet(self.now, packet));
         }
         self.a.on_timeout(self.now);
         self.b.on_timeout(self.now);
     }
 
+    /// A packet goes to the other side, where it has arrived then.
+    fn cross(&mut self, to: usize, mut packet: Outgoing) {
+        if self.crossing != Crossing::Bundled {
+            let packet = self.receive(to, &packet);
+            self.arrived.push(packet);
+            return;
+        }
+        if packet.segment_size == 0 {
+            packet.segment_size = u16::MAX; // one segment, whose checksum is to be completed
+        }
+        for segment in segment::cut(packet) {
+            let packet = self.receive(to, &segment);
+            self.merge.push(packet, &mut self.arrived);
+        }
+        self.merge.flush(&mut self.arrived);
+    }
+
     /// What the receiving device makes of a packet.
-    fn cross(&mut self, pool: usize, packet: &Outgoing) -> Packet {
+    fn receive(&mut self, to: usize, packet: &Outgoing) -> Packet {
         let segment_size = packet.segment_size;
-        let bytes = self.pools[pool].copy(packet);
-        Packet { checksum_verified: self.offload, segment_size, ..Packet::new(bytes, self.now) }
+        let checksum_verified = self.crossing == Crossing::Offloaded;
+        Packet { checksum_verified, segment_size, ..Packet::new(self.pools[to].copy(packet), self.now) }
     }
 
     /// Moves `octets` from one application to the other, a copy at either end.
@@ -135,7 +171,9 @@ impl Ends {
         assert!(chunk.is_empty(), "the send buffer takes it");
         let mut packets = VecDeque::new();
         while let Some(packet) = self.a.poll_transmit(self.now, self.limit) {
-            packets.push_back(self.cross(1, &packet));
+            for segment in segment::cut(packet) {
+                packets.push_back(self.receive(1, &segment));
+            }
         }
         self.now += DELAY;
         packets
@@ -143,15 +181,18 @@ impl Ends {
 }
 
 fn ends() -> Ends {
-    Ends::new(false)
+    Ends::new(Crossing::Single)
+}
+
+fn bundling_ends() -> Ends {
+    Ends::new(Crossing::Bundled)
 }
 
 fn offloading_ends() -> Ends {
-    Ends::new(true)
+    Ends::new(Crossing::Offloaded)
 }
 
-fn with_segments_for_b() -> (Ends, VecDeque<Packet>) {
-    let mut ends = ends();
+fn with_segments_for_b(mut ends: Ends) -> (Ends, VecDeque<Packet>) {
     let packets = ends.packets_for_b(SEGMENTS * TEXT);
     assert_eq!(packets.len(), SEGMENTS, "the windows let them all go");
     (ends, packets)
@@ -164,7 +205,7 @@ fn with_acks_for_a() -> (Ends, VecDeque<Packet>) {
         ends.b.on_packet(ends.now, packet);
         ends.read();
         while let Some(ack) = ends.b.poll_transmit(ends.now, 0) {
-            acks.push_back(ends.cross(0, &ack));
+            acks.push_back(ends.receive(0, &ack));
         }
     }
     assert_eq!(acks.len(), SEGMENTS / 2, "one for every second segment");
@@ -181,10 +222,36 @@ fn segment_from_end_to_end(mut ends: Ends) -> Ends {
 
 // The receiving half of it: checksum, TCP, half an ACK, a copy.
 #[library_benchmark]
-#[bench::receive(with_segments_for_b())]
+#[bench::receive(with_segments_for_b(ends()))]
 fn segment_received((mut ends, packets): (Ends, VecDeque<Packet>)) -> Ends {
     for packet in packets {
         ends.b.on_packet(ends.now, packet);
+        ends.read();
+        while let Some(ack) = ends.b.poll_transmit(ends.now, 0) {
+            black_box(ack);
+        }
+    }
+    ends
+}
+
+// As from end to end, but bundled.
+#[library_benchmark]
+#[bench::whole(bundling_ends())]
+fn bundled_from_end_to_end(mut ends: Ends) -> Ends {
+    ends.transfer(SEGMENTS * TEXT);
+    ends
+}
+
+// The receiving half of that.
+#[library_benchmark]
+#[bench::receive(with_segments_for_b(bundling_ends()))]
+fn bundled_received((mut ends, mut packets): (Ends, VecDeque<Packet>)) -> Ends {
+    while !packets.is_empty() {
+        for packet in packets.drain(..BATCH.min(packets.len())) {
+            ends.merge.push(packet, &mut ends.arrived);
+        }
+        ends.merge.flush(&mut ends.arrived);
+        ends.arrived.drain(..).for_each(|packet| ends.b.on_packet(ends.now, packet));
         ends.read();
         while let Some(ack) = ends.b.poll_transmit(ends.now, 0) {
             black_box(ack);
@@ -218,7 +285,8 @@ fn super_segments_from_end_to_end(mut ends: Ends) -> Ends {
 
 library_benchmark_group!(
     name = paths;
-    benchmarks = segment_from_end_to_end, segment_received, pure_ack_received, super_segments_from_end_to_end
+    benchmarks = segment_from_end_to_end, segment_received, bundled_from_end_to_end, bundled_received,
+        pure_ack_received, super_segments_from_end_to_end
 );
 
 // For copies from 2 KiB on the C library takes an instruction of the processor that copies all octets; valgrind would count

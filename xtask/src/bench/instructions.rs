@@ -31,9 +31,11 @@ const TOLERANCE: f64 = 1.03;
 const RUNNER: &str = "gungraun-runner";
 
 /// Each function of the bench: the path that it stands for, and how many of it one call does.
-const PATHS: [(&str, &str, u64); 4] = [
-    ("segment_from_end_to_end", "segment of 1448 octets, both ends, checksums, copies, ACKs", 1000),
+const PATHS: [(&str, &str, u64); 6] = [
+    ("segment_from_end_to_end", "segment of 1448 octets alone, both ends, checksums, copies, ACKs", 1000),
     ("segment_received", "the same, the receiving side alone", 1000),
+    ("bundled_from_end_to_end", "such a segment among others, as on a plain device: cut and merged", 1000),
+    ("bundled_received", "the same, the receiving side alone", 1000),
     ("pure_ack_received", "pure ACK of two segments", 500),
     ("super_segments_from_end_to_end", "64 KiB, both ends, checksums offloaded, copies, ACKs", 100),
 ];
