@@ -20,6 +20,8 @@ pub(super) struct Repeats {
     recoveries: u64,
     undone: u64,
     timeouts: u64,
+    /// When the last of them was.
+    timed_out_at: Option<Instant>,
     probes: u64,
     /// Octets that were sent again since the peer had last something new to tell, and timers that expired.
     again: u32,
@@ -75,6 +77,9 @@ impl Repeats {
                 self.ceiling = u32::MAX;
             }
         }
+        if info.timeouts > self.timeouts {
+            self.timed_out_at = Some(now);
+        }
         if info.timeouts > self.timeouts || self.recover.is_some_and(|recover| una.at_or_after(recover)) {
             self.recover = None;
         }
@@ -110,9 +115,10 @@ impl Repeats {
         };
         // Without SACK an ACK of a part tells that the next segment is lost, however young it is (RFC 6582 section 3.2), and
         // after an undo duplicate ACKs may answer what was sent needlessly. Where a peer has a trick up its sleeve
-        // a single segment may be answered by any number of them.
+        // a single segment may be answered by any number of them. A timeout takes all that left before it for lost.
         let counted = info.undone == 0 && limits.trusted;
-        let last = if text.sack { Some(before.at) } else { before.again_at.filter(|_| counted) };
+        let since_timeout = |at: &Instant| self.timed_out_at.is_none_or(|timeout| *at >= timeout);
+        let last = if text.sack { Some(before.at) } else { before.again_at.filter(|at| counted && since_timeout(at)) };
         // A probe takes the place of the timeout that would come sooner (RFC 8985 section 7.2), however young its segment. Of
         // what was sent again because it was too long the first transmission may arrive nevertheless.
         if let Some(at) = last.filter(|_| !probes && !self.was_narrowed) {
