@@ -55,6 +55,8 @@ pub struct Network {
     /// When something comes out of access links: nobody looks at those where nothing does.
     up: Agenda,
     down: Agenda,
+    /// When something comes out of a link that leads on to another next, and out of which.
+    between: Option<(Instant, Via)>,
     /// What has come over an access link that is but a wire, by when and to whom.
     there: VecDeque<(Instant, HostId, Packet)>,
 }
@@ -123,6 +125,7 @@ impl Network {
             unroutable: 0,
             up: Agenda::default(),
             down: Agenda::default(),
+            between: None,
             there: VecDeque::new(),
         }
     }
@@ -173,7 +176,7 @@ impl Network {
 
     /// When to call [`receive`](Self::receive) next. `None` if nothing is on its way.
     pub fn next_timeout(&self) -> Option<Instant> {
-        earlier(self.first_arrival(), self.first_between().map(|(at, _)| at))
+        earlier(self.first_arrival(), self.between.map(|(at, _)| at))
     }
 
     /// When the next packet arrives at a host, if one does by `by`; what happens between links until then has happened. For
@@ -181,7 +184,7 @@ impl Network {
     pub fn next_arrival(&mut self, by: Instant) -> Option<Instant> {
         loop {
             let arrives = self.first_arrival().filter(|at| *at <= by);
-            match self.first_between() {
+            match self.between {
                 Some((at, via)) if at <= arrives.unwrap_or(by) => self.let_out(at, via),
                 _ => return arrives,
             }
@@ -200,6 +203,7 @@ impl Network {
     pub fn set_bottleneck(&mut self, now: Instant, from: Side, config: LinkConfig) {
         self.advance(now);
         self.links.bottleneck(from).set_config(now, config);
+        self.between = self.first_between();
     }
 
     /// The access links of a host, away from it and towards it.
@@ -217,7 +221,7 @@ impl Network {
         earlier(there, self.down.first().map(|(at, _)| at))
     }
 
-    /// When something comes out of a link that leads on to another next, and out of which.
+    /// What [`Self::between`] is to be after something has happened.
     fn first_between(&self) -> Option<(Instant, Via)> {
         let Links { rightward, leftward, .. } = &self.links;
         let rightward = rightward.next_timeout().map(|at| (at, Via::Bottleneck(Side::Left)));
@@ -235,20 +239,18 @@ impl Network {
 
     /// Something happened to a link, out of which something was to come at `before`.
     fn note(&mut self, via: Via, before: Option<Instant>) {
-        let agenda = match via {
-            Via::Up(_) => &mut self.up,
-            Via::Bottleneck(_) => return,
-            Via::Down(_) => &mut self.down,
-        };
-        let after = self.links.at(via).and_then(Link::next_timeout);
-        if before != after {
-            agenda.set(via, after, |via| self.links.at(via).and_then(Link::next_timeout));
+        let when = |via| self.links.at(via).and_then(Link::next_timeout);
+        match via {
+            Via::Up(_) => self.up.note(via, before, when),
+            Via::Bottleneck(_) => {}
+            Via::Down(_) => return self.down.note(via, before, when),
         }
+        self.between = self.first_between();
     }
 
     /// Carries packets from link to link, in the order of their times, until all have happened that happens by `now`.
     fn advance(&mut self, now: Instant) {
-        while let Some((at, via)) = self.first_between().filter(|(at, _)| *at <= now) {
+        while let Some((at, via)) = self.between.filter(|(at, _)| *at <= now) {
             self.let_out(at, via);
         }
     }
@@ -274,7 +276,11 @@ impl Network {
             Via::Bottleneck(_) | Via::Down(_) => None,
         };
         let errors = match crosses {
-            Some(from) => send(self.links.bottleneck(from), at, packet),
+            Some(from) => {
+                let errors = send(self.links.bottleneck(from), at, packet);
+                self.between = self.first_between();
+                errors
+            }
             None => self.arrive(at, to, packet),
         };
         for error in errors {
@@ -337,16 +343,19 @@ impl Agenda {
         self.0.front().copied()
     }
 
-    /// From now on something comes out of `via` at `at`; of any link `when` says when it does.
-    fn set(&mut self, via: Via, at: Option<Instant>, when: impl Fn(Via) -> Option<Instant>) {
+    /// Something happened to `via`, out of which something was to come at `before`; `when` says of any link when it does.
+    fn note(&mut self, via: Via, before: Option<Instant>, when: impl Fn(Via) -> Option<Instant>) {
+        let after = when(via);
+        if before == after {
+            return;
+        }
         while self.first().is_some_and(|(at, via)| when(via) != Some(at)) {
             self.0.pop_front();
         }
-        let Some(at) = at else {
-            return;
-        };
-        // Most times are behind all others: looked for from there.
-        let later = self.0.iter().rev().take_while(|other| **other > (at, via)).count();
-        self.0.insert(self.0.len() - later, (at, via));
+        if let Some(at) = after {
+            // Most times are behind all others: looked for from there.
+            let later = self.0.iter().rev().take_while(|other| **other > (at, via)).count();
+            self.0.insert(self.0.len() - later, (at, via));
+        }
     }
 }
