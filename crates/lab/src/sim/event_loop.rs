@@ -99,21 +99,21 @@ impl World {
         any && self.violation.is_none()
     }
 
-    fn arrives(&mut self, host: usize, packet: Packet) {
+    fn arrives(&mut self, host: usize, mut packet: Packet) {
         if self.nodes[host].has_vanished(self.now) {
             return;
         }
         self.record.packet(host, self.now, false, &packet.bytes);
         // Where nothing is damaged a device may as well have verified it.
-        let checksum_verified = packet.checksum_verified || !self.damages;
-        let packet = Packet { checksum_verified, ..packet };
+        packet.checksum_verified |= !self.damages;
         self.hears(host, &packet);
         let node = &mut self.nodes[host];
         let clock = node.clock(self.now);
         if let Some(trickster) = &mut node.trickster {
             trickster.hears(&packet.bytes);
         }
-        node.machine.on_packet(clock, Packet { arrived_at: clock, ..packet });
+        packet.arrived_at = clock;
+        node.machine.on_packet(clock, packet);
         self.settle(host);
     }
 
@@ -149,14 +149,17 @@ impl World {
     fn settle(&mut self, host: usize) {
         let (clock, limit) = (self.nodes[host].clock(self.now), self.nodes[host].tso);
         let mut packets = 0;
-        loop {
-            let mut quiet = true;
+        for round in 0_u32.. {
+            let mut told = false;
             while let Some(happened) = self.nodes[host].machine.next_event() {
-                quiet = false;
+                told = true;
                 self.on_event(host, happened);
             }
+            // Nobody has done anything since there was nothing more to send.
+            if round > 0 && !told {
+                break;
+            }
             while let Some(packet) = self.nodes[host].machine.poll_transmit(clock, limit, &mut self.packets) {
-                quiet = false;
                 packets += 1;
                 self.leaves(host, packet);
                 if packets > AT_ONE_INSTANT {
@@ -165,9 +168,6 @@ impl World {
                 if self.violation.is_some() {
                     return;
                 }
-            }
-            if quiet {
-                break;
             }
         }
         let node = &mut self.nodes[host];

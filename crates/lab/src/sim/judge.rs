@@ -164,15 +164,15 @@ fn loss_found(info: &Vitals, ear: &Ear, limits: &Limits) -> Result<(), Broken> {
 }
 
 fn times_true(info: &Vitals, limits: &Limits) -> Result<(), Broken> {
+    let Some(measured) = info.min_rtt.filter(|measured| limits.trusted && *measured < limits.least_rtt) else {
+        return Ok(());
+    };
     // What clocks round, and timestamps.
-    let slack = limits.tick * 2 + Duration::from_millis(2);
-    match info.min_rtt {
-        Some(measured) if limits.trusted && measured + slack < limits.least_rtt => {
-            let detail = format!("a round trip of {measured:?}, the path takes {:?}", limits.least_rtt);
-            Err((Invariant::TimesTrue, detail))
-        }
-        _ => Ok(()),
+    if measured + limits.tick * 2 + Duration::from_millis(2) < limits.least_rtt {
+        let detail = format!("a round trip of {measured:?}, the path takes {:?}", limits.least_rtt);
+        return Err((Invariant::TimesTrue, detail));
     }
+    Ok(())
 }
 
 /// PTO (RFC 8985 section 7.2), counted from now at the latest.
