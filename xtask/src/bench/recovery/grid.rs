@@ -24,12 +24,15 @@ fn path(seed: u64, number: usize, random: &mut Random) -> Vec<Case> {
     let lossy = random.unit() < 0.5;
     let percent = log(random, 0.01, 3.0);
     let path = Path { rate, rtt: Duration::from_secs_f64(rtt / 1e3), bdps };
-    let duration = path.warm() + (path.rtt * 100).max(Duration::from_secs(20)).min(Duration::from_secs(40));
     let loss = if lossy { format!("loss {percent:.3}%") } else { String::new() };
     let name = format!("random {number}: {:.1}mbit {rtt:.0}ms {bdps:.1} BDP {loss}", rate / 1e6);
     [Algorithm::CUBIC, Algorithm::BBR]
         .into_iter()
         .map(|cc| {
+            // As in the fixed grid: slow ones need long for chance to even out.
+            let long = cc != Algorithm::BBR && lossy && percent >= 1.0;
+            let least = Duration::from_secs(if long { 300 } else { 20 });
+            let duration = path.warm() + (path.rtt * 100).min(Duration::from_secs(40)).max(least);
             let mut scenario = path.scenario(&[cc], &loss, "", duration);
             scenario.seed = seed;
             let reached = share(path, path.warm(), duration);
