@@ -45,11 +45,9 @@ pub fn scenario(seed: u64) -> Scenario {
     let mut scenario = Scenario { seed, duration: ENOUGH, ipv6, may_fail: false, forward, back, hosts, flows };
     vanish(&mut scenario, &mut random);
     let links = [&scenario.forward, &scenario.back];
-    // So long a silence may be taken for the peer's end.
-    let watched = scenario.hosts.iter().any(|host| host.tcp.keep_alive.is_some());
+    // So long a silence may be taken for the peer's end, and as a burst it may take all SYNs.
     let outage = |link: &LinkConfig| link.schedule.changes.iter().any(|change| change.down.is_some());
-    // A burst may take all SYNs.
-    scenario.may_fail = links.into_iter().any(|link| loses_in_bursts(link) || (watched && outage(link)));
+    scenario.may_fail = links.into_iter().any(|link| loses_in_bursts(link) || outage(link));
     scenario
 }
 

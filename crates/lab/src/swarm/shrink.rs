@@ -93,7 +93,7 @@ const HOST_STEPS: [fn(&mut HostSpec); 18] = [
     |host| host.tcp.keep_alive = None,
 ];
 
-const LINK_STEPS: [fn(&mut LinkConfig); 21] = [
+const LINK_STEPS: [fn(&mut LinkConfig); 20] = [
     |link| link.discipline = LinkConfig::default().discipline,
     |link| (link.ecn, link.mark_above) = (false, None),
     |link| link.loss = LinkConfig::default().loss,
@@ -109,7 +109,6 @@ const LINK_STEPS: [fn(&mut LinkConfig); 21] = [
     |link| link.gro = None,
     |link| link.schedule = LinkConfig::default().schedule,
     |link| link.schedule.repeat = None,
-    |link| drop(link.schedule.changes.pop()),
     |link| link.trace = None,
     |link| link.overhead = LinkConfig::default().overhead,
     |link| link.rate = None,
