@@ -8,6 +8,7 @@ use crate::shell::Outcome;
 
 /// Measure beside rivals in the same run, or count instructions.
 #[derive(clap::Args)]
+#[group(id = "bench")]
 #[command(args_conflicts_with_subcommands = true)]
 pub struct Arguments {
     #[command(subcommand)]
