@@ -127,7 +127,8 @@ pub(super) struct Limits {
     pub(super) mtu: u16,
     /// No round trip on the path takes less.
     pub(super) least_rtt: Duration,
-    /// Nothing is sent again sooner: a round trip, but where a packet may prove too long an error has it sent again at once.
+    /// Nothing is sent again sooner: a round trip, but where a packet may prove too long an error has it sent again at once, and
+    /// a peer that acknowledges what has not arrived makes round trips look shorter.
     pub(super) least_again: Duration,
     /// Both ends tell what is true.
     pub(super) trusted: bool,
