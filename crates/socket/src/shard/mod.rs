@@ -122,11 +122,7 @@ impl Shard {
             if let Some(outcome) = call(&mut locked.stack, now) {
                 let mut chores = Chores::default();
                 sitter.get_up(&mut locked, now, &mut chores);
-                if sleeper.until == Until::Readable && locked.seat.takeover().is_some() {
-                    self.leave_unsent(locked, chores);
-                } else {
-                    self.finish(locked, now, chores);
-                }
+                self.finish(locked, now, chores);
                 return Ok(outcome);
             }
             let give_up_at = sleeper.patience.map(|patience| *give_up_at.get_or_insert(now + patience));
@@ -237,16 +233,6 @@ impl Shard {
         let batch = locked.token.claim();
         drop(locked);
         self.pass(batch, &mut chores);
-        self.perform(&mut chores);
-    }
-
-    /// As [`Self::finish`], for a thread that has read while the seat is empty: the ACKs that are owed leave with its answer, or
-    /// before it reads again and would have to wait, or, if it does neither, when the driver takes the seat. So nobody waits
-    /// for them longer than for what lies in the device.
-    fn leave_unsent(&self, mut locked: MutexGuard<'_, Locked>, mut chores: Chores) {
-        locked.gather(&mut chores);
-        self.note_deadline(&mut locked, &mut chores);
-        drop(locked);
         self.perform(&mut chores);
     }
 
