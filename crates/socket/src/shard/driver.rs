@@ -89,7 +89,8 @@ impl Driver {
         let now = shard.clock.now();
         shard.settle(&mut locked, now, &mut self.chores);
         if self.reads && self.chores.wakes_one() && received.as_ref().is_ok_and(|&packets| packets < MOST_PACKETS) {
-            locked.seat.vacate(now);
+            let shared = locked.waiters.anybody_sleeps();
+            locked.seat.vacate(now, shared);
             self.reads = false;
             shard.note_deadline(&mut locked, &mut self.chores);
         }

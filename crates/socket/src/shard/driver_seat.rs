@@ -18,9 +18,9 @@ use sockeye_wire::Instant;
 
 /// How long the seat stays empty for a thread to come back, if the last one didn't: what packets then wait at most.
 const GRACE: Duration = Duration::from_micros(100);
-/// How long where threads do come back. A driver that woke for each grace only to find them sitting would take a tenth of
-/// the processor from them.
-const TRUST: Duration = Duration::from_micros(1600);
+/// How long where threads do come back, and nobody else sleeps who may wait for a packet. A driver that woke for each grace
+/// only to find them sitting would take a tenth of the processor from them.
+const TRUST: Duration = Duration::from_micros(800);
 
 /// Who has the seat.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,21 +82,26 @@ impl DriverSeat {
         Some(self.driver == Driver::OnDevice)
     }
 
-    /// The thread that sits gets up; `busy` if others have work. Packets that it has left wait for its return. True if the
-    /// driver is to be rung.
+    /// The thread that sits gets up; `busy` if others have work, `shared` if others sleep. Packets that it has left wait for
+    /// its return. True if the driver is to be rung.
     #[must_use]
-    pub(super) fn get_up(&mut self, now: Instant, busy: bool) -> bool {
+    pub(super) fn get_up(&mut self, now: Instant, busy: bool, shared: bool) -> bool {
         debug_assert_eq!(self.holder, Holder::Sitter, "only who sits gets up");
-        self.holder = if busy { Holder::Driver } else { Holder::Nobody(now + self.grace) };
+        self.holder = if busy { Holder::Driver } else { Holder::Nobody(now + self.grace(shared)) };
         busy
     }
 
+    const fn grace(&self, shared: bool) -> Duration {
+        if shared { GRACE } else { self.grace }
+    }
+
     /// The driver, awake, has woken a single thread that waited for a connection: it will wait again as soon as it has done
-    /// what it was woken for, and had better sit then. Left where it is, the driver would wake it for each batch.
-    pub(super) fn vacate(&mut self, now: Instant) {
+    /// what it was woken for, and had better sit then. Left where it is, the driver would wake it for each batch. `shared` if
+    /// others sleep.
+    pub(super) fn vacate(&mut self, now: Instant, shared: bool) {
         debug_assert_eq!(self.driver, Driver::Awake, "only the driver itself vacates");
         if self.holder == Holder::Driver {
-            self.holder = Holder::Nobody(now + self.grace);
+            self.holder = Holder::Nobody(now + self.grace(shared));
         }
     }
 
@@ -160,7 +165,7 @@ mod tests {
     fn who_comes_back_within_the_grace_finds_the_seat_empty_and_moves_nobody() {
         let mut seat = DriverSeat::new();
         let _ = (seat.driver_sleeps(), seat.sit(), seat.driver_wakes(T0), seat.driver_sleeps());
-        assert!(!seat.get_up(T0, false));
+        assert!(!seat.get_up(T0, false, false));
         assert!(!seat.driver_wakes(T0), "the driver waits for the grace to pass");
         assert_eq!(seat.driver_sleeps(), SleepOn::Bell);
         assert_eq!(seat.sit(), Some(false));
@@ -170,7 +175,7 @@ mod tests {
     fn the_driver_takes_an_empty_seat_when_the_grace_is_over() {
         let mut seat = DriverSeat::new();
         let _ = (seat.driver_sleeps(), seat.sit());
-        assert!(!seat.get_up(T0, false));
+        assert!(!seat.get_up(T0, false, false));
         assert_eq!(seat.takeover(), Some(T0 + GRACE));
         assert!(seat.driver_wakes(T0 + GRACE));
         assert_eq!(seat.driver_sleeps(), SleepOn::Device);
@@ -180,7 +185,7 @@ mod tests {
     fn who_gets_up_and_leaves_work_rings_the_driver() {
         let mut seat = DriverSeat::new();
         let _ = (seat.driver_sleeps(), seat.sit(), seat.driver_wakes(T0), seat.driver_sleeps());
-        assert!(seat.get_up(T0, true));
+        assert!(seat.get_up(T0, true, false));
         assert_eq!(seat.sit(), None, "it is the driver's, and it has been rung");
         assert!(seat.driver_wakes(T0));
     }
@@ -189,27 +194,30 @@ mod tests {
     fn the_grace_grows_while_threads_come_back_and_is_short_again_when_none_does() {
         let mut seat = DriverSeat::new();
         let _ = (seat.driver_sleeps(), seat.sit());
-        for longer in [2, 4, 8, 16, 16] {
+        for longer in [2, 4, 8, 8] {
             assert!(!seat.driver_wakes(T0));
-            assert!(!seat.get_up(T0, false));
+            assert!(!seat.get_up(T0, false, false));
             assert_eq!(seat.takeover(), Some(T0 + longer * GRACE));
             assert_eq!(seat.sit(), Some(false));
         }
-        assert!(!seat.get_up(T0, false));
+        assert!(!seat.get_up(T0, false, true));
+        assert_eq!(seat.takeover(), Some(T0 + GRACE), "others sleep");
+        assert_eq!(seat.sit(), Some(false));
+        assert!(!seat.get_up(T0, false, false));
         assert!(seat.driver_wakes(T0 + TRUST), "nobody has come back");
-        seat.vacate(T0);
+        seat.vacate(T0, false);
         assert_eq!(seat.takeover(), Some(T0 + GRACE));
     }
 
     #[test]
     fn the_driver_leaves_the_seat_to_whom_it_has_woken() {
         let mut seat = DriverSeat::new();
-        seat.vacate(T0);
+        seat.vacate(T0, false);
         assert_eq!(seat.takeover(), Some(T0 + GRACE));
         assert_eq!(seat.driver_sleeps(), SleepOn::Bell);
         assert_eq!(seat.sit(), Some(false));
         assert!(!seat.driver_wakes(T0 + GRACE), "it is taken");
-        seat.vacate(T0);
+        seat.vacate(T0, false);
         assert_eq!(seat.takeover(), None, "it isn't the driver's to leave");
     }
 
@@ -256,7 +264,7 @@ mod tests {
                 assert!(!world.reading, "two read the device");
                 if world.waiting > 0 {
                     world.read();
-                    world.seat.vacate(now);
+                    world.seat.vacate(now, false);
                 }
                 changed.notify_all();
             }
@@ -290,7 +298,7 @@ mod tests {
         }
         if sits {
             let now = world.now;
-            world.rung |= world.seat.get_up(now, false);
+            world.rung |= world.seat.get_up(now, false, false);
             world.armed |= world.seat.takeover().is_some();
             changed.notify_all();
         }

@@ -91,7 +91,8 @@ impl<'a> Sitter<'a> {
         }
         locked.spare = std::mem::take(&mut self.packets);
         locked.gather(chores);
-        chores.ring |= locked.seat.get_up(now, chores.wakes_anybody());
+        let shared = locked.waiters.anybody_sleeps();
+        chores.ring |= locked.seat.get_up(now, chores.wakes_anybody(), shared);
     }
 }
 

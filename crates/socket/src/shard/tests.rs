@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use sockeye_device::{Clock, Device, memory};
+use sockeye_tcb::Event;
 
 use super::alarm::Alarm;
 use super::hand_over::Inbox;
@@ -96,32 +97,18 @@ fn what_is_told_before_one_sleeps_keeps_it_awake() {
     assert!(outcome.is_ok(), "it would have slept");
 }
 
-/// Connected, and a thread has sat down, read what the peer sent, and got up.
-fn read_by_a_sitter() -> World {
-    let mut world = World::connected();
-    world.peer.poll().unwrap();
-    let _ = world.shard.lock().seat.driver_sleeps();
-    world.peer_sends(b"ask");
-    let reader = Sleeper { patience: None, ..world.reader() };
-    let text = world.shard.wait_for(reader, |stack, now| stack.recv(now, world.id, 10).ok());
-    assert_eq!(text.unwrap(), "ask");
-    assert_eq!(world.peer.poll().unwrap(), 0, "an ACK has left alone");
-    world
-}
-
 #[test]
-fn an_ack_rides_on_the_answer_of_who_has_sat_for_the_text() {
-    let mut world = read_by_a_sitter();
-    let mut answer = Bytes::from_static(b"answer");
-    world.shard.call(|locked, now| locked.stack.send(now, world.id, &mut answer)).unwrap();
-    assert_eq!(world.peer.poll().unwrap(), 1);
-}
-
-#[test]
-fn an_ack_whose_answer_does_not_come_leaves_when_the_driver_takes_the_seat() {
-    let mut world = read_by_a_sitter();
-    let takeover = world.shard.lock().seat.takeover().expect("nobody sits");
-    assert!(!world.shard.alarm.wants(takeover), "the alarm is set for it");
-    take_in(&world.shard); // as the driver does
-    assert_eq!(world.peer.poll().unwrap(), 1);
+fn those_who_sleep_are_counted_until_they_are_woken_or_gone() {
+    let world = World::connected();
+    let waiters = &mut world.shard.lock().waiters;
+    for until in [Until::Readable, Until::Readable, Until::Writable] {
+        waiters.sleeps(world.id, until);
+    }
+    assert!(waiters.on_event(world.id, Event::Readable).is_some());
+    assert!(waiters.anybody_sleeps(), "somebody still waits to write");
+    assert!(waiters.on_event(world.id, Event::Writable).is_some());
+    assert!(!waiters.anybody_sleeps());
+    waiters.sleeps(world.id, Until::Readable);
+    waiters.remove(world.id);
+    assert!(!waiters.anybody_sleeps());
 }

@@ -92,26 +92,40 @@ impl Entry {
         }
     }
 
-    /// The waiter to notify if any of those sleep whom it concerns. Who isn't satisfied says so again before sleeping on.
-    fn wake(&mut self, readers: bool, writers: bool) -> Option<WakeUp> {
+    const fn is_asleep(&self) -> bool {
+        self.readers_sleep || self.writers_sleep
+    }
+
+    /// The waiter to notify if any of those sleep whom it concerns, who no longer count as `asleep`. Who isn't satisfied says
+    /// so again before sleeping on.
+    fn wake(&mut self, readers: bool, writers: bool, asleep: &mut usize) -> Option<WakeUp> {
+        let was_asleep = self.is_asleep();
         let readers = readers && mem::take(&mut self.readers_sleep);
         let writers = writers && mem::take(&mut self.writers_sleep);
         let sitter = mem::take(&mut self.sitter_sleeps);
+        *asleep -= usize::from(was_asleep && !self.is_asleep());
         (readers || writers || sitter).then(|| WakeUp { waiter: Arc::clone(&self.waiter), readers, writers, sitter })
     }
+}
+
+/// The entry of a connection.
+fn entry_of(entries: &mut [Option<Box<Entry>>], id: ConnectionId) -> Option<&mut Entry> {
+    entries.get_mut(id.index())?.as_deref_mut().filter(|entry| entry.id == id)
 }
 
 /// The waiters of all connections that a stream stands for, in the places that the connections have in the stack.
 #[derive(Debug)]
 pub(crate) struct Waiters {
     entries: Vec<Option<Box<Entry>>>,
+    /// How many of them have somebody asleep, or had until a patience was used up.
+    asleep: usize,
     cushion: Arc<Cushion>,
 }
 
 impl Waiters {
     /// None yet; who sits in the driver's seat sleeps on `cushion`.
     pub(super) const fn new(cushion: Arc<Cushion>) -> Self {
-        Self { entries: Vec::new(), cushion }
+        Self { entries: Vec::new(), asleep: 0, cushion }
     }
 
     /// A waiter for a new connection. Whoever had its place is gone.
@@ -122,27 +136,34 @@ impl Waiters {
         let entry = Entry::new(id, Arc::clone(&self.cushion));
         let waiter = Arc::clone(&entry.waiter);
         if let Some(place) = self.entries.get_mut(id.index()) {
-            *place = Some(Box::new(entry));
+            let before = place.replace(Box::new(entry));
+            self.asleep -= usize::from(before.is_some_and(|entry| entry.is_asleep()));
         }
         waiter
     }
 
     fn get_mut(&mut self, id: ConnectionId) -> Option<&mut Entry> {
-        self.entries.get_mut(id.index())?.as_deref_mut().filter(|entry| entry.id == id)
+        entry_of(&mut self.entries, id)
+    }
+
+    /// True if a thread may be asleep other than in the driver's seat.
+    pub(super) const fn anybody_sleeps(&self) -> bool {
+        self.asleep > 0
     }
 
     /// The stream is gone.
     pub(crate) fn remove(&mut self, id: ConnectionId) {
-        if self.get_mut(id).is_some()
-            && let Some(place) = self.entries.get_mut(id.index())
+        if let Some(place) = self.entries.get_mut(id.index())
+            && let Some(entry) = place.take_if(|entry| entry.id == id)
         {
-            *place = None;
+            self.asleep -= usize::from(entry.is_asleep());
         }
     }
 
     /// Somebody is about to sleep.
     pub(crate) fn sleeps(&mut self, id: ConnectionId, until: Until) {
-        if let Some(entry) = self.get_mut(id) {
+        if let Some(entry) = entry_of(&mut self.entries, id) {
+            self.asleep += usize::from(!entry.is_asleep());
             match until {
                 Until::Readable => entry.readers_sleep = true,
                 Until::Writable => entry.writers_sleep = true,
@@ -159,13 +180,13 @@ impl Waiters {
 
     /// Whom `event` wakes.
     pub(crate) fn on_event(&mut self, id: ConnectionId, event: Event) -> Option<WakeUp> {
-        let entry = self.get_mut(id)?;
+        let entry = entry_of(&mut self.entries, id)?;
         match event {
-            Event::Readable | Event::Urgent => entry.wake(true, false),
-            Event::Writable | Event::Established => entry.wake(false, true),
+            Event::Readable | Event::Urgent => entry.wake(true, false, &mut self.asleep),
+            Event::Writable | Event::Established => entry.wake(false, true, &mut self.asleep),
             Event::Closed(because) => {
                 entry.ended = Some(because);
-                entry.wake(true, true)
+                entry.wake(true, true, &mut self.asleep)
             }
             Event::SoftError(error) => {
                 entry.soft_error = Some(error);
@@ -176,12 +197,13 @@ impl Waiters {
 
     /// All who sleep for this connection: one of its directions was closed by another thread.
     pub(crate) fn wake(&mut self, id: ConnectionId) -> Option<WakeUp> {
-        self.get_mut(id)?.wake(true, true)
+        entry_of(&mut self.entries, id)?.wake(true, true, &mut self.asleep)
     }
 
     /// All who sleep for any.
     pub(crate) fn wake_all(&mut self) -> impl Iterator<Item = WakeUp> {
-        self.entries.iter_mut().flatten().filter_map(|entry| entry.wake(true, true))
+        let (entries, asleep) = (&mut self.entries, &mut self.asleep);
+        entries.iter_mut().flatten().filter_map(|entry| entry.wake(true, true, asleep))
     }
 
     /// Why this connection is gone, if it is.
