@@ -6,9 +6,9 @@ use sockeye_wire::Instant;
 
 use super::super::invariants::Limits;
 
-/// ACKs that segments without sequence space may provoke, in so long (RFC 5961 section 7). A connection that goes over
-/// into TIME-WAIT begins to count anew.
-const CHALLENGES: u32 = 2 * 10;
+/// ACKs that segments without sequence space may provoke, in so long (RFC 5961 section 7). A connection counts ten in each
+/// such time of its own, two of which may meet one of ours, and begins to count anew as it goes over into TIME-WAIT.
+const CHALLENGES: u32 = 3 * 10;
 const CHALLENGE_PERIOD: Duration = Duration::from_secs(5);
 
 /// Counts what asks for ACKs, and ACKs that nobody asked for.
