@@ -171,6 +171,11 @@ impl SendSide {
         self.snd_up = Some(self.text_end());
     }
 
+    /// True if urgent text waits to be sent or acknowledged.
+    pub(crate) const fn is_urgent(&self) -> bool {
+        self.snd_up.is_some()
+    }
+
     /// The urgent pointer of a segment at `seq`: the offset of the octet that follows the urgent text.
     //= rfc9293#MUST-62
     pub(crate) fn urgent_pointer(&self, seq: SeqNumber) -> Option<u16> {

@@ -81,6 +81,10 @@ impl Tcb {
     }
 
     fn next_of_connection(&mut self, now: Instant, limit: u32) -> Option<Transmit> {
+        // The urgent pointer counts from the segment that it is in, and a device repeats that of a super-segment: none is
+        // made as long as there is one (nor by Linux, `tcp_urg_mode`).
+        //= rfc9293#MUST-62
+        let limit = if self.send.is_urgent() { 0 } else { limit };
         self.change_told(now)
             .or_else(|| self.disorder_told(now))
             .or_else(|| self.retransmission(now, limit))

@@ -6,7 +6,8 @@ use bytes::Bytes;
 use sockeye_tcb::{Buffer, ClosedBecause, Config, Event, KeepAlive, SoftError, State, Stop, Unreachable};
 use sockeye_wire::tcp::Flags;
 
-use crate::pair::{Fate, Pair, Side, config, text};
+use crate::pair::{Fate, ISS_A, Pair, Side, config, text};
+use crate::unpaced;
 
 //= rfc9293#MUST-40
 //= rfc9293#SHLD-18
@@ -121,6 +122,27 @@ fn urgent_text_is_announced_wherever_it_ends_and_told_until_it_is_read() {
         read += pair.b.tcb.recv(now, 1000).unwrap().len();
     }
     assert_eq!(read, 73_000);
+}
+
+/// Also where a device cuts what it is given, at first and when it is sent again.
+//= rfc9293#MUST-31
+//= rfc9293#MUST-62
+#[test]
+fn each_segment_points_to_the_end_of_the_urgent_text_or_follows_it() {
+    let mut pair = Pair::established_with(unpaced::config(), config());
+    pair.limit = 64 << 10;
+    pair.lose(&[0, 1, 2, 7]);
+    let now = pair.now;
+    pair.a.tcb.send(now, &mut Bytes::from(text(3000))).unwrap();
+    pair.a.tcb.send_urgent(now, &mut Bytes::from(text(4500))).unwrap();
+    pair.send(Side::A, text(50_000));
+    pair.run_for(Duration::from_secs(5));
+    assert_eq!((pair.b.received.len(), pair.info().segments_lost), (57_500, 4));
+    let up = ISS_A + 1 + 7500;
+    for sent in pair.sent_by(Side::A) {
+        let points_to = sent.flags.urg.then(|| sent.seq + u32::from(sent.urgent));
+        assert_eq!(points_to, sent.seq.before(up).then_some(up), "{sent:?}");
+    }
 }
 
 //= rfc9293#MUST-66
