@@ -168,6 +168,7 @@ impl RecvSide {
     }
 
     //= rfc9293#SHLD-31
+    //= rfc2883#4.2-1
     fn keep_for_later(&mut self, seq: SeqNumber, text: impl Iterator<Item = Bytes>) -> Result<(), TooManyHoles> {
         let mut place = self.place_of(seq);
         let holes = (self.window.buffer() / OCTETS_A_HOLE).max(MIN_HOLES);
@@ -176,7 +177,11 @@ impl RecvSide {
         for piece in text.filter(|piece| !piece.is_empty()) {
             let end = place + piece.len() as u64;
             let inserted = reassembly.insert(place, piece, holes as usize)?;
-            duplicate = duplicate.or(inserted.duplicate);
+            duplicate = match (duplicate, inserted.duplicate) {
+                // The first run goes on into this piece.
+                (Some((from, to)), Some((next, end))) if to == next => Some((from, end)),
+                (first, next) => first.or(next),
+            };
             place = end;
         }
         if let Some((from, to)) = duplicate {

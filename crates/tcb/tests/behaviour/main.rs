@@ -4,6 +4,7 @@ mod acks;
 mod buffers;
 mod close;
 mod congestion;
+mod duplicates;
 mod ecn;
 mod frto;
 mod hostile;
