@@ -307,7 +307,7 @@ impl Tcb {
         }
         self.tell_sent(now, octets);
         self.times.sent_at = now;
-        if self.counts.data_segments_in > 0 && self.counts.since_text(now) < self.config.delayed_ack {
+        if octets > 0 && self.counts.data_segments_in > 0 && self.counts.since_text(now) < self.config.delayed_ack {
             self.recv.ack.on_answer();
         }
         self.deadlines.stop(Timer::Persist);

@@ -89,6 +89,17 @@ fn an_ack_waits_for_the_answer_where_answers_come() {
     assert_eq!(wait(&mut pair), Duration::ZERO, "the last got no answer");
 }
 
+/// The peer still sends, and what it sends gets no answers from there on.
+#[test]
+fn a_close_is_no_answer() {
+    let mut pair = settled();
+    pair.send(Side::A, text(10));
+    pair.run_for(Duration::from_millis(12));
+    pair.close(Side::B);
+    pair.run_for(Duration::from_secs(2));
+    hurries_for_a_while(&mut pair);
+}
+
 #[test]
 fn what_arrived_merged_gets_one_ack_at_once() {
     let mut pair = settled();
