@@ -234,14 +234,15 @@ fn initial_window(segments: u8, mss: u32) -> u32 {
     (segments * mss).min((2 * mss).max(segments * 1460))
 }
 
-//= rfc4821#4-8
 //= rfc4821#4-9
 /// The window, now that segments have `mss` octets instead of `before`: the initial one if there was none. Shorter segments
-/// aren't more of them, longer ones aren't more octets, but one fits.
+/// aren't more of them, longer ones aren't more octets.
 fn resized(initial: u8, cwnd: u32, before: u32, mss: u32) -> u32 {
     match cwnd {
         0 => initial_window(initial, mss),
         _ if mss < before => mul_div(cwnd, mss, before).max(mss),
+        // Except that the loss window of RFC 5681 is one full-sized segment: kept to the octets that it had, as RFC 4821
+        // section 4 asks, it would let nothing out after a timeout on a path that then proves wider.
         _ => cwnd.max(mss),
     }
 }

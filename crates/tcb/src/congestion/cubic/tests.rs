@@ -295,7 +295,8 @@ fn a_clean_path_is_filled_and_slow_start_ends_before_it_loses_much() {
     }
 }
 
-/// The path proves wider while a timeout has left a window of one segment.
+/// The path proves wider while a timeout has left a window of one segment: RFC 5681's loss window is one of those that leave
+/// now, which is more than RFC 4821 section 4 grants.
 #[test]
 fn a_window_of_one_segment_has_room_for_a_longer_one() {
     let mut cubic = Cubic::new(10);
