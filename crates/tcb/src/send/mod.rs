@@ -221,9 +221,10 @@ impl SendSide {
     //= rfc9293#3.10.7.4-14
     /// The send window, if the segment is not older than the last one that told it. True if the window changed.
     ///
-    /// One that acknowledges more is newer whatever its sequence number, which is old in a keep-alive probe and in what is
-    /// sent again. Were its window ignored, SND.UNA would take the right edge along to where nobody has offered it (Linux's
-    /// `tcp_may_update_window` has the same).
+    /// This is wider than the RFC's rule (SND.WL1 < SEG.SEQ, or SND.WL1 = SEG.SEQ and SND.WL2 =< SEG.ACK): one that
+    /// acknowledges more is newer whatever its sequence number, which is old in a keep-alive probe and in what is sent again.
+    /// Were its window ignored, SND.UNA would take the right edge along to where nobody has offered it. Linux's
+    /// `tcp_may_update_window` has the same.
     pub(crate) fn update_window(&mut self, seq: SeqNumber, ack: SeqNumber, window: u32) -> bool {
         let newer =
             self.snd_wl2.before(ack) || self.snd_wl1.before(seq) || (self.snd_wl1 == seq && self.snd_wl2 == ack);

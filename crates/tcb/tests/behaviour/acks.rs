@@ -36,7 +36,6 @@ fn hurries_for_a_while(pair: &mut Pair) {
     assert!(waits[quick..].iter().all(|wait| *wait == DELAYED), "{waits:?}");
 }
 
-//= rfc5681#4.2-7
 #[test]
 fn after_a_loss_each_segment_is_acknowledged_at_once_for_a_while() {
     let mut pair = settled();
@@ -47,7 +46,6 @@ fn after_a_loss_each_segment_is_acknowledged_at_once_for_a_while() {
     hurries_for_a_while(&mut pair);
 }
 
-//= rfc5681#4.2-6
 #[test]
 fn after_reordering_and_after_a_duplicate_too() {
     for fate in [Fate::Late(Duration::from_millis(2)), Fate::Twice] {
@@ -69,7 +67,6 @@ fn after_a_pause_longer_than_a_timeout_too() {
     hurries_for_a_while(&mut pair);
 }
 
-//= rfc9293#MUST-58
 #[test]
 fn an_ack_waits_for_the_answer_where_answers_come() {
     let mut pair = Pair::established();

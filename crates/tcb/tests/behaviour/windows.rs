@@ -56,7 +56,6 @@ fn a_closed_window_whose_owner_is_gone_does() {
 }
 
 /// As a keep-alive probe does whose peer hasn't heard the ACKs before it.
-//= rfc9293#3.10.7.4-14
 //= rfc9293#3.8.6-1
 #[test]
 fn the_window_counts_of_whatever_acknowledges_more() {
