@@ -15,6 +15,7 @@ mod pair;
 mod path_mtu;
 mod rack;
 mod recovery;
+mod status;
 mod timers;
 mod tlp;
 mod transfer;
