@@ -22,9 +22,9 @@ impl Pictures {
     }
 
     /// If there are too many events: gives up the pictures of those that carried least, until half of the room is free. A last
-    /// one that takes nearly all of it ends, and no other begins.
+    /// one that takes nearly all of it ends, and no other begins: then none grows, and nobody need look at them again.
     pub fn make_room(&mut self, connections: &mut [Connection]) {
-        if self.kept <= self.room {
+        if !self.wanted || self.kept <= self.room {
             return;
         }
         let drawn = connections.iter_mut().filter(|connection| connection.picture == Picture::Whole);
@@ -108,5 +108,16 @@ mod tests {
         pictures.make_room(&mut connections);
         assert_eq!((pictures.wanted, pictures.kept), (false, 200));
         assert_eq!(connections.map(|it| it.picture), [Picture::GivenUp, Picture::Until(Duration::ZERO)]);
+    }
+
+    #[test]
+    fn once_no_other_begins_connections_are_not_looked_at_again() {
+        let mut connections = [connection(200)];
+        let mut pictures = pictures(&connections, 150);
+        pictures.make_room(&mut connections);
+        assert_eq!((pictures.wanted, pictures.kept), (false, 200), "more than there is room for");
+        let mut unseen = [connection(200)];
+        pictures.make_room(&mut unseen);
+        assert_eq!(unseen.map(|it| it.picture), [Picture::Whole], "there is none such by then: it shows who looks");
     }
 }
