@@ -11,8 +11,9 @@ use bytes::{Bytes, BytesMut};
 /// Makes chunks for [`TcpStream::write_chunk`](crate::TcpStream::write_chunk) in buffers that come back by themselves: a
 /// buffer is filled anew once nobody holds the chunk that was in it, which is when the peer has acknowledged all of it.
 ///
-/// It remembers [`Self::KEPT`] buffers; what is beyond that frees itself. To be shared by all who write, on any number of
-/// threads.
+/// It remembers [`Self::KEPT`] buffers, in use or not; what is beyond that frees itself. Those that nobody uses are not given
+/// back before the pool goes, and count in no [`memory_limit`](crate::HostBuilder::memory_limit): a pool that was busy once
+/// holds up to 32 MiB. To be shared by all who write, on any number of threads.
 ///
 /// ```
 /// use std::io::Read;
@@ -28,7 +29,8 @@ use bytes::{Bytes, BytesMut};
 /// ```
 #[derive(Debug, Default)]
 pub struct ChunkPool {
-    /// The chunks that were made last, the longest used one first.
+    /// Whole buffers, each shared with the chunk that was made in it last: those that surely are unused, then the longest used
+    /// first.
     chunks: Mutex<VecDeque<Bytes>>,
 }
 
@@ -43,21 +45,32 @@ impl ChunkPool {
     const WORTHWHILE: usize = Self::CHUNK / 2;
 
     /// A chunk of what `fill` writes into the front of a buffer of so many octets, [`Self::CHUNK`] at most: it says how many.
-    /// What stands in the buffer before is anything.
+    /// What stands in the buffer before is anything, also the text of other chunks: who says more than was written hands that
+    /// out. A chunk of less than half a buffer is copied out of it, and pins none.
     ///
     /// # Errors
-    /// Those of `fill`.
+    /// Those of `fill`; the buffer serves the next.
+    ///
+    /// # Panics
+    /// If `fill` says more octets than its buffer has.
     pub fn fill<E>(&self, octets: usize, fill: impl FnOnce(&mut [u8]) -> Result<usize, E>) -> Result<Bytes, E> {
         let octets = octets.min(Self::CHUNK);
-        let is_kept = octets >= Self::WORTHWHILE;
-        let mut buffer = if is_kept { self.take(octets) } else { BytesMut::zeroed(octets) };
-        let filled = fill(&mut buffer)?;
-        buffer.truncate(filled);
-        let chunk = buffer.freeze();
-        if is_kept {
-            self.keep(chunk.clone());
+        if octets < Self::WORTHWHILE {
+            let mut buffer = BytesMut::zeroed(octets);
+            let filled = checked(fill(&mut buffer)?, octets);
+            buffer.truncate(filled);
+            return Ok(buffer.freeze());
         }
-        Ok(chunk)
+        let mut buffer = self.take();
+        let filled = fill(&mut buffer[..octets]).map(|filled| checked(filled, octets));
+        match filled {
+            Ok(filled) if filled >= Self::WORTHWHILE => Ok(self.hand_out(buffer, filled)),
+            few => {
+                let few = few.map(|filled| Bytes::copy_from_slice(&buffer[..filled]));
+                self.put_back(buffer);
+                few
+            }
+        }
     }
 
     /// A copy of `part`, which is no longer than [`Self::CHUNK`].
@@ -65,23 +78,18 @@ impl ChunkPool {
         if part.len() < Self::WORTHWHILE {
             return Bytes::copy_from_slice(part);
         }
-        let mut buffer = self.take(part.len());
-        buffer.copy_from_slice(part);
-        let copy = buffer.freeze();
-        self.keep(copy.clone());
-        copy
+        let mut buffer = self.take();
+        buffer[..part.len()].copy_from_slice(part);
+        self.hand_out(buffer, part.len())
     }
 
     fn lock(&self) -> MutexGuard<'_, VecDeque<Bytes>> {
         self.chunks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A buffer that nobody uses any more, of so many octets, which were all written at some time: nothing is cleared here.
-    fn take(&self, octets: usize) -> BytesMut {
-        let unused = self.take_unused();
-        let mut buffer = unused.unwrap_or_else(|| BytesMut::zeroed(Self::CHUNK));
-        buffer.resize(octets, 0);
-        buffer
+    /// A buffer of [`Self::CHUNK`] octets that nobody uses any more, as its last user left it.
+    fn take(&self) -> BytesMut {
+        self.take_unused().unwrap_or_else(|| BytesMut::zeroed(Self::CHUNK))
     }
 
     fn take_unused(&self) -> Option<BytesMut> {
@@ -95,14 +103,30 @@ impl ChunkPool {
         None
     }
 
-    /// Remembers a chunk in use.
-    fn keep(&self, chunk: Bytes) {
+    /// The first octets of a buffer, which is remembered whole.
+    fn hand_out(&self, buffer: BytesMut, octets: usize) -> Bytes {
+        let whole = buffer.freeze();
+        let chunk = whole.slice(..octets);
         let mut chunks = self.lock();
-        chunks.push_back(chunk);
+        chunks.push_back(whole);
         if chunks.len() > Self::KEPT {
             chunks.pop_front();
         }
+        chunk
     }
+
+    /// A buffer of which nothing came: the next to be taken.
+    fn put_back(&self, buffer: BytesMut) {
+        let mut chunks = self.lock();
+        if chunks.len() < Self::KEPT {
+            chunks.push_front(buffer.freeze());
+        }
+    }
+}
+
+fn checked(filled: usize, octets: usize) -> usize {
+    assert!(filled <= octets, "{filled} octets are said to fill a buffer of {octets}");
+    filled
 }
 
 #[cfg(test)]
@@ -147,5 +171,52 @@ mod tests {
         let held: Vec<Bytes> = (0..=ChunkPool::KEPT).map(|_| pool.copy(&BLOCK)).collect();
         assert_eq!(pool.lock().len(), ChunkPool::KEPT);
         assert!(held.iter().all(|copy| copy == &BLOCK[..]));
+    }
+
+    /// Where the buffer is that the next of `fill` gets.
+    fn next(pool: &ChunkPool) -> *const u8 {
+        let mut at = std::ptr::null();
+        let nothing = pool.fill(ChunkPool::CHUNK, |buffer| {
+            at = buffer.as_ptr();
+            Err("WouldBlock")
+        });
+        assert_eq!(nothing, Err("WouldBlock"));
+        at
+    }
+
+    #[test]
+    fn a_buffer_is_kept_when_nothing_or_little_came() {
+        let pool = ChunkPool::default();
+        let at = next(&pool);
+        assert_eq!(next(&pool), at, "an error leaves it");
+        let few = pool.fill(ChunkPool::CHUNK, |buffer| {
+            assert_eq!(buffer.as_ptr(), at);
+            buffer[..2].copy_from_slice(b"ab");
+            Ok::<_, ()>(2)
+        });
+        assert_eq!(next(&pool), at, "two octets don't pin it");
+        assert_eq!((few.as_deref(), pool.lock().len()), (Ok(&b"ab"[..]), 1));
+    }
+
+    #[test]
+    fn nothing_is_cleared_for_who_fills_it_next() {
+        let pool = ChunkPool::default();
+        drop(pool.copy(&BLOCK));
+        drop(pool.copy(&[8; ChunkPool::WORTHWHILE]));
+        let chunk = pool.fill(ChunkPool::CHUNK, |buffer| Ok::<_, ()>(buffer.len())).unwrap();
+        let (written, left) = chunk.split_at(ChunkPool::WORTHWHILE);
+        assert!(written.iter().all(|octet| *octet == 8) && left.iter().all(|octet| *octet == 7));
+    }
+
+    #[test]
+    #[should_panic(expected = "9 octets are said to fill a buffer of 8")]
+    fn more_than_the_buffer_has_is_refused() {
+        _ = ChunkPool::default().fill(8, |buffer| Ok::<_, ()>(buffer.len() + 1));
+    }
+
+    #[test]
+    #[should_panic(expected = "are said to fill a buffer of 40000")]
+    fn nor_of_a_buffer_that_is_larger_than_was_asked_for() {
+        _ = ChunkPool::default().fill(40_000, |_| Ok::<_, ()>(ChunkPool::CHUNK));
     }
 }
