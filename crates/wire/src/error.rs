@@ -78,6 +78,8 @@ reasons! {
     Ipv4Cut(missing: usize) = "ipv4_cut", "IPv4: {missing} octets of the packet are missing";
     /// IPv6: so many octets of the fixed header are missing.
     Ipv6Truncated(missing: usize) = "ipv6_truncated", "IPv6: {missing} octets of the header are missing";
+    /// IPv6: the payload length field says so many octets, fewer than stand apart from the packet's front.
+    Ipv6PayloadLength(length: usize) = "ipv6_payload_length", "IPv6: a payload of {length} octets, fewer than there are";
     /// IPv6: the payload length field says so many octets more than have arrived.
     Ipv6Cut(missing: usize) = "ipv6_cut", "IPv6: {missing} octets of the packet are missing";
     /// IPv6: an extension header is longer than the packet by so many octets.

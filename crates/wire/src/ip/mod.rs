@@ -145,7 +145,7 @@ impl<'a> IpView<'a> {
         }
     }
 
-    /// The whole packet, without what a link padded.
+    /// The whole packet, or what is here of it, without what a link padded.
     pub const fn packet(&self) -> &'a [u8] {
         match self {
             Self::V4(view) => view.packet(),
@@ -153,7 +153,7 @@ impl<'a> IpView<'a> {
         }
     }
 
-    /// Octets of the whole packet.
+    /// Octets of [`Self::packet`].
     pub const fn total_len(&self) -> usize {
         self.packet().len()
     }
@@ -173,7 +173,10 @@ mod tests {
             .unwrap();
         assert_eq!(IpView::parse_front(&bytes, 3).unwrap().payload(), [7]);
         assert_eq!(IpView::parse_front(&bytes, 2).unwrap_err(), ParseError::Ipv6Cut(1));
-        assert!(IpView::parse_front(&bytes, 50).unwrap().payload().is_empty());
+        assert_eq!(IpView::parse_front(&bytes, 4).unwrap().payload(), []);
+        for behind in [5, 44, 45, 50] {
+            assert_eq!(IpView::parse_front(&bytes, behind).unwrap_err(), ParseError::Ipv6PayloadLength(4));
+        }
     }
 
     #[test]

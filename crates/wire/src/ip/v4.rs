@@ -133,12 +133,12 @@ impl<'a> Ipv4View<'a> {
         self.header_len
     }
 
-    /// Octets of the whole packet.
+    /// Octets of [`Self::packet`].
     pub const fn total_len(&self) -> usize {
         self.packet.len()
     }
 
-    /// The whole packet, without what a link padded.
+    /// The whole packet, or what is here of it, without what a link padded.
     pub const fn packet(&self) -> &'a [u8] {
         self.packet
     }

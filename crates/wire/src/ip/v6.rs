@@ -36,15 +36,18 @@ impl<'a> Ipv6View<'a> {
     /// As [`Self::parse`], of a packet whose last `behind` octets stand elsewhere: [`Self::packet`] is what is here of it.
     ///
     /// # Errors
-    /// Those of [`Self::parse`], as if the packet ended here.
+    /// Those of [`Self::parse`], as if the packet ended here; [`ParseError::Ipv6PayloadLength`] if its payload isn't as long
+    /// as that.
     pub fn parse_front(bytes: &'a [u8], behind: usize) -> Result<Self, ParseError> {
         let missing = ParseError::Ipv6Truncated(HEADER_LEN.saturating_sub(bytes.len()));
         let fields = Ipv6Packet::new(bytes).ok_or(missing)?;
         if fields.get_version() != 6 {
             return Err(ParseError::IpVersion(fields.get_version()));
         }
-        let total_len = HEADER_LEN + usize::from(fields.get_payload_length());
-        let front = total_len.saturating_sub(behind);
+        let payload_len = usize::from(fields.get_payload_length());
+        let total_len = HEADER_LEN + payload_len;
+        let front = total_len.checked_sub(behind).filter(|front| *front >= HEADER_LEN);
+        let front = front.ok_or(ParseError::Ipv6PayloadLength(payload_len))?;
         let packet = bytes.get(..front).ok_or(ParseError::Ipv6Cut(front.saturating_sub(bytes.len())))?;
         let chain = Chain::walk(packet, fields.get_next_header().0, NEXT_HEADER, HEADER_LEN)?;
         let header = Ipv6Header {
@@ -121,12 +124,12 @@ impl<'a> Ipv6View<'a> {
         self.chain.header_len
     }
 
-    /// Octets of the whole packet.
+    /// Octets of [`Self::packet`].
     pub const fn total_len(&self) -> usize {
         self.packet.len()
     }
 
-    /// The whole packet, without what a link padded.
+    /// The whole packet, or what is here of it, without what a link padded.
     pub const fn packet(&self) -> &'a [u8] {
         self.packet
     }
