@@ -53,9 +53,9 @@ impl Packet {
         self
     }
 
-    /// True if its octets are those that would stand on a wire: nothing is to be cut, no checksum to be completed.
+    /// True if [`Self::bytes`] are what would stand on a wire: nothing is to be cut or joined, no checksum to be completed.
     pub const fn is_as_on_a_wire(&self) -> bool {
-        self.segment_size == 0 && !self.checksum_verified
+        self.segment_size == 0 && !self.checksum_verified && self.text.is_empty()
     }
 }
 

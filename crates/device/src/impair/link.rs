@@ -99,7 +99,7 @@ impl Link {
         link
     }
 
-    /// A packet enters. A super-segment is cut first, and a checksum that was left to a device completed.
+    /// A packet enters, in one piece. A super-segment is cut first, and a checksum that was left to a device completed.
     pub fn send(&mut self, now: Instant, packet: Packet) {
         self.advance(now);
         if self.is_free() && packet.is_as_on_a_wire() {

@@ -65,6 +65,21 @@ fn number(packet: &Packet) -> u32 {
     TcpView::parse(ip.payload()).expect("TCP").seq().value()
 }
 
+#[test]
+fn text_that_stands_apart_goes_through_in_one_piece() {
+    for words in ["", "rate 1mbit delay 5ms"] {
+        let whole = segment(1, 1_000, Ecn::NotEct);
+        let mut apart = whole.clone();
+        apart.text = vec![apart.bytes.split_off(40)];
+        let mut link = link(words);
+        let apart = link.pass(Instant::ZERO, apart).expect_err("not as it is");
+        link.send(Instant::ZERO, apart);
+        let out = drain_packets(&mut link);
+        assert_eq!((out.len(), &out[0].bytes, out[0].text_len()), (1, &whole.bytes, 0), "{words}");
+        assert_eq!(link.counters().sent_octets, 1_000, "{words}");
+    }
+}
+
 /// What came out until nothing was left: number and millisecond.
 fn drain(link: &mut Link) -> Vec<(u32, u64)> {
     drain_packets(link).iter().map(|packet| (number(packet), packet.arrived_at.as_millis())).collect()
