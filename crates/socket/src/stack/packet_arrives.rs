@@ -53,8 +53,8 @@ impl Datagram {
         checksum::verifies(self.source, self.destination, self.payload(), &self.text)
     }
 
-    /// The payload from `from` on: the packet itself, cut, so that nobody counts references to it.
-    /// The first piece, and those that follow it.
+    /// The payload from `from` on, the first piece and those that follow it. The first is the packet itself, cut, so that
+    /// nobody counts references to it.
     fn into_payload_from(self, from: usize) -> (Bytes, Vec<Bytes>) {
         let (mut bytes, from) = match self.joined {
             Some(joined) => (joined, from),
@@ -94,7 +94,7 @@ impl Stack {
         let (source, destination) = (view.source(), view.destination());
         self.check_addresses(source, destination)?;
         let mut protocol = view.protocol();
-        let (header_len, total_len, mut ecn) = (view.header_len(), view.total_len(), view.ecn());
+        let (header_len, front_len, mut ecn) = (view.header_len(), view.packet().len(), view.ecn());
         let (mut joined, mut start, mut whole) = (None, None, (packet.checksum_verified, packet.segment_size));
         if let Some(fragment) = view.fragment() {
             let key = DatagramKey::new(source, destination, protocol, fragment.identification);
@@ -114,7 +114,7 @@ impl Stack {
         }
         let (checksum_verified, segment_size) = whole;
         let Packet { mut bytes, text, arrived_at, .. } = packet;
-        bytes.truncate(total_len);
+        bytes.truncate(front_len);
         Ok(Some(Datagram {
             source,
             destination,

@@ -10,3 +10,4 @@ mod memory;
 mod net;
 mod opens;
 mod paths;
+mod pieces;
