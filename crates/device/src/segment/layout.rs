@@ -1,6 +1,7 @@
 //! Where the headers of a TCP segment are, and the few fields that differ from segment to segment.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::ops::Range;
 
 use sockeye_wire::checksum::checksum;
 use sockeye_wire::ip::{protocol, v4, v6};
@@ -10,6 +11,10 @@ use sockeye_wire::tcp;
 pub(super) const TOTAL_LENGTH: usize = 2;
 pub(super) const IDENTIFICATION: usize = 4;
 pub(super) const HEADER_CHECKSUM: usize = 10;
+/// Where the length field of an IPv6 header is.
+const PAYLOAD_LENGTH: usize = 4;
+/// Octets of both ports, at the start of a TCP header.
+const PORTS: usize = 4;
 /// Octets 12 and 13 of a TCP header are the data offset and the flags.
 const DATA_OFFSET: usize = 12;
 pub(super) const FLAGS: usize = 13;
@@ -73,9 +78,10 @@ impl Layout {
         fn at<const N: usize>(head: &[u8], at: usize) -> [u8; N] {
             head.get(at..).and_then(<[u8]>::first_chunk).copied().unwrap_or([0; N])
         }
+        let start = self.version.addresses_at();
         match self.version {
-            Version::V4 => [12, 16].map(|start| Ipv4Addr::from(at::<4>(head, start)).into()),
-            Version::V6 => [8, 24].map(|start| Ipv6Addr::from(at::<16>(head, start)).into()),
+            Version::V4 => [start, start + 4].map(|start| Ipv4Addr::from(at::<4>(head, start)).into()),
+            Version::V6 => [start, start + 16].map(|start| Ipv6Addr::from(at::<16>(head, start)).into()),
         }
     }
 
@@ -84,15 +90,15 @@ impl Layout {
     pub(super) fn put_length(self, head: &mut [u8], text: usize) {
         match self.version {
             Version::V4 => put_word(head, TOTAL_LENGTH, self.head_len() + text),
-            Version::V6 => put_word(head, 4, self.tcp_len + text),
+            Version::V6 => put_word(head, PAYLOAD_LENGTH, self.tcp_len + text),
         }
     }
 
     /// Octets of text that the IP header announces.
     pub(super) fn announced_text(self, head: &[u8]) -> Option<usize> {
         match self.version {
-            Version::V4 => usize::from(word(head, 2)).checked_sub(self.head_len()),
-            Version::V6 => usize::from(word(head, 4)).checked_sub(self.tcp_len),
+            Version::V4 => usize::from(word(head, TOTAL_LENGTH)).checked_sub(self.head_len()),
+            Version::V6 => usize::from(word(head, PAYLOAD_LENGTH)).checked_sub(self.tcp_len),
         }
     }
 
@@ -117,6 +123,19 @@ impl Version {
             Self::V4 => v4::HEADER_LEN,
             Self::V6 => v6::HEADER_LEN,
         }
+    }
+
+    /// Where the source address is; the destination follows it, and ends the header.
+    const fn addresses_at(self) -> usize {
+        match self {
+            Self::V4 => 12,
+            Self::V6 => 8,
+        }
+    }
+
+    /// Where addresses and ports are, which stand one behind the other.
+    pub(super) const fn ends(self) -> Range<usize> {
+        self.addresses_at()..self.header_len() + PORTS
     }
 }
 

@@ -12,7 +12,7 @@ use sockeye_wire::checksum::{Sum, checksum};
 use sockeye_wire::ip::protocol;
 use sockeye_wire::tcp::{CHECKSUM_OFFSET, HEADER_LEN, fill_partial_checksum};
 
-use super::layout::{FLAGS, Layout, Version, seq, word};
+use super::layout::{FLAGS, IDENTIFICATION, Layout, Version, seq, word};
 use crate::Packet;
 
 /// Connections that are merged at the same time.
@@ -106,11 +106,7 @@ impl Run {
     }
 
     fn is_same_flow(&self, layout: Layout, packet: &[u8]) -> bool {
-        let ends = match layout.version {
-            Version::V4 => 12..24,
-            Version::V6 => 8..44,
-        };
-        // Addresses and ports, which stand one behind the other.
+        let ends = layout.version.ends();
         self.layout.version == layout.version && self.first.bytes.get(ends.clone()) == packet.get(ends)
     }
 
@@ -144,7 +140,8 @@ impl Run {
     }
 
     fn is_next_identification(&self, packet: &[u8]) -> bool {
-        !self.layout.is_identified(packet) || word(packet, 4) == word(&self.first.bytes, 4).wrapping_add(self.count)
+        let [first, other] = [&self.first.bytes[..], packet].map(|packet| word(packet, IDENTIFICATION));
+        !self.layout.is_identified(packet) || other == first.wrapping_add(self.count)
     }
 
     fn join(&mut self, layout: Layout, packet: Packet, text: usize) {
