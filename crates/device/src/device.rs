@@ -44,7 +44,7 @@ impl Capabilities {
     }
 }
 
-/// Something that carries IP packets. Both calls take `&self`: one thread may receive while another transmits.
+/// Something that carries IP packets. All calls take `&self`: one thread may receive while another transmits.
 pub trait Device: Send + Sync {
     /// What the device can do.
     fn capabilities(&self) -> Capabilities;
