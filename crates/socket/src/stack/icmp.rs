@@ -9,8 +9,9 @@ use sockeye_wire::ip::protocol;
 
 use super::counters::{Drop, Reason};
 use super::demux::Pair;
+use super::ip::datagram::Datagram;
 use super::ip::fragment::GivenUp;
-use super::packet_arrives::Datagram;
+use super::ip::{QUOTED_V4, QUOTED_V6};
 use super::{Stack, Target};
 
 /// MTUs that links are likely to have (RFC 1191 section 7.1): what to try next below a packet that was too long for a
@@ -21,11 +22,6 @@ const PLATEAUS: [u32; 11] = [65_535, 32_000, 17_914, 8_166, 4_352, 2_002, 1_492,
 /// [`sockeye_tcb::Config::min_path_mss`].
 const LEAST_MTU_V4: u32 = 68;
 const LEAST_MTU_V6: u32 = 1280;
-/// Octets that an error quotes at most, so that it has 576 over IPv4 (RFC 1812 section 4.3.2.3), 1280 over IPv6.
-const QUOTED_V4: usize = 548;
-//= rfc4443#2.4-3
-pub(super) const QUOTED: usize = 1232;
-
 impl Stack {
     pub(super) fn on_icmp(&mut self, now: Instant, datagram: &Datagram) -> Result<(), Reason> {
         match icmp::parse(datagram.payload(), datagram.source, datagram.destination)? {
@@ -127,7 +123,7 @@ impl Stack {
             self.counters.count(Drop::ErrorLimit);
             return;
         }
-        let most = if source.is_ipv4() { QUOTED_V4 } else { QUOTED };
+        let most = if source.is_ipv4() { QUOTED_V4 } else { QUOTED_V6 };
         let quoted = packet.get(..most).unwrap_or(packet);
         let mut message = vec![0; icmp::HEADER_LEN + quoted.len()];
         if icmp::emit_error(source, destination, error, quoted, &mut message).is_ok() {

@@ -2,68 +2,24 @@
 
 use std::net::IpAddr;
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use sockeye_device::Packet;
 use sockeye_tcb::{Header, Segment, State, Stop, Tcb, closed, half_open, listen, time_wait};
-use sockeye_wire::ip::{Ecn, IpView, extension, protocol};
+use sockeye_wire::ip::{IpView, extension, protocol};
 use sockeye_wire::tcp::TcpView;
 use sockeye_wire::{Instant, SeqNumber};
 
 use super::counters::{Drop, Reason};
 use super::demux::Pair;
+use super::ip::datagram::Datagram;
 use super::ip::fragment::{DatagramKey, Piece};
 use super::slab::Key;
 use super::syn_queue::Entry;
 use super::{HeldBy, Owner, Stack, Target};
-use crate::checksum;
 
 /// How far beyond the sequence numbers of an old connection a new one in its place begins: out of reach of what windows
 /// without scaling still let through, as Linux has it.
 const BEYOND_TIME_WAIT: u32 = 65_537;
-
-/// What the IP layer found: who, to whom, and what it carries.
-pub(super) struct Datagram {
-    pub(super) source: IpAddr,
-    pub(super) destination: IpAddr,
-    pub(super) protocol: u8,
-    /// The packet from its IP header on, what a link padded cut off; of one in fragments the start of the first.
-    pub(super) packet: Bytes,
-    /// Where what it carries begins.
-    header_len: usize,
-    /// What the fragments carry together, if it came in such.
-    joined: Option<Bytes>,
-    /// What follows the packet, of a TCP segment only.
-    text: Vec<Bytes>,
-    pub(super) arrived_at: Instant,
-    pub(super) checksum_verified: bool,
-    pub(super) segment_size: u16,
-    pub(super) ecn: Ecn,
-}
-
-impl Datagram {
-    pub(super) fn payload(&self) -> &[u8] {
-        match &self.joined {
-            Some(joined) => joined,
-            None => self.packet.get(self.header_len..).unwrap_or_default(),
-        }
-    }
-
-    /// True if the TCP segment that it carries has the right checksum.
-    fn verifies(&self) -> bool {
-        checksum::verifies(self.source, self.destination, self.payload(), &self.text)
-    }
-
-    /// The payload from `from` on, the first piece and those that follow it. The first is the packet itself, cut, so that
-    /// nobody counts references to it.
-    fn into_payload_from(self, from: usize) -> (Bytes, Vec<Bytes>) {
-        let (mut bytes, from) = match self.joined {
-            Some(joined) => (joined, from),
-            None => (self.packet, self.header_len + from),
-        };
-        bytes.advance(from.min(bytes.len()));
-        (bytes, self.text)
-    }
-}
 
 impl Stack {
     /// A packet arrived. Whatever is wrong with it is counted, and nothing else comes of it.

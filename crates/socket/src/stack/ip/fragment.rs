@@ -8,8 +8,8 @@ use bytes::{Bytes, BytesMut};
 use sockeye_wire::Instant;
 use sockeye_wire::ip::{Ecn, Fragment};
 
+use super::QUOTED_V6;
 use crate::stack::counters::Drop;
-use crate::stack::icmp::QUOTED;
 
 /// Pieces of one datagram at most: an honest 64 KiB in packets of 576 octets is 120.
 const MAX_PIECES: usize = 128;
@@ -126,7 +126,7 @@ impl Reassembler {
         if end > MAX_PAYLOAD || length == 0 || (piece.fragment.more && !length.is_multiple_of(8)) {
             return Err(Drop::FragmentLimit);
         }
-        if self.held + DATAGRAM_COST + PIECE_COST + QUOTED + length > self.limit {
+        if self.held + DATAGRAM_COST + PIECE_COST + QUOTED_V6 + length > self.limit {
             return Err(Drop::FragmentLimit);
         }
         let turn = (now + self.timeout, self.begun);
@@ -206,7 +206,7 @@ impl Datagram {
             self.total = Some(end);
         }
         if start == 0 {
-            let packet = Bytes::copy_from_slice(packet.get(..QUOTED).unwrap_or(packet));
+            let packet = Bytes::copy_from_slice(packet.get(..QUOTED_V6).unwrap_or(packet));
             self.first = Some(First { protocol, packet });
         }
         self.octets += payload.len();
