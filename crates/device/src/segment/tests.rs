@@ -193,6 +193,21 @@ fn a_damaged_segment_is_not_merged() {
 }
 
 #[test]
+fn no_octet_of_addresses_and_ports_may_differ() {
+    for (v6, places) in [(false, 12..24), (true, 8..44)] {
+        let first = Shape { v6, ..Shape::PLAIN };
+        let next = Shape { seq: first.seq + 100, identification: 6, ..first };
+        for place in places {
+            let mut bytes = next.packet(&text(100)).bytes.to_vec();
+            bytes[place] ^= 1;
+            // Vouched for, so that it isn't the checksum that keeps them apart.
+            let stranger = Packet { checksum_verified: true, ..Packet::new(bytes.into(), Instant::ZERO) };
+            assert_eq!(merge([first.packet(&text(100)), stranger]).len(), 2, "octet {place}");
+        }
+    }
+}
+
+#[test]
 fn connections_are_merged_side_by_side_and_keep_their_order() {
     let mut packets = Vec::new();
     for at in 0..10_u16 {
