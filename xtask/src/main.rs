@@ -4,6 +4,8 @@ mod bench;
 mod conformance;
 mod gallery;
 mod netns;
+mod output;
+mod seconds;
 mod setup;
 mod shell;
 mod smoltcp_device;

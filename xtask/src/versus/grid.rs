@@ -62,7 +62,7 @@ impl Cell {
     }
 }
 
-/// So many cells, evenly spread over the whole.
+/// So many cells, at most all, evenly spread over the whole.
 pub fn cells(count: usize) -> Vec<Cell> {
     let mut all = Vec::new();
     for rate in RATES {
@@ -73,7 +73,7 @@ pub fn cells(count: usize) -> Vec<Cell> {
         }
     }
     all.extend(odd_ones());
-    let count = count.clamp(1, all.len());
+    let count = count.min(all.len());
     let chosen = (0..count).filter_map(|at| all.get(at * all.len() / count).cloned());
     chosen.collect()
 }
@@ -114,7 +114,7 @@ mod tests {
     #[test]
     fn the_grid_has_its_size_and_fewer_cells_are_spread_over_it() {
         let all = cells(SIZE);
-        assert_eq!((all.len(), cells(usize::MAX).len(), cells(0).len()), (SIZE, SIZE, 1));
+        assert_eq!((all.len(), cells(usize::MAX).len(), cells(1).len()), (SIZE, SIZE, 1));
         let rates: Vec<_> = cells(4).iter().map(|cell| (cell.there.rate, cell.there.delay.base)).collect();
         assert_eq!(rates.len(), 4);
         assert!(rates.windows(2).all(|pair| pair[0] != pair[1]), "{rates:?}");

@@ -12,10 +12,17 @@ mod report;
 mod smoltcp;
 
 use std::path::PathBuf;
+use std::process;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use clap::builder::RangedU64ValueParser;
+use sockeye_device::Error;
 use sockeye_device::netns::{Namespace, enter_user_namespace, sysctl};
 
+use crate::output::{check_picture, drawn, print};
+use crate::seconds::seconds;
 use crate::shell::Outcome;
 use ends::{Control, Pairing, transfer};
 use grid::Cell;
@@ -25,7 +32,7 @@ use report::{Measured, Report};
 #[derive(clap::Args)]
 pub struct Arguments {
     /// Cells of the grid, spread over it.
-    #[arg(long, value_name = "N", default_value_t = grid::SIZE)]
+    #[arg(long, value_name = "N", default_value_t = grid::SIZE, value_parser = RangedU64ValueParser::<usize>::new().range(1..))]
     cells: usize,
     /// One link of one's own instead, in netem's words, on the way of the data; its delay and rate are those of the way
     /// back too.
@@ -35,10 +42,10 @@ pub struct Arguments {
     #[arg(long, value_name = "NAMES", value_delimiter = ',', default_value = "cubic,reno,bbr")]
     cc: Vec<String>,
     /// Rounds; the table shows medians and spread.
-    #[arg(long, default_value_t = 3)]
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     rounds: u32,
     /// Seconds of each transfer.
-    #[arg(long, default_value_t = 4.0)]
+    #[arg(long, default_value_t = 4.0, value_parser = seconds)]
     seconds: f64,
     /// What the links' chance begins from.
     #[arg(long, default_value_t = 1)]
@@ -55,6 +62,7 @@ pub struct Arguments {
 const OVERHEAD: f64 = 1.1;
 
 pub fn run(arguments: &Arguments) -> Outcome {
+    arguments.svg.as_deref().map_or(Ok(()), check_picture)?;
     if rustix::process::geteuid().is_root() {
         Namespace::create()?.enter()?;
     } else {
@@ -68,35 +76,93 @@ pub fn run(arguments: &Arguments) -> Outcome {
     let transfers = u32::try_from(cells.len() * pairings.len())? * arguments.rounds;
     let minutes = f64::from(transfers) * arguments.seconds * OVERHEAD / 60.0;
     eprintln!("{} cells, {} pairings, {transfers} transfers: about {minutes:.0} minutes", cells.len(), pairings.len());
-    let measured = cells.iter().zip(1_u64..).map(|(cell, number)| {
+    let stopped = stop_on_interrupt()?;
+    let mut measured = Vec::new();
+    for (cell, number) in cells.iter().zip(1_u64..) {
         eprintln!("{number} of {}: {}", cells.len(), cell.name());
-        measure(arguments, cell, number, &pairings)
-    });
-    let report = Report::new(&measured.collect::<Vec<Measured>>());
-    if let Some(path) = &arguments.svg {
-        picture::draw(&report, path)?;
+        measured.push(measure(arguments, cell, number, &pairings, &stopped)?);
+        if stopped.load(Ordering::Relaxed) {
+            break;
+        }
     }
-    if arguments.json {
-        println!("{}", serde_json::to_string_pretty(&report)?);
-    } else {
-        println!("{}", report::table(&report));
+    measured.retain(|measured| !measured.rounds.is_empty());
+    if measured.iter().any(Measured::has_any) {
+        show(arguments, &Report::new(&measured))?;
+    } else if !stopped.load(Ordering::Relaxed) {
+        return Err("nothing could be measured: every transfer failed, see above".into());
+    }
+    if stopped.load(Ordering::Relaxed) {
+        eprintln!("versus: ended by Ctrl-C, with whole rounds of {} of {} cells", measured.len(), cells.len());
+        process::exit(INTERRUPTED);
     }
     Ok(())
 }
 
-/// All rounds of a cell.
-fn measure(arguments: &Arguments, cell: &Cell, number: u64, pairings: &[Pairing]) -> Measured {
+/// The exit code of what Ctrl-C ended.
+const INTERRUPTED: i32 = 130;
+
+/// Something that becomes true with Ctrl-C. A second one ends the process where it stands.
+fn stop_on_interrupt() -> Outcome<Arc<AtomicBool>> {
+    let stopped = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&stopped);
+    ctrlc::set_handler(move || {
+        if flag.swap(true, Ordering::Relaxed) {
+            process::exit(INTERRUPTED);
+        }
+        eprintln!("versus: ends with this transfer; Ctrl-C again ends at once, without what was measured");
+    })?;
+    Ok(stopped)
+}
+
+/// Prints, and only then draws: a picture that fails doesn't cost the figures.
+fn show(arguments: &Arguments, report: &Report) -> Outcome {
+    if arguments.json {
+        print(serde_json::to_string_pretty(report)?)?;
+    } else {
+        print(report::table(report))?;
+    }
+    arguments.svg.as_deref().map_or(Ok(()), |path| drawn(path, picture::draw(report, path)))
+}
+
+/// All rounds of a cell; once it is stopped, those that are whole.
+///
+/// # Errors
+/// What every other transfer would meet, too.
+fn measure(
+    arguments: &Arguments,
+    cell: &Cell,
+    number: u64,
+    pairings: &[Pairing],
+    stopped: &AtomicBool,
+) -> Outcome<Measured> {
     let time = Duration::from_secs_f64(arguments.seconds);
     let mut rounds = Vec::new();
-    for round in 0..arguments.rounds {
+    'rounds: for round in 0..arguments.rounds {
         let seed = arguments.seed.wrapping_add(number * 1_000 + u64::from(round));
-        let goodput = pairings.iter().map(|pairing| {
-            let goodput = transfer(*pairing, cell, seed, time);
-            goodput.inspect_err(|why| eprintln!("versus: {} failed in round {round}: {why}", pairing.name())).ok()
-        });
-        rounds.push(goodput.collect());
+        let mut goodput = Vec::new();
+        for pairing in pairings {
+            let outcome = transfer(*pairing, cell, seed, time);
+            if stopped.load(Ordering::Relaxed) {
+                break 'rounds;
+            }
+            goodput.push(match outcome {
+                Ok(goodput) => Some(goodput),
+                Err(why) if is_refusal(&*why) => return Err(format!("nothing can be measured: {why}").into()),
+                Err(why) => {
+                    eprintln!("versus: {} failed in round {round}: {why}", pairing.name());
+                    None
+                }
+            });
+        }
+        rounds.push(goodput);
     }
-    Measured { cell: cell.clone(), pairings: pairings.to_vec(), rounds }
+    Ok(Measured { cell: cell.clone(), pairings: pairings.to_vec(), rounds })
+}
+
+/// True if the machine lets this process make no device, whatever is tried next.
+fn is_refusal(why: &(dyn std::error::Error + 'static)) -> bool {
+    use Error::{NoTunDevice, NoUserNamespaces, NotPermitted, TunNotAccessible};
+    matches!(why.downcast_ref(), Some(NoTunDevice | TunNotAccessible | NotPermitted(_) | NoUserNamespaces(_)))
 }
 
 /// Who is tried against whom: each congestion control of ours and of the kernel towards the kernel, the kernel towards
@@ -118,4 +184,35 @@ fn pairings(names: &[String]) -> Outcome<Vec<Pairing>> {
     }
     pairings.extend([Pairing::LinuxToSockeye, Pairing::SmoltcpToLinux]);
     Ok(pairings)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        arguments: Arguments,
+    }
+
+    #[test]
+    fn nothing_to_measure_is_refused() {
+        let line = Line::try_parse_from(["versus", "--cells", "1", "--rounds", "1", "--seconds", "0.1"]);
+        assert!(line.is_ok_and(|line| line.arguments.cells == 1));
+        for option in ["--cells", "--rounds", "--seconds"] {
+            assert!(Line::try_parse_from(["versus", option, "0"]).is_err(), "{option} 0");
+        }
+    }
+
+    #[test]
+    fn what_the_machine_refuses_is_told_from_what_one_transfer_met() {
+        let boxed = |error: Error| -> Box<dyn std::error::Error> { error.into() };
+        assert!(is_refusal(&*boxed(Error::TunNotAccessible)));
+        assert!(is_refusal(&*boxed(Error::NotPermitted("making a namespace"))));
+        assert!(!is_refusal(&*boxed(Error::NameInUse("tun0".to_owned()))));
+        assert!(!is_refusal(&*Box::<dyn std::error::Error>::from("no answer")));
+    }
 }

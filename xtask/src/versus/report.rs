@@ -116,6 +116,11 @@ impl Row {
 }
 
 impl Measured {
+    /// True if a transfer didn't fail.
+    pub fn has_any(&self) -> bool {
+        self.rounds.iter().flatten().any(Option::is_some)
+    }
+
     /// What each round gave, those that failed left out.
     fn of(&self, pairing: Pairing) -> Vec<f64> {
         self.rounds.iter().filter_map(|round| self.within(round, pairing)).collect()

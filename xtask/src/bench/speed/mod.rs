@@ -22,6 +22,8 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+use crate::output::{check_picture, drawn, print};
+use crate::seconds::seconds;
 use crate::shell::Outcome;
 use clients::Sample;
 use figure::{Cell, Figure, Row, Workload};
@@ -30,10 +32,10 @@ use figure::{Cell, Figure, Row, Workload};
 #[derive(clap::Args)]
 pub struct Arguments {
     /// Rounds; the table shows the median, the least and the most.
-    #[arg(long, default_value_t = 5)]
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
     /// Seconds of each measurement, after a warm-up.
-    #[arg(long, default_value_t = 1.2)]
+    #[arg(long, default_value_t = 1.2, value_parser = seconds)]
     seconds: f64,
     /// Short measurements: under three minutes in all.
     #[arg(long, conflicts_with = "seconds")]
@@ -56,6 +58,7 @@ pub struct Arguments {
 const QUICK: f64 = 0.2;
 
 pub fn run(arguments: &Arguments) -> Outcome {
+    arguments.svg.as_deref().map_or(Ok(()), check_picture)?;
     let seconds = if arguments.quick { QUICK } else { arguments.seconds };
     let mut figures = figures::all(Duration::from_secs_f64(seconds));
     figures.retain(|figure| arguments.only.as_ref().is_none_or(|only| figure.name.contains(only)));
@@ -69,17 +72,15 @@ pub fn run(arguments: &Arguments) -> Outcome {
     let mut cells = Cells::of(&figures);
     cells.measure(arguments.rounds)?;
     let rows: Vec<Row> = figures.iter().flat_map(|figure| cells.rows(figure)).collect();
-    if let Some(path) = &arguments.svg {
-        report::draw(&rows, path)?;
-    }
     if arguments.json {
-        println!("{}", serde_json::to_string_pretty(&serde_json::json!({ "rows": rows }))?);
+        print(serde_json::to_string_pretty(&serde_json::json!({ "rows": rows }))?)?;
     } else if arguments.markdown {
-        print!("{}", report::markdown(&rows));
+        print(report::markdown(&rows).trim_end())?;
     } else {
-        println!("{}", report::table(&rows));
+        print(report::table(&rows))?;
     }
-    Ok(())
+    // Last: a picture that fails doesn't cost the figures.
+    arguments.svg.as_deref().map_or(Ok(()), |path| drawn(path, report::draw(&rows, path)))
 }
 
 /// Leaves out, with a line on standard error, what needs a program that isn't there.
