@@ -9,6 +9,7 @@ use std::path::Path;
 use sockeye_lab::analyze::{Filter, analyze};
 use sockeye_lab::sim::{Record, Scenario, Simulation};
 
+use crate::output::print;
 use crate::shell::{Outcome, root};
 
 /// Draw the pictures of docs/gallery.md and docs/pictures anew.
@@ -38,11 +39,10 @@ pub fn run(_arguments: &Arguments) -> Outcome {
     let directory = root().join("docs/gallery");
     for (name, picture) in PICTURES {
         draw(&directory, name, picture).map_err(|error| format!("{name}: {error}"))?;
-        println!("docs/gallery/{name}.svg");
+        print(format_args!("docs/gallery/{name}.svg"))?;
     }
     draw_capture(&root().join("docs/pictures"))?;
-    println!("docs/pictures/time-sequence.svg");
-    Ok(())
+    print("docs/pictures/time-sequence.svg")
 }
 
 /// What `sockeye analyze --plot` makes of a capture at the sender.

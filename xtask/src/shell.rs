@@ -5,6 +5,8 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use crate::output::print;
+
 /// What commands return: an error tells what failed and why.
 pub type Outcome<T = ()> = Result<T, Box<dyn Error>>;
 
@@ -44,7 +46,7 @@ pub fn run_and_keep(command: &mut Command, show: Show) -> Outcome<(String, bool)
         for line in BufReader::new(output).lines() {
             let line = line?;
             if show == Show::All {
-                println!("{line}");
+                print(&line)?;
             }
             kept.push_str(&line);
             kept.push('\n');

@@ -4,6 +4,7 @@ use std::fs;
 use std::time::Instant;
 
 use crate::conformance::{self, Results};
+use crate::output::print;
 use crate::shell::{Outcome, Show, cargo, root, run};
 use crate::{bench, netns, setup, swarm};
 
@@ -23,20 +24,19 @@ struct Stages {
 
 impl Stages {
     /// Runs a stage; a failure is noted, and the next stage runs all the same.
-    fn run<T>(&mut self, name: &'static str, stage: impl FnOnce() -> Outcome<T>) -> Option<T> {
-        println!("\n== {name}");
+    ///
+    /// # Errors
+    /// When it can't be said what came of it.
+    fn run<T>(&mut self, name: &'static str, stage: impl FnOnce() -> Outcome<T>) -> Outcome {
+        print(format_args!("\n== {name}"))?;
         let start = Instant::now();
         let outcome = stage();
         let seconds = start.elapsed().as_secs_f32();
         match outcome {
-            Ok(value) => {
-                println!("== {name}: ok, {seconds:.1} s");
-                Some(value)
-            }
+            Ok(_) => print(format_args!("== {name}: ok, {seconds:.1} s")),
             Err(error) => {
-                println!("== {name}: FAILED, {seconds:.1} s: {error}");
                 self.failed.push(name);
-                None
+                print(format_args!("== {name}: FAILED, {seconds:.1} s: {error}"))
             }
         }
     }
@@ -45,24 +45,24 @@ impl Stages {
 pub fn run_stages(arguments: &Arguments) -> Outcome {
     let mut stages = Stages::default();
     let mut results = Results::default();
-    stages.run("setup", setup::run_quietly);
-    stages.run("format", || run(cargo().args(["fmt", "--all", "--check"])));
+    stages.run("setup", setup::run_quietly)?;
+    stages.run("format", || run(cargo().args(["fmt", "--all", "--check"])))?;
     stages.run("lints", || {
         run(cargo().args(["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"]))
-    });
-    stages.run("planted bugs still apply", swarm::planted::check);
+    })?;
+    stages.run("planted bugs still apply", swarm::planted::check)?;
     stages.run("documentation", || {
         run(cargo().args(["doc", "--quiet", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"))
-    });
+    })?;
     stages.run("unit, property and simulated tests", || {
         if let Ok(seed) = std::env::var("PROPTEST_RNG_SEED") {
-            println!("property tests draw from seed {seed}; PROPTEST_RNG_SEED={seed} draws the same again");
+            print(format_args!("property tests draw from seed {seed}; PROPTEST_RNG_SEED={seed} draws the same again"))?;
         }
         let (output, succeeded) = conformance::run_tests(Show::All)?;
         results.add(&output);
         keep("cargo-test.txt", &output)?;
         if succeeded { Ok(()) } else { Err("see above".into()) }
-    });
+    })?;
     if !arguments.quick {
         stages.run("real peers in network namespaces", || {
             let summary = netns::run_cases(None)?;
@@ -70,17 +70,16 @@ pub fn run_stages(arguments: &Arguments) -> Outcome {
             results.add(&output);
             keep("netns-test.json", &output)?;
             if summary.failed == 0 { Ok(()) } else { Err(format!("{} cases failed", summary.failed).into()) }
-        });
+        })?;
     }
-    stages.run("instructions", || bench::instructions::run(&bench::instructions::Arguments::default()));
+    stages.run("instructions", || bench::instructions::run(&bench::instructions::Arguments::default()))?;
     stages.run("conformance", || {
         let report = conformance::build(&results)?;
         let page = root().join("target/conformance.html");
         conformance::write_page(&report, &page)?;
-        println!("{}\n{}\ntarget/conformance.html has every row", report.table(), report.summary());
-        Ok(())
-    });
-    println!("\n{} passed, {} failed", results.count_passed, results.count_failed);
+        print(format_args!("{}\n{}\ntarget/conformance.html has every row", report.table(), report.summary()))
+    })?;
+    print(format_args!("\n{} passed, {} failed", results.count_passed, results.count_failed))?;
     if stages.failed.is_empty() { Ok(()) } else { Err(format!("failed: {}", stages.failed.join(", ")).into()) }
 }
 

@@ -10,6 +10,7 @@ use comfy_table::{Table, presets};
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::output::print;
 use crate::shell::{Outcome, cargo, root};
 
 /// Count instructions on the paths that every octet takes, and hold them against the budget.
@@ -71,9 +72,9 @@ pub fn run(arguments: &Arguments) -> Outcome {
         fs::write(root().join(BUDGET), serde_json::to_string_pretty(&accepted)? + "\n")?;
     }
     if arguments.json {
-        println!("{}", serde_json::to_string_pretty(&serde_json::json!({ "rows": rows }))?);
+        print(serde_json::to_string_pretty(&serde_json::json!({ "rows": rows }))?)?;
     } else {
-        println!("{}", table(&rows));
+        print(table(&rows))?;
     }
     let over: Vec<&str> = rows.iter().filter(|row| !row.is_within()).map(|row| row.path).collect();
     if over.is_empty() || arguments.accept {

@@ -10,6 +10,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::netns;
+use crate::output::print;
 use crate::shell::{Outcome, Show, cargo, root, run_and_keep};
 use citations::Citations;
 pub use report::Report;
@@ -43,9 +44,9 @@ pub fn run(arguments: &Arguments) -> Outcome {
         eprintln!("conformance: {} has every row", file.display());
     }
     if arguments.json {
-        println!("{}", serde_json::to_string_pretty(&report.counts())?);
+        print(serde_json::to_string_pretty(&report.counts())?)?;
     } else {
-        println!("{}\n{}", report.table(), report.summary());
+        print(format_args!("{}\n{}", report.table(), report.summary()))?;
     }
     Ok(())
 }

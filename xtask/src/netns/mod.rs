@@ -25,6 +25,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process_group};
 use serde::Serialize;
 
+use crate::output::print;
 use crate::shell::{Outcome, cargo, root, run as run_command};
 use cases::CASES;
 
@@ -87,16 +88,15 @@ pub fn run(arguments: &Arguments) -> Outcome {
         return run_here(name, arguments.capture.clone());
     }
     if arguments.list {
-        CASES.iter().for_each(|case| println!("{:<44} {}", case.name, case.about));
-        return Ok(());
+        return CASES.iter().try_for_each(|case| print(format_args!("{:<44} {}", case.name, case.about)));
     }
     let summary = run_cases(arguments.filter.as_deref())?;
     if arguments.json {
-        println!("{}", serde_json::to_string_pretty(&summary)?);
+        print(serde_json::to_string_pretty(&summary)?)?;
     } else {
-        println!("in namespaces with");
-        summary.settings.iter().for_each(|settings| println!("  {settings}"));
-        println!("{} passed, {} failed", summary.passed, summary.failed);
+        print("in namespaces with")?;
+        summary.settings.iter().try_for_each(|settings| print(format_args!("  {settings}")))?;
+        print(format_args!("{} passed, {} failed", summary.passed, summary.failed))?;
     }
     if summary.failed == 0 { Ok(()) } else { Err("some cases failed: see above".into()) }
 }

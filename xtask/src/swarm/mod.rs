@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use sockeye_lab::swarm::{self, Limits, Outcome as Swarm};
 
+use crate::output::print;
 use crate::shell::{Outcome, root};
 
 /// Run random scenarios, each checked by every invariant.
@@ -60,9 +61,9 @@ pub fn run(arguments: &Arguments) -> Outcome {
     }
     keep_smallest(&outcome)?;
     if arguments.json {
-        println!("{}", serde_json::to_string_pretty(&outcome)?);
+        print(serde_json::to_string_pretty(&outcome)?)?;
     } else {
-        show(&outcome, arguments.seed);
+        show(&outcome, arguments.seed)?;
     }
     if outcome.failed == 0 { Ok(()) } else { Err(format!("{} scenarios broke a rule", outcome.failed).into()) }
 }
@@ -89,13 +90,13 @@ fn keep_smallest(outcome: &Swarm) -> Outcome {
     Ok(())
 }
 
-fn show(outcome: &Swarm, seed: u64) {
+fn show(outcome: &Swarm, seed: u64) -> Outcome {
     for failure in &outcome.failures {
-        println!("seed {}: {}", failure.seed, failure.violation);
-        println!("  again:    {}", failure.replay);
-        println!("  smallest: sockeye sim target/swarm/{}.toml\n", failure.seed);
+        print(format_args!("seed {}: {}", failure.seed, failure.violation))?;
+        print(format_args!("  again:    {}", failure.replay))?;
+        print(format_args!("  smallest: sockeye sim target/swarm/{}.toml\n", failure.seed))?;
     }
-    println!("{} scenarios from seed {seed} on, {} failed", outcome.scenarios, outcome.failed);
+    print(format_args!("{} scenarios from seed {seed} on, {} failed", outcome.scenarios, outcome.failed))
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use std::time::Instant;
 
 use serde::Serialize;
 
+use crate::output::print;
 use crate::shell::{Outcome, cargo, root};
 
 /// Scenarios within which a planted bug must be found.
@@ -48,9 +49,9 @@ pub fn run(scenarios: u64, only: &str, json: bool) -> Outcome {
     }
     let summary = Summary { planted: patches.len(), found: patches.len() - missed.len(), missed };
     if json {
-        println!("{}", serde_json::to_string_pretty(&summary)?);
+        print(serde_json::to_string_pretty(&summary)?)?;
     } else {
-        println!("{} bugs planted, {} found", summary.planted, summary.found);
+        print(format_args!("{} bugs planted, {} found", summary.planted, summary.found))?;
     }
     if summary.missed.is_empty() { Ok(()) } else { Err(format!("missed: {}", summary.missed.join(", ")).into()) }
 }

@@ -1,6 +1,7 @@
 //! `sockeye link`: an emulated link between two network namespaces, or two interfaces.
 
 use std::fmt;
+use std::io::{self, Write};
 use std::num::NonZeroU64;
 use std::time::{Duration, Instant};
 
@@ -12,7 +13,7 @@ use sockeye_device::netns::Namespace;
 use sockeye_device::{Cidr, Counter, Device, Interface, Tun, TunConfig};
 use sockeye_lab::link::{Emulator, Report};
 
-use crate::failure::{Failure, OrFail};
+use crate::failure::{Failure, OrFail, written};
 use crate::interrupt::Interrupt;
 
 /// Between whom, and what the link is like.
@@ -93,12 +94,13 @@ pub fn run(args: &LinkArgs) -> Result<(), Failure> {
     if failed {
         return Err(Failure::new("carrying packets", "a device is gone"));
     }
-    if args.json {
+    let text = if args.json {
         let [there, back] = &reports;
-        println!("{}", json!({ "there": object(&configs[0], there), "back": object(&configs[1], back) }));
+        json!({ "there": object(&configs[0], there), "back": object(&configs[1], back) }).to_string()
     } else {
-        println!("{}", table([one, other], &reports));
-    }
+        table([one, other], &reports).to_string()
+    };
+    written(writeln!(io::stdout(), "{text}"))?;
     interrupt.unless(Ok(()))
 }
 
