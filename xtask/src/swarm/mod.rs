@@ -17,7 +17,7 @@ use crate::shell::{Outcome, root};
 #[derive(clap::Args)]
 pub struct Arguments {
     /// Scenarios to run.
-    #[arg(long, conflicts_with = "minutes")]
+    #[arg(long, conflicts_with = "minutes", value_parser = clap::value_parser!(u64).range(1..))]
     scenarios: Option<u64>,
     /// Minutes to run for.
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]

@@ -25,8 +25,7 @@ struct Summary {
 
 /// Plants the bugs whose names contain `only`, one after the other: each build is of what the last two patches touch.
 pub fn run(scenarios: u64, only: &str, json: bool) -> Outcome {
-    let mut patches = patches()?;
-    patches.retain(|patch| name(patch).contains(&only.replace('_', " ")));
+    let patches = chosen(patches()?, only)?;
     let copy = copy_tree()?;
     let (all, start) = (patches.len(), Instant::now());
     if let Some(rule) = finds(&copy, scenarios)? {
@@ -64,6 +63,16 @@ pub fn check() -> Outcome {
         .map(|patch| name(patch))
         .collect();
     if stale.is_empty() { Ok(()) } else { Err(format!("no longer apply: {}", stale.join(", ")).into()) }
+}
+
+/// Those whose names contain `only`: at least one.
+fn chosen(mut patches: Vec<PathBuf>, only: &str) -> Outcome<Vec<PathBuf>> {
+    let names: Vec<String> = patches.iter().map(|patch| name(patch)).collect();
+    patches.retain(|patch| name(patch).contains(&only.replace('_', " ")));
+    if patches.is_empty() {
+        return Err(format!("no planted bug has {only:?} in its name; there are: {}", names.join(", ")).into());
+    }
+    Ok(patches)
 }
 
 fn patches() -> Outcome<Vec<PathBuf>> {
@@ -143,5 +152,21 @@ fn finds(tree: &Path, scenarios: u64) -> Outcome<Option<String>> {
             Ok(Some(text.lines().next().unwrap_or_default().to_owned()))
         }
         _ => Err(format!("the patched tree doesn't build or run:\n{}", String::from_utf8_lossy(&output.stderr)).into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_no_planted_bug_has_is_refused_with_those_that_there_are() {
+        let patches = || ["a/late_ack.patch", "a/lost_fin.patch"].map(PathBuf::from).to_vec();
+        let chosen = |only| chosen(patches(), only).map_err(|why| why.to_string());
+        assert_eq!(chosen(""), Ok(patches()));
+        assert_eq!(chosen("late_a"), Ok(vec![PathBuf::from("a/late_ack.patch")]));
+        assert_eq!(chosen("late a"), chosen("late_a"));
+        let why = chosen("nosuch").unwrap_err();
+        assert_eq!(why, "no planted bug has \"nosuch\" in its name; there are: late ack, lost fin");
     }
 }
