@@ -80,8 +80,9 @@ impl Case {
             Target::AtMost(target) => (Some(target), value <= target),
             Target::None => (None, true),
         };
+        let at_most = matches!(measure.target, Target::AtMost(_));
         let note = broken.map_or(note, |broken| format!("broke a rule: {broken}"));
-        Row { scenario: measure.name.clone(), cc: self.cc, value, target, met: met && broken.is_none(), note }
+        Row { scenario: measure.name.clone(), cc: self.cc, value, target, at_most, met: met && broken.is_none(), note }
     }
 }
 

@@ -10,6 +10,7 @@ mod model;
 mod short;
 mod varied;
 
+use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -20,7 +21,9 @@ use clap::ValueEnum;
 use comfy_table::{Table, presets};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
+use sockeye::Algorithm;
 
+use crate::output::print;
 use crate::shell::Outcome;
 use case::Case;
 
@@ -33,9 +36,9 @@ pub struct Arguments {
     /// Only scenarios whose names contain this.
     #[arg(long, value_name = "TEXT")]
     only: Option<String>,
-    /// Only this congestion control.
+    /// Only this congestion control: cubic, newreno, bbr, dctcp.
     #[arg(long, value_name = "NAME")]
-    cc: Option<String>,
+    cc: Option<Algorithm>,
     /// Which scenarios; both grids if absent.
     #[arg(long)]
     grid: Option<Grid>,
@@ -61,11 +64,33 @@ struct Row {
     value: f64,
     /// What it has to reach; none where the figure is only reported.
     target: Option<f64>,
+    /// True if that is the most it may be, false if the least.
+    at_most: bool,
     /// Whether it does; true without a target.
     met: bool,
     /// What the value is of, and anything worth knowing besides.
     #[serde(skip_serializing_if = "String::is_empty")]
     note: String,
+}
+
+impl Row {
+    /// Value, target and whether it is met, as the table shows them; a mark without a target is that of a broken rule.
+    fn verdict(&self) -> [String; 3] {
+        let sign = if self.at_most { '≤' } else { '≥' };
+        let target = self.target.map_or_else(|| "-".to_owned(), |target| format!("{sign} {}", shown(target)));
+        let met = match (self.met, self.target) {
+            (true, Some(_)) => "✓",
+            (true, None) => "-",
+            (false, _) => "✗",
+        };
+        [format!("{:.3}", self.value), target, met.to_owned()]
+    }
+}
+
+/// With three decimals, those left out that say nothing.
+fn shown(target: f64) -> String {
+    let text = format!("{target:.3}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
 #[derive(Serialize)]
@@ -83,18 +108,27 @@ pub fn run(arguments: &Arguments) -> Outcome {
     if arguments.grid != Some(Grid::Fixed) {
         cases.extend(grid::random(seed));
     }
-    cases.retain(|case| arguments.only.as_ref().is_none_or(|only| case.name.contains(only)));
-    cases.retain(|case| arguments.cc.as_ref().is_none_or(|cc| case.cc == cc));
-    if cases.is_empty() {
-        return Err("no scenario has such a name; leave --only and --cc out to see them all".into());
-    }
+    let cases = chosen(cases, arguments.only.as_deref().unwrap_or_default(), arguments.cc)?;
     let rows = Rows { seed, rows: measure(&cases)? };
     if arguments.json {
-        println!("{}", serde_json::to_string_pretty(&rows)?);
+        print(serde_json::to_string_pretty(&rows)?)?;
     } else {
-        print(&rows);
+        print(table(&rows))?;
     }
     Ok(())
+}
+
+/// Those whose names contain `only`, of that congestion control if there is one: at least one.
+fn chosen(mut cases: Vec<Case>, only: &str, cc: Option<Algorithm>) -> Outcome<Vec<Case>> {
+    cases.retain(|case| cc.is_none_or(|cc| case.cc == cc.name()));
+    let names: BTreeSet<String> = cases.iter().map(|case| case.name.clone()).collect();
+    cases.retain(|case| case.name.contains(only));
+    if cases.is_empty() {
+        let of = cc.map_or_else(String::new, |cc| format!(" of {}", cc.name()));
+        let names: Vec<String> = names.into_iter().collect();
+        return Err(format!("no scenario{of} has {only:?} in its name; there are: {}", names.join("; ")).into());
+    }
+    Ok(cases)
 }
 
 /// Runs the cases on all processors; the rows come in the cases' order.
@@ -124,21 +158,53 @@ fn measure(cases: &[Case]) -> Outcome<Vec<Row>> {
     Ok(rows?.into_iter().flatten().collect())
 }
 
-fn print(rows: &Rows) {
+/// For people: a line each, and how many miss.
+fn table(rows: &Rows) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
-    table.set_header(["scenario", "cc", "value", "target", "", ""]);
+    table.set_header(["scenario", "cc", "value", "target", "met", "what it was like"]);
     for row in &rows.rows {
-        let target = row.target.map_or_else(String::new, |target| format!("{target:.3}"));
-        let met = if row.met { "" } else { "MISSED" };
-        table.add_row([row.scenario.as_str(), row.cc, &format!("{:.3}", row.value), &target, met, &row.note]);
+        let [value, target, met] = row.verdict();
+        table.add_row([row.scenario.as_str(), row.cc, &value, &target, &met, &row.note]);
     }
-    println!("{table}");
     let missed = rows.rows.iter().filter(|row| !row.met).count();
-    println!("{} rows, {missed} missed; seed of the random grid: {}", rows.rows.len(), rows.seed);
+    format!("{table}\n{} rows, {missed} missed; seed of the random grid: {}", rows.rows.len(), rows.seed)
 }
 
 /// Days since 1970.
 fn today() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() / 86_400)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_shows_which_way_it_has_to_be_and_whether_it_is() {
+        let row = |target, at_most, met| {
+            let (scenario, note) = ("clean".to_owned(), String::new());
+            Row { scenario, cc: "cubic", value: 0.9, target, at_most, met, note }
+        };
+        assert_eq!(row(Some(0.855), false, true).verdict(), ["0.900", "≥ 0.855", "✓"]);
+        assert_eq!(row(Some(0.01), true, false).verdict(), ["0.900", "≤ 0.01", "✗"]);
+        assert_eq!(row(Some(0.0), true, false).verdict(), ["0.900", "≤ 0", "✗"]);
+        assert_eq!(row(None, false, true).verdict(), ["0.900", "-", "-"]);
+        let json = serde_json::to_value(row(Some(5.0), true, true)).expect("JSON");
+        let expected = serde_json::json!({
+            "scenario": "clean", "cc": "cubic", "value": 0.9, "target": 5.0, "at_most": true, "met": true
+        });
+        assert_eq!(json, expected);
+    }
+
+    #[test]
+    fn what_no_scenario_is_called_is_refused_with_the_names_that_there_are() {
+        let names = |only, cc| {
+            let cases = chosen(fixed::all(), only, cc).map_err(|why| why.to_string())?;
+            Ok::<_, String>(cases.into_iter().map(|case| case.name).collect::<Vec<_>>())
+        };
+        assert_eq!(names("late", Some(Algorithm::CUBIC)), Ok(vec!["late comer".to_owned()]));
+        let why = names("nosuch", Some(Algorithm::DCTCP)).unwrap_err();
+        assert_eq!(why, "no scenario of dctcp has \"nosuch\" in its name; there are: marks at 1ms");
+    }
 }
