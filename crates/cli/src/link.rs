@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 use sockeye::{Algorithm, EcnPolicy, Host, Remember};
 use sockeye_device::pcapng::Recorder;
@@ -75,7 +75,12 @@ impl From<Ecn> for EcnPolicy {
 }
 
 fn congestion_control() -> impl TypedValueParser<Value = Algorithm> {
-    PossibleValuesParser::new(Algorithm::all().iter().map(Algorithm::name)).try_map(|name| name.parse::<Algorithm>())
+    let names = Algorithm::all().iter().map(|algorithm| {
+        let name = PossibleValue::new(algorithm.name());
+        // The kernel's name of it.
+        if *algorithm == Algorithm::NEWRENO { name.alias("reno") } else { name }
+    });
+    PossibleValuesParser::new(names).try_map(|name| name.parse::<Algorithm>())
 }
 
 /// A device that was made, not yet in use.
@@ -184,5 +189,24 @@ impl fmt::Display for Link {
         let ours = list(self.ours.iter().map(ToString::to_string).collect());
         let kernels = list(self.kernels.iter().map(|cidr| cidr.address().to_string()).collect());
         write!(f, "device {}: we are {ours}, the kernel is {kernels}", self.name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{Arg, Command};
+
+    use super::*;
+
+    #[test]
+    fn newreno_may_be_called_what_the_kernel_calls_it() {
+        let named = |name| {
+            let command = Command::new("serve").arg(Arg::new("cc").value_parser(congestion_control()));
+            command.try_get_matches_from(["serve", name]).ok()?.remove_one::<Algorithm>("cc")
+        };
+        assert_eq!(named("reno"), Some(Algorithm::NEWRENO));
+        assert_eq!(named("newreno"), Some(Algorithm::NEWRENO));
+        assert_eq!(named("bbr"), Some(Algorithm::BBR));
+        assert_eq!(named("vegas"), None);
     }
 }

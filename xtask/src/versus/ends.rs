@@ -38,6 +38,8 @@ impl Control {
     const KNOWN: [&str; 3] = ["cubic", "reno", "bbr"];
 
     pub fn named(name: &str) -> Outcome<Self> {
+        // As we call it.
+        let name = if name == "newreno" { "reno" } else { name };
         let known = Self::KNOWN.into_iter().find(|known| *known == name);
         known.map(Self).ok_or_else(|| format!("no congestion control {name:?} to compare: try cubic, reno, bbr").into())
     }
@@ -240,5 +242,16 @@ fn count(mut stream: impl Read, time: Duration) -> io::Result<u64> {
             return Ok(octets);
         }
         octets += read as u64;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn newreno_is_what_the_kernel_calls_reno() {
+        assert_eq!(Control::named("newreno").ok(), Some(Control("reno")));
+        assert!(Control::named("vegas").is_err());
     }
 }

@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::io::{self, Write};
-use std::num::NonZeroU64;
 use std::time::{Duration, Instant};
 
 use clap::Args;
@@ -12,6 +11,7 @@ use sockeye_device::impair::LinkConfig;
 use sockeye_device::netns::Namespace;
 use sockeye_device::{Cidr, Counter, Device, Interface, Tun, TunConfig};
 use sockeye_lab::link::{Emulator, Report};
+use sockeye_lab::sim::Time;
 
 use crate::failure::{Failure, OrFail, written};
 use crate::interrupt::Interrupt;
@@ -62,9 +62,9 @@ pub struct LinkArgs {
     /// What chance begins from
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// End after so many seconds [default: at Ctrl-C]
-    #[arg(long = "for", value_name = "SECONDS")]
-    seconds: Option<NonZeroU64>,
+    /// End after so many seconds, or a time such as 500ms or 2min [default: at Ctrl-C]
+    #[arg(long = "for", value_name = "TIME", value_parser = running_time)]
+    time: Option<Duration>,
     /// Print one JSON object on standard output at the end: `there` and `back`, each with its link and its counters
     #[arg(long)]
     json: bool,
@@ -89,7 +89,7 @@ pub fn run(args: &LinkArgs) -> Result<(), Failure> {
     let [there, back] = configs.clone();
     let emulator = Emulator::start(ends, there, back, args.seed).or_fail("starting the link")?;
     announce(args, &configs);
-    let failed = wait(&emulator, &interrupt, args.seconds.map(|seconds| Duration::from_secs(seconds.get())));
+    let failed = wait(&emulator, &interrupt, args.time);
     let reports = emulator.stop().or_fail("carrying packets")?;
     if failed {
         return Err(Failure::new("carrying packets", "a device is gone"));
@@ -102,6 +102,15 @@ pub fn run(args: &LinkArgs) -> Result<(), Failure> {
     };
     written(writeln!(io::stdout(), "{text}"))?;
     interrupt.unless(Ok(()))
+}
+
+/// Seconds, or a time with a unit; more than none.
+fn running_time(text: &str) -> Result<Duration, String> {
+    let time = match text.parse() {
+        Ok(seconds) => Duration::from_secs(seconds),
+        Err(_) => text.parse::<Time>()?.0,
+    };
+    if time.is_zero() { Err("it must be more than 0".to_owned()) } else { Ok(time) }
 }
 
 fn described(words: &str) -> Result<LinkConfig, Failure> {
@@ -174,7 +183,7 @@ fn announce(args: &LinkArgs, [there, back]: &[LinkConfig; 2]) {
             eprintln!("sockeye: {end}: device {dev}, {addresses}, MTU {mtu}, txqueuelen {queue}; out: {words}");
         }
     }
-    if args.seconds.is_none() {
+    if args.time.is_none() {
         eprintln!("sockeye: Ctrl-C ends");
     }
 }
@@ -223,4 +232,19 @@ fn table([one, other]: [&End; 2], [there, back]: &[Report; 2]) -> Table {
     }
     table.column_iter_mut().skip(1).for_each(|column| column.set_cell_alignment(CellAlignment::Right));
     table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_runs_for_seconds_or_for_a_time_with_a_unit() {
+        assert_eq!(running_time("6"), Ok(Duration::from_secs(6)));
+        assert_eq!(running_time("6s"), running_time("6"));
+        assert_eq!(running_time("1m 500ms"), Ok(Duration::from_millis(60_500)));
+        for wrong in ["0", "0s", "-1", "6x", ""] {
+            assert!(running_time(wrong).is_err(), "{wrong}");
+        }
+    }
 }
