@@ -171,6 +171,14 @@ fn a_scenario_that_makes_no_sense_says_why() {
         ("forwards = \"rate 1mbit\"\n", "unknown field `forwards`"),
         ("seed = 1\nforward = \"rat 1mbit\"\n", "line 2"),
         ("[[flow]]\napplication = { kind = \"bulk\", byts = 7 }\n", "unknown field `byts`, expected `bytes`"),
+        ("[[host]]\nname = \"../evil\"\n", "line 2, column 8"),
+        ("[[host]]\nname = \"a/x\"\n", "is no name for a host"),
+        ("[[host]]\nname = \".a\"\n", "is no name for a host"),
+        ("forward = \"rate 0mbit\"\n", "forward: at a rate of 0 nothing ever arrives"),
+        ("[[host]]\nname = \"a\"\naccess = \"rate 0bit\"\n", "a: at a rate of 0"),
+        ("[[host]]\nname = \"a\"\nmtu = 87\n", "a: IPv4 needs an mtu of 88 or more, not 87"),
+        ("ipv6 = true\n[[host]]\nname = \"a\"\nmtu = 1279\n", "a: IPv6 needs an mtu of 1280 or more, not 1279"),
+        ("[[flow]]\napplication = { kind = \"bulk\" }\n", "flow 1 has no end, and no link on its way takes time: add"),
     ] {
         let error = match text.parse::<Scenario>() {
             Ok(scenario) => sim::run(&scenario).err().map(|error| error.to_string()),
@@ -178,6 +186,21 @@ fn a_scenario_that_makes_no_sense_says_why() {
         };
         let error = error.expect(text);
         assert!(error.contains(why), "{error}");
+    }
+}
+
+#[test]
+fn what_takes_no_time_but_has_an_end_runs() {
+    let scenario: Scenario = "[[flow]]\napplication = { kind = \"bulk\", bytes = 1_000_000 }\n".parse().unwrap();
+    assert_eq!(clean(&scenario).flows[0].bytes, 1_000_000);
+}
+
+#[test]
+fn the_least_mtu_carries_what_it_should() {
+    for (family, mtu) in [("", 88), ("ipv6 = true\n", 1280)] {
+        let hosts = format!("[[host]]\nname = \"a\"\nmtu = {mtu}\n[[host]]\nname = \"b\"\nside = \"right\"\n");
+        let flow = "[[flow]]\napplication = { kind = \"bulk\", bytes = 20_000 }\n";
+        assert_eq!(clean(&scenario(&format!("{family}{hosts}{flow}"))).flows[0].bytes, 20_000);
     }
 }
 

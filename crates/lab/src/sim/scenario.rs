@@ -1,5 +1,7 @@
 //! What is simulated: a path, hosts, flows. Written by hand as TOML, made of flags, or drawn from a seed.
 
+mod check;
+
 use std::path::Path;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -88,7 +90,8 @@ pub enum Bank {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct HostSpec {
-    /// What flows call it.
+    /// What flows call it, and files: letters, digits, `-`, `_`, and `.` but not in front.
+    #[serde(deserialize_with = "check::host_name")]
     pub name: String,
     /// Where it stands.
     pub side: Bank,
@@ -470,7 +473,7 @@ impl Scenario {
         for (spec, flow) in self.flows.iter().enumerate() {
             let ends = [find(&hosts, &flow.from, Bank::Left)?, find(&hosts, &flow.to, Bank::Right)?];
             if hosts[ends[0]].side == hosts[ends[1]].side {
-                return Err(ScenarioError(format!("flow {spec} doesn't cross the bottleneck")));
+                return Err(ScenarioError(format!("flow {} doesn't cross the bottleneck", spec + 1)));
             }
             let configs = ends.map(|host| {
                 let host = &hosts[host];
@@ -508,7 +511,7 @@ impl Scenario {
                 start += gap.mul_f64(exponential(&mut random));
             }
         }
-        check_room(&hosts, &planned)?;
+        check::check(self, &hosts, &planned)?;
         Ok(planned)
     }
 
@@ -519,25 +522,6 @@ impl Scenario {
     pub fn to_toml(&self) -> Result<String, ScenarioError> {
         toml::to_string(self).map_err(|error| ScenarioError(error.to_string()))
     }
-}
-
-/// A server's ports are those from [`super::world::FIRST_PORT`] on, one for each connection.
-const MAX_CONNECTIONS: usize = 30_000;
-
-fn check_room(hosts: &[HostSpec], planned: &[Planned]) -> Result<(), ScenarioError> {
-    if planned.len() > MAX_CONNECTIONS {
-        return Err(ScenarioError(format!("{} connections: at most {MAX_CONNECTIONS} are possible", planned.len())));
-    }
-    if let Some(host) = hosts.iter().find(|host| host.tso && host.trick.is_some()) {
-        return Err(ScenarioError(format!("{}: what is still to be cut can't be rewritten; tso or trick", host.name)));
-    }
-    for (index, host) in hosts.iter().enumerate().filter(|(_, host)| host.bare) {
-        let flows = planned.iter().filter(|planned| planned.hosts.contains(&index)).count();
-        if flows > 1 {
-            return Err(ScenarioError(format!("{} is bare: it has room for one connection, not {flows}", host.name)));
-        }
-    }
-    Ok(())
 }
 
 fn find(hosts: &[HostSpec], name: &str, default: Bank) -> Result<usize, ScenarioError> {
