@@ -204,6 +204,23 @@ fn the_least_mtu_carries_what_it_should() {
     }
 }
 
+/// Its sender is told that all has arrived, and what was lost is never sent again: the receiver waits in vain.
+#[test]
+fn a_transfer_that_its_peers_trick_spoils_is_explained_however_soon_the_run_ends() {
+    let hosts = r#"
+        duration = "1m"
+        [[host]]
+        name = "a"
+        [[host]]
+        name = "b"
+        side = "right"
+        trick = "optimistic_acks"
+        [[flow]]
+        application = { kind = "bulk", bytes = 1_000_000 }
+    "#;
+    assert!(clean(&scenario(hosts)).flows[0].bytes < 1_000_000);
+}
+
 /// What is written there for people to start from runs, and has all kinds of flows.
 #[test]
 fn the_scenario_in_the_documentation_runs() {

@@ -337,10 +337,11 @@ impl World {
         }
     }
 
-    /// Stops what has no end, and calls it a fault if anything else is still going on.
+    /// Stops what has no end, and what the scenario lets wait; calls it a fault if anything else is still going on.
     pub(super) fn stop(&mut self) {
         for index in 0..self.flows.len() {
-            if !self.flows[index].endless {
+            let flow = &self.flows[index];
+            if !flow.endless && !flow.is_patient(self.now) {
                 self.check_stopped(index);
                 continue;
             }

@@ -371,6 +371,8 @@ pub(super) struct Planned {
     pub(super) talkers: [Talker; 2],
     pub(super) endless: bool,
     pub(super) may_fail: bool,
+    /// How long its ends wait in silence, where the scenario explains that.
+    pub(super) patience: Option<Duration>,
 }
 
 impl Application {
@@ -497,7 +499,8 @@ impl Scenario {
                 // Who has keep-alive must notice by itself that the peer is gone.
                 let only_vanishes = vanishes && !tricked && !aborts;
                 let waits = may_fail && (configs[0].keep_alive.is_none() || !only_vanishes);
-                let talkers = if waits { talkers.map(|talker| talker.patience(PATIENCE)) } else { talkers };
+                let patience = waits.then_some(PATIENCE);
+                let talkers = talkers.map(|talker| talker.patience(patience));
                 let endless = flow.application.is_endless();
                 planned.push(Planned {
                     spec,
@@ -507,6 +510,7 @@ impl Scenario {
                     talkers,
                     endless,
                     may_fail,
+                    patience,
                 });
                 start += gap.mul_f64(exponential(&mut random));
             }

@@ -83,9 +83,9 @@ impl Talker {
         }
     }
 
-    /// Aborts after so much silence.
-    pub(crate) const fn patience(mut self, patience: Duration) -> Self {
-        self.patience = Some(patience);
+    /// Aborts after so much silence, if it does.
+    pub(crate) const fn patience(mut self, patience: Option<Duration>) -> Self {
+        self.patience = patience;
         self
     }
 

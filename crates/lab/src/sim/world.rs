@@ -101,9 +101,17 @@ pub(super) struct Flow {
     pub(super) client_port: Option<u16>,
     pub(super) endless: bool,
     pub(super) may_fail: bool,
+    /// How long its ends wait in silence, where the scenario explains that.
+    pub(super) patience: Option<Duration>,
 }
 
 impl Flow {
+    /// True if all ends that are left wait for a peer that may never answer, and still have patience.
+    pub(super) fn is_patient(&self, now: Instant) -> bool {
+        let patient = |end: &End| self.patience.is_some_and(|patience| now < end.ledger.moved_at + patience);
+        !self.is_done() && self.ends.iter().all(|end| end.application.is_none() || patient(end))
+    }
+
     pub(super) fn is_done(&self) -> bool {
         self.ends.iter().all(|end| end.application.is_none())
     }
@@ -168,7 +176,7 @@ impl World {
     /// Adds a flow: its server listens from now on.
     fn add(&mut self, planned: Planned, scenario: &Scenario) -> Result<(), ScenarioError> {
         let index = self.flows.len();
-        let Planned { spec, hosts, start, configs, talkers, endless, may_fail } = planned;
+        let Planned { spec, hosts, start, configs, talkers, endless, may_fail, patience } = planned;
         let start = Instant::ZERO + start;
         let [client, server] = talkers;
         let [client_config, server_config] = configs;
@@ -206,7 +214,7 @@ impl World {
         let node = &mut self.nodes[hosts[1]];
         let local = SocketAddr::new(node.address, port_of(index));
         node.machine.listen(Instant::ZERO, local, &server_config).map_err(ScenarioError)?;
-        self.flows.push(Flow { spec, start, ends, client_port: None, endless, may_fail });
+        self.flows.push(Flow { spec, start, ends, client_port: None, endless, may_fail, patience });
         self.agenda.insert((start, index, Role::Client));
         Ok(())
     }
