@@ -31,7 +31,7 @@ pub struct ScriptArgs {
     /// Judge as packetdrill does: tolerate 4 ms or 12.5 % of the interval, look at neither checksums nor echoed timestamps
     #[arg(long)]
     as_packetdrill: bool,
-    /// Show each script, not only those that fail
+    /// Show each script, not only those that fail or are to come
     #[arg(long, short)]
     verbose: bool,
     /// Print one JSON object on standard output: how many scripts `passed`, `failed`, and are `to_come`
@@ -101,9 +101,7 @@ fn run_all(args: &ScriptArgs, files: &[PathBuf]) -> Result<Counts, Failure> {
             }
             Ok(Outcome::ToCome(what)) => {
                 counts.to_come += 1;
-                if args.verbose {
-                    eprintln!("{name}: to come: {what}");
-                }
+                eprintln!("{name}: to come: {what}");
             }
             Ok(Outcome::Failed(mismatch)) => {
                 counts.failed += 1;

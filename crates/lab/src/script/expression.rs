@@ -17,7 +17,9 @@ use crate::sockets::LinuxTcpInfo;
 pub(super) enum Problem {
     /// An assertion failed; it, and what its names stand for.
     Failed { assertion: String, values: String },
-    /// It isn't understood, or asks for what this stack doesn't tell.
+    /// It isn't Python, or names what isn't there.
+    Mistake(String),
+    /// It asks for what this stack doesn't tell, or is more Python than assertions need.
     Beyond(String),
 }
 
@@ -51,7 +53,7 @@ pub(super) struct Variables(BTreeMap<String, Value>);
 impl Variables {
     /// Runs code while the connection is as `info` says.
     pub(super) fn run(&mut self, code: &str, info: &LinuxTcpInfo) -> Result<(), Problem> {
-        for statement in parse::statements(code).map_err(Problem::Beyond)? {
+        for statement in parse::statements(code)? {
             evaluate::statement(&statement, &mut self.0, info)?;
         }
         Ok(())

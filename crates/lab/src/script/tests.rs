@@ -166,6 +166,13 @@ fn what_this_stack_does_not_have_is_to_come() {
 }
 
 #[test]
+fn wrong_code_fails_with_its_line() {
+    let failed = mismatch("+0 %{ assert tcpi_foo == 2 }%");
+    assert_eq!(failed.what, "the code is wrong: `tcpi_foo` is no name that code knows");
+    assert_eq!(failed.line, mismatch("+0 %{ assert 1 == 2 }%").line);
+}
+
+#[test]
 fn a_write_that_no_memory_would_hold_is_refused() {
     let most = i64::MAX;
     for (call, octets) in [

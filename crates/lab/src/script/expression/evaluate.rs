@@ -14,7 +14,11 @@ struct Scope<'a> {
     info: &'a LinuxTcpInfo,
 }
 
-type Evaluated = Result<Value, String>;
+type Evaluated = Result<Value, Problem>;
+
+fn mistake(what: impl Into<String>) -> Problem {
+    Problem::Mistake(what.into())
+}
 
 /// Runs one statement.
 pub(super) fn statement(
@@ -26,11 +30,11 @@ pub(super) fn statement(
     match statement {
         Statement::Nothing => {}
         Statement::Assign(name, node) => {
-            let value = scope.value(node).map_err(Problem::Beyond)?;
+            let value = scope.value(node)?;
             variables.insert(name.clone(), value);
         }
         Statement::Assert(condition, written, message) => {
-            if !scope.value(condition).map_err(Problem::Beyond)?.holds() {
+            if !scope.value(condition)?.holds() {
                 let message = message.as_ref().and_then(|node| scope.value(node).ok());
                 let message = message.map_or_else(String::new, |message| format!(", {message}"));
                 return Err(Problem::Failed {
@@ -82,8 +86,8 @@ impl Scope<'_> {
         }
         match self.info.get(name) {
             Ok(Some(value)) => Ok(Value::Integer(i128::from(value))),
-            Ok(None) => Err(format!("{name}, which this stack doesn't tell")),
-            Err(name) => Err(format!("the name {name} in code")),
+            Ok(None) => Err(Problem::Beyond(format!("{name}, which this stack doesn't tell"))),
+            Err(name) => Err(mistake(format!("`{name}` is no name that code knows"))),
         }
     }
 
@@ -150,7 +154,7 @@ impl Scope<'_> {
             ("str", [value]) => Some(Value::Text(value.to_string())),
             _ => None,
         };
-        result.ok_or_else(|| format!("the call of {name} in code"))
+        result.ok_or_else(|| mistake(format!("the call of {name} in code")))
     }
 }
 
@@ -175,11 +179,11 @@ fn collect<'a>(node: &'a Node, names: &mut BTreeSet<&'a str>) {
 
 fn index_of(list: &Value, index: &Value) -> Evaluated {
     let (Value::List(values), Value::Integer(index)) = (list, index) else {
-        return Err("an index into something that is no list, in code".into());
+        return Err(mistake("an index into something that is no list, in code"));
     };
     let index = if *index < 0 { *index + values.len() as i128 } else { *index };
     let value = usize::try_from(index).ok().and_then(|index| values.get(index));
-    value.cloned().ok_or_else(|| "an index past the end of a list, in code".into())
+    value.cloned().ok_or_else(|| mistake("an index past the end of a list, in code"))
 }
 
 fn unary(operator: &str, operand: &Value) -> Evaluated {
@@ -189,11 +193,11 @@ fn unary(operator: &str, operand: &Value) -> Evaluated {
         ("-", Value::Float(value)) => Ok(Value::Float(-value)),
         ("~", Value::Integer(value)) => Ok(Value::Integer(!value)),
         ("+", value) => Ok(value.clone()),
-        _ => Err(format!("{operator}{operand} in code")),
+        _ => Err(mistake(format!("{operator}{operand} in code"))),
     }
 }
 
-fn compares(left: &Value, operator: &str, right: &Value) -> Result<bool, String> {
+fn compares(left: &Value, operator: &str, right: &Value) -> Result<bool, Problem> {
     if let ("in", Value::List(values)) = (operator, right) {
         return Ok(values.iter().any(|value| left.order(value) == Some(Ordering::Equal)));
     }
@@ -205,12 +209,12 @@ fn compares(left: &Value, operator: &str, right: &Value) -> Result<bool, String>
         ("<=", Some(order)) => order.is_le(),
         (">", Some(order)) => order.is_gt(),
         (">=", Some(order)) => order.is_ge(),
-        _ => return Err(format!("{left} {operator} {right} in code")),
+        _ => return Err(mistake(format!("{left} {operator} {right} in code"))),
     })
 }
 
 fn binary(left: &Value, operator: &str, right: &Value) -> Evaluated {
-    let failed = || format!("{left} {operator} {right} in code");
+    let failed = || mistake(format!("{left} {operator} {right} in code"));
     match (left, right) {
         (Value::Integer(a), Value::Integer(b)) if operator != "/" => {
             integers(*a, operator, *b).map(Value::Integer).ok_or_else(failed)

@@ -2,6 +2,8 @@
 
 use logos::Logos;
 
+use super::Problem;
+
 /// A token; its text says the rest.
 #[derive(Logos, Clone, Copy, Debug, PartialEq, Eq)]
 #[logos(skip r"[ \t\r]+")]
@@ -64,15 +66,19 @@ const LONGEST: usize = 500;
 /// Parentheses, brackets and unary operators that may stand in each other.
 const DEEPEST: usize = 64;
 
+/// What statements of Python begin with that aren't for assertions.
+const OTHER_STATEMENTS: [&str; 11] =
+    ["class", "def", "del", "for", "global", "if", "raise", "return", "try", "while", "with"];
+
 /// All statements of a piece of code.
-pub(super) fn statements(code: &str) -> Result<Vec<Statement>, String> {
+pub(super) fn statements(code: &str) -> Result<Vec<Statement>, Problem> {
     let mut tokens = Vec::new();
     for (kind, span) in Kind::lexer(code).spanned() {
-        let kind = kind.map_err(|()| format!("`{}` in code", &code[span.clone()]))?;
+        let kind = kind.map_err(|()| Problem::Mistake(format!("`{}` in code", &code[span.clone()])))?;
         tokens.push((kind, span));
     }
     if tokens.split(|(kind, _)| *kind == Kind::End).any(|statement| statement.len() > LONGEST) {
-        return Err(format!("a statement of more than {LONGEST} tokens in code"));
+        return Err(Problem::Beyond(format!("a statement of more than {LONGEST} tokens in code")));
     }
     let mut parser = Parser { code, tokens, at: 0, depth: 0 };
     let mut statements = Vec::new();
@@ -83,9 +89,12 @@ pub(super) fn statements(code: &str) -> Result<Vec<Statement>, String> {
         if parser.kind().is_none() {
             return Ok(statements);
         }
-        statements.push(parser.statement()?);
+        if OTHER_STATEMENTS.contains(&parser.text()) {
+            return Err(Problem::Beyond(format!("a statement that begins with `{}`", parser.text())));
+        }
+        statements.push(parser.statement().map_err(Problem::Mistake)?);
         if parser.kind().is_some_and(|kind| kind != Kind::End) {
-            return Err(format!("`{}` in code", parser.text()));
+            return Err(Problem::Mistake(format!("`{}` in code where a statement should end", parser.text())));
         }
     }
 }

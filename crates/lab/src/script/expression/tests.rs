@@ -29,7 +29,7 @@ fn precedence_is_pythons() {
 
 #[test]
 fn code_that_would_exhaust_the_stack_is_refused() {
-    let too_deep = Err(Problem::Beyond("code that is nested deeper than 64 levels".into()));
+    let too_deep = Err(Problem::Mistake("code that is nested deeper than 64 levels".into()));
     for opening in ["(", "[", "-", "not ", "2 ** ", "abs(", "a["] {
         assert_eq!(run(&format!("assert {}1", opening.repeat(120))), too_deep, "{opening}");
     }
@@ -50,7 +50,7 @@ fn a_number_too_large_is_told_and_not_cut_off() {
         ("assert -least", "--170141183460469231731687303715884105728 in code"),
         ("assert abs(least)", "the call of abs in code"),
     ] {
-        assert_eq!(run(&format!("{least}{code}")), Err(Problem::Beyond(what.into())), "{code}");
+        assert_eq!(run(&format!("{least}{code}")), Err(Problem::Mistake(what.into())), "{code}");
     }
     assert_eq!(run(&format!("{least}assert 3 << 100 == 3 * 2 ** 100 and -1 << 126 == least // 2")), Ok(()));
 }
@@ -73,9 +73,22 @@ fn a_failure_tells_the_condition_and_what_its_names_stand_for() {
 #[test]
 fn what_is_beyond_it_is_told() {
     assert_eq!(run("def f(): pass"), Err(Problem::Beyond("a statement that begins with `def`".into())));
-    assert_eq!(run("assert tcpi_nonsense == 1"), Err(Problem::Beyond("the name tcpi_nonsense in code".into())));
     assert_eq!(
         run("assert tcpi_rehash == 1"),
         Err(Problem::Beyond("tcpi_rehash, which this stack doesn't tell".into()))
     );
+}
+
+#[test]
+fn mistakes_are_told_apart_from_what_is_beyond() {
+    for (code, what) in [
+        ("assert tcpi_nonsense == 1", "`tcpi_nonsense` is no name that code knows"),
+        ("assert tcpi_snd_cwnd = 10", "`=` in code where a statement should end"),
+        ("asert 1 == 1", "a statement that begins with `asert`"),
+        ("assert (1 == 1", "`` in code where `,` should stand"),
+        ("assert 1 == ", "code that ends too early"),
+        ("assert 1 ? 2", "`?` in code"),
+    ] {
+        assert_eq!(run(code), Err(Problem::Mistake(what.into())), "{code}");
+    }
 }

@@ -41,6 +41,9 @@ impl Script {
         if let Some(token) = parser.peek() {
             return Err(error(token.line, "the command that cleans up is the last thing in a script"));
         }
+        if events.is_empty() {
+            return Err(error(1, "there is nothing in it: a script has an event at least"));
+        }
         check_times(&events)?;
         Ok(Self { name: name.to_owned(), to_come: mark, options, init, events })
     }
@@ -306,6 +309,7 @@ mod tests {
         assert_eq!(wrong("0 clos(3) = 0").1, "`clos` is no call that this language has");
         assert_eq!(wrong("0 close(3, SO_NONSENSE) = 0").1, "`SO_NONSENSE` is unknown");
         assert_eq!(wrong("--nonsense=1\n0 close(3) = 0").1, "there is no option --nonsense");
+        assert_eq!(wrong("// a comment\n").1, "there is nothing in it: a script has an event at least");
         assert_eq!(wrong("0 close(3) =").1, "the script ends where a result should stand");
     }
 

@@ -265,6 +265,7 @@ impl<'a> Run<'a> {
         match self.variables.run(code, &info) {
             Ok(()) => Ok(()),
             Err(Problem::Beyond(what)) => Err(Stop::Beyond(what)),
+            Err(Problem::Mistake(what)) => mismatch(format!("the code is wrong: {what}")),
             Err(Problem::Failed { assertion, values }) => differs("the assertion failed", &assertion, &values),
         }
     }
