@@ -1,8 +1,8 @@
 //! `--so_flags`: what the stack can't learn from the calls.
 //!
-//! Pairs `name=value` with commas between: `mtu=1500`, `local=192.168.0.1` (the stack's address before anybody binds),
-//! `sysctl.NAME=VALUE` (a setting of `net.ipv4`; the value may have blanks). `mode`, `remote` and `cookie` are known and say
-//! nothing to this stack.
+//! Pairs `name=value` with commas between: `mtu=1500`, `local=10.0.0.1` (the stack's address before anybody binds;
+//! packetdrill's default, 192.168.0.1 or `fd3d:a0b:17d6::1`, if not said), `sysctl.NAME=VALUE` (a setting of `net.ipv4`;
+//! the value may have blanks). `mode`, `remote` and `cookie` are known and say nothing to this stack.
 
 use std::net::IpAddr;
 use std::sync::Arc;

@@ -7,7 +7,7 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsRawFd, IntoRawFd};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
@@ -56,6 +56,10 @@ struct Open {
     fd: Fd,
     is_v6: bool,
 }
+
+/// `--local_ip` where packetdrill isn't told.
+const LOCAL_V4: Ipv4Addr = Ipv4Addr::new(192, 168, 0, 1);
+const LOCAL_V6: Ipv6Addr = Ipv6Addr::new(0xfd3d, 0x0a0b, 0x17d6, 0, 0, 0, 0, 1);
 
 /// Tries again, `true` if patience is at an end; what came of it stays with the call. True if something did.
 type Attempt = Box<dyn FnMut(&mut Sockets, bool) -> bool + Send>;
@@ -227,6 +231,13 @@ impl State {
         if let Some(network) = Cidr::new(address, if address.is_ipv4() { 16 } else { 48 }) {
             self.sockets.add_address(network);
             self.addresses.push(address);
+        }
+    }
+
+    /// Before it connects to `remote`: where nobody has told an address of that version, packetdrill's own default becomes one.
+    pub fn own_default(&mut self, remote: IpAddr) {
+        if !self.addresses.iter().any(|address| address.is_ipv4() == remote.is_ipv4()) {
+            self.own(if remote.is_ipv4() { LOCAL_V4.into() } else { LOCAL_V6.into() });
         }
     }
 

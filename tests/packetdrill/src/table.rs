@@ -12,7 +12,7 @@ use bytes::Bytes;
 use libc::{epoll_event, iovec, msghdr, pollfd, sockaddr, socklen_t, timeval};
 use sockeye_lab::sockets::{Errno, Watch, Writing};
 
-use crate::host::Host;
+use crate::host::{Host, State};
 use crate::memory::{answer, answer_int, array, fill, gather, octets, put, scatter};
 use crate::{address, guarded};
 
@@ -198,7 +198,11 @@ fn connect_to(host: &Host, fd: c_int, bytes: &[u8]) -> Result<(), Errno> {
         return host.call(|state| state.sockets.disconnect(state.fd(fd)?));
     }
     let remote = address::read(bytes).ok_or(Errno(libc::EAFNOSUPPORT))?;
-    match host.call(|state| state.fd(fd).map(|fd| (fd, state.sockets.connect(fd, remote))))? {
+    let connect = |state: &mut State| {
+        state.own_default(remote.ip());
+        state.fd(fd).map(|fd| (fd, state.sockets.connect(fd, remote)))
+    };
+    match host.call(connect)? {
         (_, Poll::Ready(result)) => result,
         (fd, Poll::Pending) => host.sleep(None, move |sockets, _| sockets.connected(fd)),
     }
