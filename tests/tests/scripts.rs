@@ -37,3 +37,20 @@ fn every_script_passes_or_is_marked_with_what_is_to_come() {
     }
     assert!(failures.is_empty(), "{}", failures.join("\n\n"));
 }
+
+/// What the README shows of a script that fails is what the command prints: `sed` makes the same script of one of these.
+#[test]
+fn the_failure_in_the_readme_is_what_one_sees() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let readme = fs::read_to_string(root.join("../README.md")).unwrap();
+    let (_, sample) = readme.split_once("$ sed 's/").unwrap();
+    let (command, sample) = sample.split_once(" > wrong.pkt\n$ sockeye script wrong.pkt\n").unwrap();
+    let (replace, path) = command.split_once("/' tests/").unwrap();
+    let (from, to) = replace.split_once('/').unwrap();
+    let text = fs::read_to_string(root.join(path)).unwrap().replacen(from, to, 1);
+    let overrides = Overrides::default();
+    let Outcome::Failed(mismatch) = Script::parse("wrong.pkt", &text, &overrides).unwrap().run(&overrides) else {
+        panic!("it should fail");
+    };
+    assert_eq!(format!("wrong.pkt:{mismatch}"), sample.split_once("\n```").unwrap().0);
+}
