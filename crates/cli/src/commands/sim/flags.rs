@@ -4,17 +4,18 @@ use std::time::Duration;
 
 use clap::Args;
 use sockeye::{Algorithm, Buffer};
-use sockeye_device::impair::{LinkConfig, Rate};
+use sockeye_device::impair::{ConfigError, LinkConfig, Rate};
 use sockeye_lab::sim::{Application, Bank, FlowSpec, HostSpec, Scenario, Time};
 
 use crate::failure::Failure;
+use crate::link::Ecn;
 
 /// The bottleneck and what crosses it.
 #[derive(Args, Debug)]
 #[group(id = "flags", multiple = true, conflicts_with = "scenario")]
 pub struct Flags {
-    /// Rate of the bottleneck, both ways
-    #[arg(long, default_value = "10mbit", value_name = "RATE")]
+    /// Rate of the bottleneck, both ways, with its unit
+    #[arg(long, default_value = "10mbit", value_name = "RATE", value_parser = rate_with_unit)]
     rate: Rate,
     /// Round-trip time without queues
     #[arg(long, default_value = "50ms", value_name = "TIME")]
@@ -26,9 +27,9 @@ pub struct Flags {
     #[arg(long, default_value = "1bdp", value_name = "LENGTH")]
     queue: String,
     /// The way to the receivers in netem's words, instead of all the above; the way back has its rate and delay
-    #[arg(long, value_name = "WORDS")]
+    #[arg(long, value_name = "WORDS", conflicts_with_all = ["rate", "rtt", "loss", "queue"])]
     link: Option<LinkConfig>,
-    /// Congestion controls, which flows take in turn
+    /// Congestion controls, which flows take in turn [default: cubic]
     #[arg(long, value_delimiter = ',', value_name = "NAMES")]
     cc: Vec<Algorithm>,
     /// Flows side by side; one for each congestion control if not said
@@ -43,6 +44,9 @@ pub struct Flags {
     /// Tick of the hosts' clocks
     #[arg(long, default_value = "1ns", value_name = "TIME")]
     tick: Time,
+    /// Explicit congestion notification
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t)]
+    ecn: Ecn,
     /// Octets of receive and send buffers; if not said they grow with what the path takes
     #[arg(long, value_name = "OCTETS")]
     buffer: Option<u32>,
@@ -59,10 +63,19 @@ impl Flags {
         let host = |name: &str, side| {
             let mut host = HostSpec { name: name.to_owned(), side, tick: self.tick, ..HostSpec::default() };
             (host.tcp.receive_buffer, host.tcp.send_buffer) = (self.buffer, self.buffer);
+            host.tcp.ecn = match self.ecn {
+                Ecn::Off => Some(false),
+                Ecn::Accept => None,
+                Ecn::Request => Some(true),
+            };
             host.tcp.buffer_limit = (limit > Buffer::default().limit()).then_some(limit);
             host
         };
         let count = self.flows.unwrap_or(self.cc.len().max(1));
+        if count < self.cc.len() {
+            let why = format!("not enough for {} congestion controls", self.cc.len());
+            return Err(Failure::usage(format!("--flows {count}"), why).advice("name as many, or leave --flows out"));
+        }
         let flows = (0..count).map(|index| FlowSpec {
             congestion: self.cc.get(index % self.cc.len().max(1)).copied(),
             start: Time(self.apart.0 * u32::try_from(index).unwrap_or(u32::MAX)),
@@ -102,5 +115,52 @@ impl Flags {
     fn octets_in(&self, time: Duration) -> u64 {
         let rate = self.link.as_ref().and_then(|link| link.rate).unwrap_or(self.rate);
         rate.octets_in(time)
+    }
+}
+
+/// A rate in netem's words, to which a bare number is bits a second: seldom what is meant.
+fn rate_with_unit(text: &str) -> Result<Rate, String> {
+    if text.parse::<f64>().is_ok() {
+        return Err(format!("without a unit that is bits a second: write {text}mbit, {text}kbit or {text}bit"));
+    }
+    text.parse().map_err(|why: ConfigError| why.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Command {
+        scenario: Option<String>,
+        #[command(flatten)]
+        flags: Flags,
+    }
+
+    fn scenario(flags: &str) -> Result<Scenario, String> {
+        let command = Command::try_parse_from(std::iter::once("sim").chain(flags.split_whitespace()));
+        let command = command.map_err(|why| why.to_string())?;
+        assert_eq!(command.scenario, None);
+        command.flags.scenario().map_err(|why| why.to_string())
+    }
+
+    #[test]
+    fn flags_make_the_scenario_that_they_say() {
+        let made = scenario("--rate 20mbit --rtt 100ms --cc cubic,bbr --flows 3 --ecn request").unwrap();
+        assert_eq!((made.forward.rate, made.flows.len()), (Some(Rate::mbit(20)), 3));
+        assert!(made.hosts.iter().all(|host| host.tcp.ecn == Some(true)));
+        assert!(scenario("").unwrap().hosts.iter().all(|host| host.tcp.ecn.is_none()));
+    }
+
+    #[test]
+    fn a_flag_that_would_do_nothing_is_refused() {
+        for flags in ["--rate 5mbit", "--loss 5%", "--rtt 10ms", "--queue 2bdp"] {
+            let said = scenario(&format!("--link ecn {flags}")).unwrap_err();
+            assert!(said.contains("cannot be used with"), "{said}");
+        }
+        assert!(scenario("--flows 1 --cc cubic,bbr").unwrap_err().contains("not enough for 2 congestion controls"));
+        assert!(scenario("--rate 20").unwrap_err().contains("write 20mbit"));
     }
 }

@@ -32,10 +32,11 @@ pub struct SimArgs {
     scenario: Option<PathBuf>,
     #[command(flatten)]
     flags: flags::Flags,
-    /// What all chance is drawn from
+    /// What all chance is drawn from, instead of what the file says [default: 1]
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
-    /// Virtual time at which flows without an end are stopped
+    /// Virtual time at which flows without an end are stopped, instead of the file's `duration`
+    /// [default: 30s, with --bytes 1h]
     #[arg(long = "for", value_name = "TIME")]
     duration: Option<Time>,
     /// Print one JSON object
@@ -51,7 +52,7 @@ pub struct SimArgs {
     #[arg(long, value_name = "DIR")]
     pcap: Option<PathBuf>,
     /// Draw values over time into FILE, and the time-sequence graph of a flow beside it (FILE-sequence.svg)
-    #[arg(long, value_name = "FILE.svg")]
+    #[arg(long, value_name = "FILE.svg", value_parser = svg)]
     plot: Option<PathBuf>,
     /// The flow, counted from 1, that the time-sequence graph shows
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
@@ -62,6 +63,13 @@ pub struct SimArgs {
     /// Run it also with the kernel at one end and then at the other, over the same path in real time, and compare
     #[arg(long, conflicts_with_all = ["csv", "pcap", "plot"])]
     against_kernel: bool,
+}
+
+/// A file for a picture; all are SVG.
+fn svg(text: &str) -> Result<PathBuf, &'static str> {
+    let path = PathBuf::from(text);
+    let fits = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("svg"));
+    if fits { Ok(path) } else { Err("pictures are SVG: give the file a name that ends in .svg") }
 }
 
 /// Simulates.
