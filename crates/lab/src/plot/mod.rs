@@ -36,6 +36,9 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
+/// Lines in one panel whose colours stay apart; with more they repeat.
+pub const LINES: usize = 13;
+
 /// Colours that stay apart for the colour-blind too (after Okabe and Ito).
 mod palette {
     use super::RGBColor;
@@ -54,6 +57,12 @@ mod palette {
     pub const VIOLET: RGBColor = RGBColor(0x7b, 0x6f, 0xd0);
     pub const BROWN: RGBColor = RGBColor(0x8c, 0x56, 0x2b);
 
-    /// For lines that mean nothing but "another one".
-    pub const LINES: [RGBColor; 8] = [BLUE, ORANGE, GREEN, MAGENTA, SKY, BROWN, VIOLET, RED];
+    /// Only for lines.
+    const LIME: RGBColor = RGBColor(0x9a, 0xc4, 0x2b);
+    const OLIVE: RGBColor = RGBColor(0x6a, 0x6a, 0x12);
+    const GREY: RGBColor = RGBColor(0x9a, 0xa3, 0xad);
+
+    /// For lines that mean nothing but "another one"; the last, a pale one, is for what is left.
+    pub const LINES: [RGBColor; super::LINES] =
+        [BLUE, ORANGE, GREEN, MAGENTA, SKY, BROWN, VIOLET, RED, INK, LIME, ROSE, OLIVE, GREY];
 }

@@ -11,7 +11,7 @@ use sockeye_wire::tcp::TcpView;
 use super::application::{Next, Role, Socket};
 use super::invariants::{Broken, Invariant};
 use super::machine::{Calls as _, Happened};
-use super::record::FlowSample;
+use super::record::{Progress, Whose};
 use super::world::World;
 
 /// Packets that a host may send without time passing, and events that may happen so.
@@ -55,12 +55,13 @@ impl World {
     fn sample(&mut self) {
         while let Some(at) = self.record.next_sample().filter(|at| *at <= self.now) {
             let queued = self.network.bottleneck(Side::Left).queued_octets();
-            let flows = self.flows.iter().map(|flow| {
-                let [client, server] = &flow.ends;
-                let info = client.told(&self.nodes, at).filter(|_| client.application.is_some())?;
-                Some(FlowSample { at, info, delivered: server.ledger.read })
+            let connections = self.flows.iter().enumerate().map(|(connection, flow)| Progress {
+                whose: Whose { flow: flow.spec, connection },
+                read: flow.ends.each_ref().map(|end| end.ledger.read),
+                is_open: flow.ends[0].application.is_some() && flow.ends[0].handle.is_some(),
             });
-            self.record.sample(queued, flows);
+            let told = |connection: usize| self.flows[connection].ends[0].told(&self.nodes, at);
+            self.record.sample(queued, connections, told);
         }
     }
 

@@ -1,5 +1,6 @@
 //! What a run has recorded, drawn.
 
+use std::cmp::Reverse;
 use std::ops::Range;
 use std::time::Duration;
 
@@ -7,10 +8,12 @@ use sockeye_wire::Instant;
 
 use super::record::{FlowSample, FlowSamples, Record, Samples};
 use super::scenario::Scenario;
-use crate::plot::{Error, Panel, Series, Shape, TimeSequence, Unit, stacked};
+use crate::plot::{Error, LINES, Panel, Series, Shape, TimeSequence, Unit, stacked};
 
 /// More flows than that share one panel for their congestion windows; up to so many have one each, with all that limits them.
 const FEW: usize = 4;
+/// More flows than that aren't told apart in one panel: the smaller ones are drawn as one, in the last colour that there is.
+const MOST: usize = LINES - 1;
 
 impl Record {
     /// The time-sequence graph of the flow that was recorded, or of a part of the time; `None` if none was.
@@ -25,7 +28,8 @@ impl Record {
     }
 
     /// Panels over time, or a part of it: throughput, windows, round-trip time, pacing, queue; `None` if no values were
-    /// recorded.
+    /// recorded. Of more than twelve flows those that delivered most have lines of their own; the throughput of the others is
+    /// summed.
     ///
     /// # Errors
     /// When the drawing library refuses.
@@ -52,29 +56,31 @@ fn instants(span: &Range<Duration>) -> Range<Instant> {
 }
 
 fn panels(samples: &Samples, scenario: &Scenario) -> Vec<Panel> {
-    let flows: Vec<(String, &FlowSamples)> =
-        samples.flows.iter().map(|flow| (name(samples, flow, scenario), flow)).collect();
-    let each = |what: &str, shape, value: fn(&FlowSample) -> f64| -> Vec<Series> {
-        let series = flows.iter().map(|(name, flow)| Series {
-            name: [name.as_str(), what].join(" ").trim().to_owned(),
-            points: flow.rows.iter().map(|row| (row.at, value(row))).collect(),
-            shape,
-        });
+    let (drawn, others) = largest(samples);
+    let flows: Vec<(String, &FlowSamples)> = drawn.into_iter().map(|flow| (name(flow, scenario), flow)).collect();
+    let each = |shape, value: fn(&FlowSample) -> f64| -> Vec<Series> {
+        let series =
+            flows.iter().map(|(name, flow)| Series { name: name.clone(), points: points(samples, flow, value), shape });
         series.collect()
     };
+    let whose = whose(&flows, samples.flows.len());
     let panel = |name: &str, unit, series| Panel { name: name.to_owned(), unit, series };
-    let round_trips = each("", Shape::Steps, |row| row.info.srtt.map_or(f64::NAN, |srtt| srtt.as_secs_f64()));
-    let mut panels = vec![panel("throughput", Unit::BitsPerSecond, throughput(samples, &flows))];
+    let of_each = |name: &str, unit, series| panel(&format!("{name}{whose}"), unit, series);
+    let mut panels = vec![panel("throughput", Unit::BitsPerSecond, throughput(samples, &flows, &others))];
     if flows.len() <= FEW {
-        panels.extend(flows.iter().map(|(name, flow)| panel(&format!("window, {name}"), Unit::Octets, window(flow))));
+        panels.extend(flows.iter().map(|(name, flow)| {
+            let which = if flow.connections > 1 { ": its oldest open connection" } else { "" };
+            panel(&format!("window, {name}{which}"), Unit::Octets, window(samples, flow))
+        }));
     } else {
-        let windows = each("cwnd", Shape::Steps, |row| f64::from(row.info.cwnd));
-        panels.push(panel("congestion window", Unit::Octets, windows));
+        let windows = each(Shape::Steps, |row| f64::from(row.info.cwnd));
+        panels.push(of_each("congestion window", Unit::Octets, windows));
     }
-    panels.push(panel("smoothed round-trip time", Unit::Seconds, round_trips));
-    let pacing = each("", Shape::Steps, pacing);
+    let round_trips = each(Shape::Steps, |row| row.info.srtt.map_or(f64::NAN, |srtt| srtt.as_secs_f64()));
+    panels.push(of_each("smoothed round-trip time", Unit::Seconds, round_trips));
+    let pacing = each(Shape::Steps, pacing);
     if pacing.iter().flat_map(|series| &series.points).any(|(_, rate)| rate.is_finite()) {
-        panels.push(panel("pacing rate", Unit::BitsPerSecond, pacing));
+        panels.push(of_each("pacing rate", Unit::BitsPerSecond, pacing));
     }
     let points = samples.times.iter().zip(&samples.queue).map(|(at, octets)| (*at, as_float(*octets))).collect();
     let queue = Series { name: "waiting".to_owned(), points, shape: Shape::Steps };
@@ -82,11 +88,33 @@ fn panels(samples: &Samples, scenario: &Scenario) -> Vec<Panel> {
     panels
 }
 
+/// The flows that delivered most, and the others; each in the scenario's order.
+fn largest(samples: &Samples) -> (Vec<&FlowSamples>, Vec<&FlowSamples>) {
+    let mut flows: Vec<&FlowSamples> = samples.flows.iter().collect();
+    flows.sort_by_key(|flow| Reverse(flow.total()));
+    let mut others = flows.split_off(flows.len().min(MOST));
+    flows.sort_by_key(|flow| flow.flow);
+    others.sort_by_key(|flow| flow.flow);
+    (flows, others)
+}
+
+/// What a panel's name says of what it leaves out: other flows, and other connections of the same flow.
+fn whose(drawn: &[(String, &FlowSamples)], flows: usize) -> String {
+    let mut notes = Vec::new();
+    if drawn.len() < flows {
+        notes.push(format!("the {} largest of {flows} flows", drawn.len()));
+    }
+    if drawn.iter().any(|(_, flow)| flow.connections > 1) {
+        notes.push("of each flow its oldest open connection".to_owned());
+    }
+    if notes.is_empty() { String::new() } else { format!(" ({})", notes.join("; ")) }
+}
+
 /// What one flow may have in flight, and has. A threshold that was never set is none to draw.
-fn window(flow: &FlowSamples) -> Vec<Series> {
+fn window(samples: &Samples, flow: &FlowSamples) -> Vec<Series> {
     let series = |name: &str, value: fn(&FlowSample) -> f64| Series {
         name: name.to_owned(),
-        points: flow.rows.iter().map(|row| (row.at, value(row))).collect(),
+        points: points(samples, flow, value),
         shape: Shape::Steps,
     };
     let mut all = vec![series("cwnd", |row| f64::from(row.info.cwnd)), series("ssthresh", ssthresh)];
@@ -95,15 +123,23 @@ fn window(flow: &FlowSamples) -> Vec<Series> {
     all
 }
 
-/// Its congestion control, and a number where several have the same.
-fn name(samples: &Samples, flow: &FlowSamples, scenario: &Scenario) -> String {
-    let control = |flow: &FlowSamples| flow.rows.first().map_or("", |row| row.info.congestion_control);
-    let same = samples.flows.iter().filter(|other| control(other) == control(flow)).count();
-    match (samples.flows.len(), same) {
-        (_, 1) => control(flow).to_owned(),
-        _ if scenario.flows.len() > 1 => format!("{} {}", control(flow), flow.flow + 1),
-        _ => (flow.flow + 1).to_string(),
+/// A value over time, with a gap where no connection of the flow was open.
+fn points(samples: &Samples, flow: &FlowSamples, value: fn(&FlowSample) -> f64) -> Vec<(Instant, f64)> {
+    let mut points = Vec::with_capacity(flow.rows.len());
+    let mut next = None;
+    for row in &flow.rows {
+        points.extend(next.filter(|next| *next < row.at).map(|next| (next, f64::NAN)));
+        points.push((row.at, value(row)));
+        next = Some(row.at + samples.interval());
     }
+    points
+}
+
+/// Its number in the table, counted from 1, and its congestion control.
+fn name(flow: &FlowSamples, scenario: &Scenario) -> String {
+    let chosen = || scenario.flows.get(flow.flow)?.congestion.map(|congestion| congestion.to_string());
+    let control = flow.rows.first().map(|row| row.info.congestion_control.to_owned()).or_else(chosen);
+    format!("flow {} {}", flow.flow + 1, control.unwrap_or_default()).trim_end().to_owned()
 }
 
 /// No threshold yet is no value.
@@ -115,24 +151,98 @@ fn pacing(row: &FlowSample) -> f64 {
     row.info.pacing_rate.map_or(f64::NAN, |octets| as_float(octets) * 8.0)
 }
 
-/// What was delivered over the last samples: a single one has too few segments for a smooth line.
-fn throughput(samples: &Samples, flows: &[(String, &FlowSamples)]) -> Vec<Series> {
-    const OVER: usize = 30;
-    let seconds = samples.interval().as_secs_f64() * 30.0;
-    let series = flows.iter().map(|(name, flow)| Series {
-        name: name.clone(),
-        points: flow
-            .rows
-            .iter()
-            .zip(flow.rows.iter().skip(OVER))
-            .map(|(before, row)| (row.at, as_float(row.delivered - before.delivered) * 8.0 / seconds))
-            .collect(),
-        shape: Shape::Line,
-    });
-    series.collect()
+/// Samples over which a rate is taken: a single one has too few segments for a smooth line.
+const OVER: u32 = 30;
+
+/// What all connections of each flow have delivered over the last samples, and what those flows have that aren't drawn.
+fn throughput(samples: &Samples, flows: &[(String, &FlowSamples)], others: &[&FlowSamples]) -> Vec<Series> {
+    let mut all: Vec<Series> = flows
+        .iter()
+        .map(|(name, flow)| {
+            let mut points = rates(samples, &flow.delivered().collect::<Vec<_>>());
+            // Before it is open and once it has gone there is nothing to tell.
+            let open = flow.rows.first().zip(flow.rows.last()).map(|(first, last)| first.at..=last.at);
+            let is_open = |at: &Instant| open.as_ref().is_some_and(|open| open.contains(at));
+            points.retain(|(at, rate)| *rate > 0.0 || is_open(at));
+            Series { name: name.clone(), points, shape: Shape::Line }
+        })
+        .collect();
+    if !others.is_empty() {
+        let mut sums = vec![0; samples.times.len()];
+        for flow in others {
+            sums.iter_mut().zip(flow.delivered()).for_each(|(sum, octets)| *sum += octets);
+        }
+        let name = format!("others ({})", others.len());
+        all.push(Series { name, points: rates(samples, &sums), shape: Shape::Line });
+    }
+    all
+}
+
+/// Bits a second, from octets delivered at each time.
+fn rates(samples: &Samples, delivered: &[u64]) -> Vec<(Instant, f64)> {
+    let seconds = (samples.interval() * OVER).as_secs_f64();
+    let spans = delivered.iter().zip(delivered.iter().skip(OVER as usize));
+    let rates = spans.map(|(before, now)| as_float(now - before) * 8.0 / seconds);
+    samples.times.iter().skip(OVER as usize).copied().zip(rates).collect()
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a pixel for people")]
 const fn as_float(number: u64) -> f64 {
     number as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sim::Simulation;
+
+    /// One flow of many short connections, then `count` of one connection, of which the last delivers most.
+    fn run(count: usize) -> (Scenario, Record) {
+        let path =
+            "forward = \"rate 20mbit delay 5ms limit 60\"\nback = \"rate 20mbit delay 5ms\"\nduration = \"5s\"\n";
+        let short = "kind = \"short_flows\", times = 20, every = \"20ms\", sizes = { fixed = 10_000 }";
+        let sizes = (1..=count).map(|number| if number == count { 500_000 } else { 15_000 * number });
+        let bulk = sizes.map(|bytes| format!("kind = \"bulk\", bytes = {bytes}"));
+        let flows = std::iter::once(short.to_owned()).chain(bulk);
+        let flows: Vec<String> = flows.map(|what| format!("[[flow]]\napplication = {{ {what} }}\n")).collect();
+        let text = [path, &flows.concat()].concat();
+        let scenario: Scenario = text.parse().unwrap();
+        let record = Record::nothing().series(Duration::from_millis(5));
+        let (report, record) = Simulation::new(&scenario, record).unwrap().finish_with_record();
+        assert_eq!(report.violation, None);
+        (scenario, record)
+    }
+
+    #[test]
+    fn the_largest_flows_are_drawn_by_their_numbers_and_the_others_summed() {
+        let (scenario, record) = run(20);
+        let panels = panels(record.samples().unwrap(), &scenario);
+        let names: Vec<&str> = panels[0].series.iter().map(|series| series.name.as_str()).collect();
+        assert_eq!(names.len(), MOST + 1, "{names:?}");
+        assert!(names.contains(&"flow 1 cubic") && names.contains(&"flow 21 cubic"), "{names:?}");
+        assert!(!names.contains(&"flow 2 cubic") && names.last() == Some(&"others (9)"), "{names:?}");
+        assert!(panels[1].name.contains("12 largest of 21 flows"), "{}", panels[1].name);
+    }
+
+    #[test]
+    fn all_connections_of_a_flow_make_its_throughput() {
+        let (scenario, record) = run(1);
+        let samples = record.samples().unwrap();
+        let flows: Vec<(usize, u64)> = samples.flows.iter().map(|flow| (flow.connections, flow.total())).collect();
+        assert_eq!(flows, [(20, 200_000), (1, 500_000)]);
+        let panels = panels(samples, &scenario);
+        let octets: f64 = panels[0].series[0].points.iter().map(|(_, rate)| rate / 8.0 * 0.005).sum();
+        assert!(octets > 150_000.0, "{octets}");
+    }
+
+    #[test]
+    fn nothing_is_drawn_where_no_connection_was_open() {
+        let (_, record) = run(1);
+        let samples = record.samples().unwrap();
+        let rows = &samples.flows[0].rows;
+        let gaps = rows.iter().zip(&rows[1..]).filter(|(row, next)| next.at.since(row.at) > samples.interval());
+        let drawn = points(samples, &samples.flows[0], |row| f64::from(row.info.cwnd));
+        let (gaps, drawn) = (gaps.count(), drawn.iter().filter(|(_, value)| value.is_nan()).count());
+        assert!(gaps > 0 && gaps == drawn, "{gaps} gaps, {drawn} drawn");
+    }
 }

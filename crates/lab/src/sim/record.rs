@@ -1,5 +1,6 @@
 //! What a run leaves behind besides its figures: captures, time-sequence graphs, values over time.
 
+use std::cmp::Reverse;
 use std::fs::{self, File};
 use std::io::{self, BufWriter};
 use std::path::Path;
@@ -122,12 +123,32 @@ impl Record {
         self.series.as_ref().filter(|_| !self.sampled).map(|samples| samples.next)
     }
 
-    /// Keeps octets in the queue, and what each connection tells that is open.
-    pub(super) fn sample(&mut self, queued: u64, flows: impl Iterator<Item = Option<FlowSample>>) {
+    /// Keeps octets in the queue, what each connection's ends have read, and what an open one tells when it is asked.
+    pub(super) fn sample(
+        &mut self,
+        queued: u64,
+        connections: impl Iterator<Item = Progress>,
+        told: impl Fn(usize) -> Option<TcpInfo>,
+    ) {
         if let Some(samples) = &mut self.series {
-            samples.take(queued, flows);
+            samples.take(queued, connections, told);
         }
     }
+}
+
+/// Which connection, and which of the scenario's flows it belongs to; both counted from 0.
+#[derive(Clone, Copy)]
+pub(super) struct Whose {
+    pub(super) flow: usize,
+    pub(super) connection: usize,
+}
+
+/// How far a connection is.
+pub(super) struct Progress {
+    pub(super) whose: Whose,
+    /// Octets that have been read where it was connected from, and where it was listened for.
+    pub(super) read: [u64; 2],
+    pub(super) is_open: bool,
 }
 
 /// One flow, as its client sees it.
@@ -245,46 +266,97 @@ pub struct Samples {
     pub times: Vec<Instant>,
     /// Octets in the queue of the bottleneck, left to right.
     pub queue: Vec<u64>,
-    /// A row for each connection that was open.
+    /// Each flow of the scenario, in its order.
     pub flows: Vec<FlowSamples>,
 }
 
-/// Values of one connection at regular times, as its client tells them.
+/// Values of one flow at regular times.
 #[derive(Clone, Debug, Default)]
 pub struct FlowSamples {
-    /// Which connection.
+    /// Which of the scenario's flows, counted from 0.
     pub flow: usize,
-    /// The values, and when.
+    /// Connections of which it consists.
+    pub connections: usize,
+    /// Octets that those who connected have read at each of [`Samples::times`], and those who listened.
+    pub read: Vec<[u64; 2]>,
+    /// What the client of its oldest open connection tells, and when. Nothing of those times at which 64 other flows had
+    /// read more.
     pub rows: Vec<FlowSample>,
+    open: Option<usize>,
 }
 
-/// Values of one connection at one time.
+impl FlowSamples {
+    /// Octets read at each of [`Samples::times`] by whichever side reads more in the end.
+    pub fn delivered(&self) -> impl Iterator<Item = u64> + '_ {
+        let [clients, servers] = self.read.last().copied().unwrap_or_default();
+        let side = usize::from(servers >= clients);
+        self.read.iter().map(move |read| read[side])
+    }
+
+    /// The last of [`Self::delivered`].
+    pub fn total(&self) -> u64 {
+        self.read.last().map_or(0, largest)
+    }
+}
+
+fn largest(read: &[u64; 2]) -> u64 {
+    read.iter().copied().max().unwrap_or(0)
+}
+
+/// Values of one flow at one time.
 #[derive(Clone, Copy, Debug)]
 pub struct FlowSample {
     /// When.
     pub at: Instant,
-    /// What the connection tells.
+    /// What its oldest open connection tells.
     pub info: TcpInfo,
-    /// Octets that the server has read.
+    /// Octets that the servers of all its connections have read.
     pub delivered: u64,
 }
 
 impl Samples {
-    /// More connections than that are no picture.
-    const MOST: usize = 16;
+    /// More flows than that are not asked for everything at once: no picture shows so many.
+    const ASKED: usize = 64;
 
-    fn take(&mut self, queued: u64, flows: impl Iterator<Item = Option<FlowSample>>) {
+    fn take(
+        &mut self,
+        queued: u64,
+        connections: impl Iterator<Item = Progress>,
+        told: impl Fn(usize) -> Option<TcpInfo>,
+    ) {
         let at = self.next;
+        self.count(connections);
+        let mut open: Vec<&mut FlowSamples> = self.flows.iter_mut().filter(|flow| flow.open.is_some()).collect();
+        // Stable: of equals the first are asked.
+        open.sort_by_key(|flow| Reverse(flow.total()));
+        for flow in open.into_iter().take(Self::ASKED) {
+            let delivered = flow.read.last().map_or(0, |[_, servers]| *servers);
+            let info = flow.open.and_then(&told);
+            flow.rows.extend(info.map(|info| FlowSample { at, info, delivered }));
+        }
         self.times.push(at);
         self.queue.push(queued);
-        for (flow, row) in flows.enumerate().take(Self::MOST) {
-            let Some(row) = row else { continue };
-            match self.flows.iter_mut().find(|row| row.flow == flow) {
-                Some(known) => known.rows.push(row),
-                None => self.flows.push(FlowSamples { flow, rows: vec![row] }),
+        self.next = at + self.interval;
+    }
+
+    /// Sums what has been read by flow, and finds out which connection of each is to be asked.
+    fn count(&mut self, connections: impl Iterator<Item = Progress>) {
+        for flow in &mut self.flows {
+            flow.read.push([0; 2]);
+            (flow.connections, flow.open) = (0, None);
+        }
+        for Progress { whose, read, is_open } in connections {
+            while self.flows.len() <= whose.flow {
+                let flow = self.flows.len();
+                self.flows.push(FlowSamples { flow, read: vec![[0; 2]], ..FlowSamples::default() });
+            }
+            let flow = &mut self.flows[whose.flow];
+            flow.connections += 1;
+            flow.open = flow.open.or(is_open.then_some(whose.connection));
+            for (sum, read) in flow.read.iter_mut().last().into_iter().flatten().zip(read) {
+                *sum += read;
             }
         }
-        self.next = at + self.interval;
     }
 
     /// The time from one sample to the next.
