@@ -263,6 +263,7 @@ impl World {
         let Some((flow, role)) = self.owner(host, view.source_port(), view.destination_port()) else {
             return;
         };
+        let whose = Whose { flow: self.flows[flow].spec, connection: flow };
         let end = &mut self.flows[flow].ends[role as usize];
         let vitals = match end.handle {
             Some(handle) if !view.payload().is_empty() && end.application.is_some() => {
@@ -270,7 +271,7 @@ impl World {
             }
             _ => None,
         };
-        self.record.says(self.now, flow, role, &view, vitals.as_ref());
+        self.record.says(self.now, whose, role, &view, vitals.as_ref());
         let result = end.ear.says(self.now, &view, packet.segment_size, vitals.as_ref(), &end.limits);
         self.judged(result, flow, role);
         self.touched.push((flow, role));
@@ -287,7 +288,7 @@ impl World {
         let Some((flow, role)) = self.owner(host, view.destination_port(), view.source_port()) else {
             return;
         };
-        self.record.hears(self.now, flow, role, &view);
+        self.record.hears(self.now, Whose { flow: self.flows[flow].spec, connection: flow }, role, &view);
         self.flows[flow].ends[role as usize].ear.hears(self.now, &view, packet.segment_size);
         self.touched.push((flow, role));
     }

@@ -207,7 +207,7 @@ mod tests {
         let flows: Vec<String> = flows.map(|what| format!("[[flow]]\napplication = {{ {what} }}\n")).collect();
         let text = [path, &flows.concat()].concat();
         let scenario: Scenario = text.parse().unwrap();
-        let record = Record::nothing().series(Duration::from_millis(5));
+        let record = Record::nothing().sequence_of(1).series(Duration::from_millis(5));
         let (report, record) = Simulation::new(&scenario, record).unwrap().finish_with_record();
         assert_eq!(report.violation, None);
         (scenario, record)
@@ -244,5 +244,16 @@ mod tests {
         let drawn = points(samples, &samples.flows[0], |row| f64::from(row.info.cwnd));
         let (gaps, drawn) = (gaps.count(), drawn.iter().filter(|(_, value)| value.is_nan()).count());
         assert!(gaps > 0 && gaps == drawn, "{gaps} gaps, {drawn} drawn");
+    }
+
+    #[test]
+    fn the_time_sequence_graph_is_of_the_tables_flow() {
+        let (_, record) = run(1);
+        let (events, _) = record.sequence().unwrap();
+        let sent = events.iter().filter_map(|event| match &event.what {
+            crate::plot::What::Sent(octets, _) => Some(octets.end),
+            _ => None,
+        });
+        assert_eq!(sent.max(), Some(500_001), "the SYN and half a megabyte: not one of the short ones");
     }
 }

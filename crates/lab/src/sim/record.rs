@@ -47,7 +47,8 @@ impl Record {
         Ok(self)
     }
 
-    /// Keeps what the client of connection `flow`, counted from 0, sends and is told.
+    /// Keeps what the client of the scenario's flow `flow`, counted from 0, sends and is told; of many connections, that of
+    /// the first.
     #[must_use]
     pub fn sequence_of(mut self, flow: usize) -> Self {
         self.sequence = Some(Sequence::of(flow));
@@ -101,21 +102,22 @@ impl Record {
         }
     }
 
-    pub(super) fn says(&mut self, now: Instant, flow: usize, role: Role, view: &TcpView<'_>, vitals: Option<&Vitals>) {
-        if let Some(sequence) = self.drawn(flow, role) {
+    pub(super) fn says(&mut self, now: Instant, whose: Whose, role: Role, view: &TcpView<'_>, vitals: Option<&Vitals>) {
+        if let Some(sequence) = self.drawn(whose, role) {
             sequence.says(now, view, vitals);
         }
     }
 
-    pub(super) fn hears(&mut self, now: Instant, flow: usize, role: Role, view: &TcpView<'_>) {
-        if let Some(sequence) = self.drawn(flow, role) {
+    pub(super) fn hears(&mut self, now: Instant, whose: Whose, role: Role, view: &TcpView<'_>) {
+        if let Some(sequence) = self.drawn(whose, role) {
             sequence.hears(now, view);
         }
     }
 
-    fn drawn(&mut self, flow: usize, role: Role) -> Option<&mut Sequence> {
+    fn drawn(&mut self, whose: Whose, role: Role) -> Option<&mut Sequence> {
         let wanted = role == Role::Client && !self.stopped;
-        self.sequence.as_mut().filter(|sequence| wanted && sequence.flow == flow)
+        let sequence = self.sequence.as_mut().filter(|sequence| wanted && sequence.flow == whose.flow)?;
+        (*sequence.connection.get_or_insert(whose.connection) == whose.connection).then_some(sequence)
     }
 
     /// When [`Self::sample`] is to be called next; `None` if never.
@@ -154,6 +156,8 @@ pub(super) struct Progress {
 /// One flow, as its client sees it.
 struct Sequence {
     flow: usize,
+    /// The first that the flow opened, once it has.
+    connection: Option<usize>,
     events: Vec<Event>,
     marks: Vec<Mark>,
     iss: Option<SeqNumber>,
@@ -171,6 +175,7 @@ impl Sequence {
     const fn of(flow: usize) -> Self {
         Self {
             flow,
+            connection: None,
             events: Vec::new(),
             marks: Vec::new(),
             iss: None,

@@ -54,7 +54,7 @@ pub struct SimArgs {
     /// Draw values over time into FILE, and the time-sequence graph of a flow beside it (FILE-sequence.svg)
     #[arg(long, value_name = "FILE.svg", value_parser = svg)]
     plot: Option<PathBuf>,
-    /// The flow, counted from 1, that the time-sequence graph shows
+    /// The flow that the time-sequence graph shows, by its number in the table; of many connections, the first
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     plot_flow: u32,
     /// Draw only what happens then: 1200ms..1500ms
@@ -93,7 +93,10 @@ pub fn run(args: &SimArgs) -> Result<(), Failure> {
     }
     if let Some(path) = &args.plot {
         if record.sequence().is_some_and(|(events, _)| events.is_empty()) {
-            return Err(Failure::usage(format!("--plot-flow {}", args.plot_flow), "no such flow sent anything"));
+            return Err(Failure::usage(
+                format!("--plot-flow {}", args.plot_flow),
+                "it sent nothing, so there is no graph to draw",
+            ));
         }
         draw(&record, &scenario, path, args.zoom.as_ref())?;
     }
@@ -122,6 +125,12 @@ fn scenario(args: &SimArgs) -> Result<Scenario, Failure> {
     };
     if scenario.flows.is_empty() {
         return Err(Failure::usage("the scenario", "it has no flow").advice("give it a [[flow]], or --flows 1"));
+    }
+    let flows = scenario.flows.len();
+    if args.plot_flow as usize > flows {
+        let why =
+            if flows == 1 { "there is only one flow".to_owned() } else { format!("there are only {flows} flows") };
+        return Err(Failure::usage(format!("--plot-flow {}", args.plot_flow), why));
     }
     scenario.seed = args.seed.unwrap_or(scenario.seed);
     scenario.duration = args.duration.unwrap_or(scenario.duration);
@@ -177,4 +186,27 @@ fn draw(record: &Record, scenario: &Scenario, path: &Path, zoom: Option<&Span>) 
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Command {
+        #[command(flatten)]
+        sim: SimArgs,
+    }
+
+    #[test]
+    fn a_flow_to_draw_that_there_is_not_is_refused() {
+        let asked = |words: &str| scenario(&Command::parse_from(words.split(' ')).sim).map_err(|why| why.to_string());
+        assert!(asked("sim --flows 2 --plot-flow 2").is_ok());
+        for (words, why) in [("--flows 2", "there are only 2 flows"), ("--flows 1", "there is only one flow")] {
+            let error = asked(&format!("sim {words} --plot-flow 3")).err().unwrap_or_default();
+            assert!(error.contains("--plot-flow 3") && error.contains(why), "{error}");
+        }
+    }
 }
