@@ -71,18 +71,43 @@ pub(super) fn text_width(words: &str, size: i32) -> i32 {
     i32::try_from(words.chars().count()).unwrap_or(i32::MAX / 64).saturating_mul(size) * 52 / 100
 }
 
-/// The legend as a row that begins at `at`.
+/// Room from one row of a legend to the next.
+pub(super) const ROW: i32 = 22;
+const SWATCH: i32 = 30;
+
+/// The legend's entries, where each goes: in a row that begins at `at`, and in rows under it once it reaches the picture's
+/// right edge at `width`.
+fn places(entries: &[Entry], at: Pixel, width: u32) -> Vec<Pixel> {
+    let end = i32::try_from(width).unwrap_or(i32::MAX) - MARGIN;
+    let (mut x, mut y) = at;
+    let place = |entry: &Entry| {
+        let taken = SWATCH + text_width(&entry.name, 16);
+        if x > at.0 && x + taken > end {
+            (x, y) = (at.0, y + ROW);
+        }
+        let place = (x, y);
+        x += taken + 26;
+        place
+    };
+    entries.iter().map(place).collect()
+}
+
+/// How far the last row of a legend is below its first.
+pub(super) fn legend_height(entries: &[Entry], at: Pixel, width: u32) -> i32 {
+    places(entries, at, width).last().map_or(0, |(_, y)| y - at.1)
+}
+
+/// The legend, in rows of which the first begins at `at`.
 pub(super) fn legend(area: &Area<'_>, entries: &[Entry], at: Pixel) -> Result<(), Error> {
-    let (mut x, y) = at;
-    for Entry { name, colour, swatch } in entries {
+    let (width, _) = area.dim_in_pixel();
+    for (Entry { name, colour, swatch }, (x, y)) in entries.iter().zip(places(entries, at, width)) {
         let style = colour.stroke_width(3);
         match swatch {
             Swatch::Line => path(area, vec![(x, y), (x + 22, y)], style)?,
             Swatch::Stroke => path(area, vec![(x + 11, y - 8), (x + 11, y + 8)], style)?,
             Swatch::Dot => dot(area, (x + 11, y), 3, *colour)?,
         }
-        text(area, name, (x + 30, y), 16, palette::INK, false)?;
-        x += 30 + text_width(name, 16) + 26;
+        text(area, name, (x + SWATCH, y), 16, palette::INK, false)?;
     }
     Ok(())
 }
@@ -175,4 +200,25 @@ pub(super) fn axes(area: &Area<'_>, top: i32, axes: &Axes<'_>) -> Result<Plane, 
     let (left, above) = area.get_base_pixel();
     let shift = |range: Range<i32>, by: i32| range.start - by..range.end - by;
     Ok(Plane { x: axes.x.clone(), y: axes.y.clone(), columns: shift(columns, left), rows: shift(rows, above) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_legend_goes_on_below() {
+        let entry = |number: usize| Entry {
+            name: format!("flow {number} newreno"),
+            colour: palette::INK,
+            swatch: Swatch::Line,
+        };
+        let entries: Vec<Entry> = (1..=13).map(entry).collect();
+        let places = places(&entries, (200, 16), 1600);
+        let ends = entries.iter().zip(&places).map(|(entry, (x, _))| x + SWATCH + text_width(&entry.name, 16));
+        assert!(ends.max() <= Some(1600 - MARGIN), "{places:?}");
+        assert_eq!(places.iter().filter(|(x, _)| *x == 200).count(), 2, "{places:?}");
+        assert_eq!(legend_height(&entries, (200, 16), 1600), ROW);
+        assert_eq!(legend_height(&entries[..3], (200, 16), 1600), 0);
+    }
 }

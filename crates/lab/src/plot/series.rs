@@ -68,15 +68,16 @@ pub struct Panel {
 /// # Errors
 /// When the drawing library refuses.
 pub fn stacked(title: &str, panels: &[Panel]) -> Result<String, Error> {
-    let count = u32::try_from(panels.len().max(1)).map_err(Error::new)?;
+    let heights: Vec<u32> = panels.iter().map(|panel| PANEL + legend_room(panel).unsigned_abs()).collect();
+    let height = heights.iter().sum::<u32>().max(PANEL);
     let times = panels.iter().flat_map(|panel| &panel.series).flat_map(|series| &series.points);
     let times = extent(times.map(|(at, _)| seconds(*at))).unwrap_or(0.0..1.0);
-    frame::picture((WIDTH, TITLE + count * PANEL + FOOT), |area| {
+    frame::picture((WIDTH, TITLE + height + FOOT), |area| {
         frame::text(area, title, (24, 26), 22, palette::INK, true)?;
         let (_, mut rest) = area.split_vertically(TITLE);
-        for (number, panel) in (1..).zip(panels) {
-            let is_last = number == count;
-            let (here, below) = rest.split_vertically(if is_last { PANEL + FOOT } else { PANEL });
+        for (number, (panel, height)) in (1..).zip(panels.iter().zip(&heights)) {
+            let is_last = number == panels.len();
+            let (here, below) = rest.split_vertically(if is_last { height + FOOT } else { *height });
             draw_panel(&here, panel, &times, is_last)?;
             rest = below;
         }
@@ -92,7 +93,7 @@ fn draw_panel(area: &Area<'_>, panel: &Panel, times: &Range<f64>, is_last: bool)
     let time_name = format!("time, {time_unit}");
     let plane = frame::axes(
         area,
-        TOP,
+        TOP + legend_room(panel),
         &Axes {
             x_name: is_last.then_some(time_name.as_str()),
             x: airy(times.start * time_scale..times.end * time_scale),
@@ -101,16 +102,31 @@ fn draw_panel(area: &Area<'_>, panel: &Panel, times: &Range<f64>, is_last: bool)
             y_labels: 6,
         },
     )?;
-    let mut entries = Vec::new();
     for (series, colour) in panel.series.iter().zip(palette::LINES.into_iter().cycle()) {
         let points: Vec<_> =
             series.points.iter().map(|(at, value)| (seconds(*at) * time_scale, *value * scale)).collect();
         draw_series(area, &plane, &points, series.shape, colour)?;
-        let swatch = if series.shape == Shape::Dots { Swatch::Dot } else { Swatch::Line };
-        entries.push(Entry { name: series.name.clone(), colour, swatch });
     }
     frame::text(area, &panel.name, (24, 16), 17, palette::INK, true)?;
-    frame::legend(area, &entries, (24 + frame::text_width(&panel.name, 17) + 40, 16))
+    frame::legend(area, &legend(panel), legend_place(panel))
+}
+
+fn legend(panel: &Panel) -> Vec<Entry> {
+    let entry = |(series, colour): (&Series, RGBColor)| {
+        let swatch = if series.shape == Shape::Dots { Swatch::Dot } else { Swatch::Line };
+        Entry { name: series.name.clone(), colour, swatch }
+    };
+    panel.series.iter().zip(palette::LINES.into_iter().cycle()).map(entry).collect()
+}
+
+/// Beside the panel's name.
+fn legend_place(panel: &Panel) -> Pixel {
+    (24 + frame::text_width(&panel.name, 17) + 40, 16)
+}
+
+/// Room that the legend takes beyond its first row.
+fn legend_room(panel: &Panel) -> i32 {
+    frame::legend_height(&legend(panel), legend_place(panel), WIDTH)
 }
 
 fn draw_series(
