@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use plotters::style::{Color, RGBColor};
+use plotters::style::{Color, RGBColor, WHITE};
 use sockeye_wire::Instant;
 
 use super::axis::{Unit, airy, extent};
@@ -139,9 +139,9 @@ impl TimeSequence<'_> {
             stage.draw_strokes(palette::VIOLET, Self::sacked)?;
             stage.draw_sent(Sending::New)?;
             stage.draw_acks()?;
-            Sending::ALL.iter().skip(1).try_for_each(|sending| stage.draw_sent(*sending))?;
             stage.draw_strokes(palette::BLUE, Self::sacked_twice)?;
             stage.draw_zero_windows()?;
+            Sending::ALL.iter().skip(1).try_for_each(|sending| stage.draw_sent(*sending))?;
             stage.draw_marks(self.marks)?;
             frame::text(area, self.title, (24, 26), 22, palette::INK, true)?;
             frame::legend(area, &stage.legend(), (24, 60))
@@ -267,17 +267,19 @@ impl Stage<'_, '_> {
                 _ => None,
             })
         };
-        let width = if kind == Sending::New { 1 } else { 2 };
+        // What is sent again matters most: it is never smaller than can be seen among bars and lines.
+        let (width, least) = if kind == Sending::New { (1, 0) } else { (4, 7) };
         let with_ends = segments().count() <= FEW;
         let mut raster = self.raster();
         for ((x, bottom), (_, top)) in segments() {
-            // What is sent again matters most: it is never thinner than can be seen.
-            let least = if kind == Sending::New { 0 } else { 4 };
             raster.cover(x, top.min(bottom - least), bottom);
             if with_ends && bottom - top >= 8 {
                 let ends = [bottom, top].map(|y| vec![(x - 2, y), (x + 2, y)]);
                 ends.into_iter().try_for_each(|end| frame::path(self.area, end, kind.colour().stroke_width(1)))?;
             }
+        }
+        if kind != Sending::New {
+            self.strokes(&raster, WHITE, width + 2)?; // an edge between it and what lies under it
         }
         self.strokes(&raster, kind.colour(), width)
     }

@@ -42,6 +42,23 @@ fn the_legend_names_what_occurs_and_nothing_else() {
 }
 
 #[test]
+fn what_is_sent_again_lies_above_the_bars_that_it_repairs() {
+    let mut events = transfer(200);
+    let at = Instant::from_millis(1);
+    events.push(Event { at, what: What::Sent(14_600..16_060, Sending::Fast) });
+    events.push(Event { at, what: What::Sacked(0..200_000) });
+    events.push(Event { at, what: What::SackedTwice(0..200_000) });
+    let svg = draw(&events);
+    // The legend comes last, with a stroke for each of them.
+    let strokes = |colour: &str| svg.match_indices(colour).map(|(place, _)| place).collect::<Vec<_>>();
+    let [red, _] = strokes("#D51F1F")[..] else { panic!("one red stroke, and one in the legend") };
+    for colour in ["#7B6FD0", "#0072B2"] {
+        let [bar, _] = strokes(colour)[..] else { panic!("one bar, and one in the legend") };
+        assert!(bar < red, "{colour}");
+    }
+}
+
+#[test]
 fn words_that_would_hide_each_other_are_left_out() {
     let events = transfer(100);
     let mark = |micros: u64, text: &str| Mark { at: Instant::from_nanos(micros * 1000), seq: 0, text: text.to_owned() };
