@@ -15,6 +15,10 @@ use sockeye_wire::{Instant, SeqNumber};
 use super::application::Role;
 use crate::plot::{Event, Mark, Sending, What};
 
+/// The time of day, since 1970, at which virtual time begins in captures: one of zero means "not set" to some that read them,
+/// such as tcptrace.
+const CAPTURES_BEGIN: Duration = Duration::from_secs(1);
+
 /// What is to be kept.
 #[derive(Default)]
 pub struct Record {
@@ -34,7 +38,7 @@ impl Record {
         Self::default()
     }
 
-    /// Captures what each host sends and gets, into `<directory>/<host>.pcapng`.
+    /// Captures what each host sends and gets, into `<directory>/<host>.pcapng`, from the first second of 1970 on.
     ///
     /// # Errors
     /// What making the directory and the files returns.
@@ -42,7 +46,7 @@ impl Record {
         fs::create_dir_all(directory)?;
         for host in hosts {
             let file = File::create(directory.join(format!("{host}.pcapng")))?;
-            self.captures.push(Writer::new(BufWriter::new(file), Duration::ZERO)?);
+            self.captures.push(Writer::new(BufWriter::new(file), CAPTURES_BEGIN)?);
         }
         Ok(self)
     }
