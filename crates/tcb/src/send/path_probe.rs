@@ -130,7 +130,8 @@ impl Tcb {
         let there_is_text = self.send.unsent() >= wanted && self.send.usable() >= wanted;
         // What follows may leave as ACKs come. A window of four segments, as BBR's least, is enough.
         let is_wide = self.congestion.cwnd() >= octets + mss;
-        if octets <= mss || !there_is_text || !is_wide || !self.recovery.is_orderly() {
+        // An ACK of what begins with the octet of a window probe tells nothing of it, and so nothing of the path.
+        if octets <= mss || !there_is_text || !is_wide || self.send.probed || !self.recovery.is_orderly() {
             return Probing::No;
         }
         let room = self.recovery.room(mss, self.agreed.sack, self.congestion.as_ref());
