@@ -7,7 +7,7 @@ use std::net::IpAddr;
 
 use bytes::Bytes;
 use sockeye_device::{Outgoing, Packet};
-use sockeye_wire::checksum::Sum;
+use sockeye_wire::checksum::{Sum, pieces_with_pseudo_header};
 use sockeye_wire::ip::{IpView, protocol};
 use sockeye_wire::tcp::CHECKSUM_OFFSET;
 
@@ -55,12 +55,8 @@ fn is_right(packet: &Packet) -> bool {
 
 /// True if the checksum is right of a TCP segment that stands in `front` and the pieces behind it.
 pub(crate) fn verifies(source: IpAddr, destination: IpAddr, front: &[u8], behind: &[Bytes]) -> bool {
-    let octets = front.len() + behind.iter().map(Bytes::len).sum::<usize>();
-    let mut sum = Sum::default();
-    sum.add_pseudo_header(source, destination, protocol::TCP, u32::try_from(octets).unwrap_or(u32::MAX));
-    sum.add(front);
-    behind.iter().for_each(|piece| sum.add(piece));
-    sum.is_valid()
+    let behind = behind.iter().map(|piece| &piece[..]);
+    pieces_with_pseudo_header(source, destination, protocol::TCP, front, behind).is_valid()
 }
 
 #[cfg(test)]

@@ -86,9 +86,25 @@ pub fn checksum(octets: &[u8]) -> u16 {
 
 /// The sum of a message above IP and its pseudo-header.
 pub fn with_pseudo_header(source: IpAddr, destination: IpAddr, protocol: u8, message: &[u8]) -> Sum {
+    pieces_with_pseudo_header(source, destination, protocol, message, core::iter::empty())
+}
+
+/// As [`with_pseudo_header`], of a message that begins with `first` and goes on in `others`, pieces of whatever lengths.
+pub fn pieces_with_pseudo_header<'a>(
+    source: IpAddr,
+    destination: IpAddr,
+    protocol: u8,
+    first: &[u8],
+    others: impl Iterator<Item = &'a [u8]>,
+) -> Sum {
     let mut sum = Sum::default();
-    sum.add_pseudo_header(source, destination, protocol, u32::try_from(message.len()).unwrap_or(u32::MAX));
-    sum.add(message);
+    sum.add(first);
+    let mut octets = first.len();
+    for piece in others {
+        sum.add(piece);
+        octets += piece.len();
+    }
+    sum.add_pseudo_header(source, destination, protocol, u32::try_from(octets).unwrap_or(u32::MAX));
     sum
 }
 

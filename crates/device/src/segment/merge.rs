@@ -8,7 +8,7 @@
 use std::collections::VecDeque;
 
 use bytes::{Buf, Bytes, BytesMut};
-use sockeye_wire::checksum::{Sum, checksum};
+use sockeye_wire::checksum::{checksum, pieces_with_pseudo_header};
 use sockeye_wire::ip::protocol;
 use sockeye_wire::tcp::{CHECKSUM_OFFSET, HEADER_LEN, fill_partial_checksum};
 
@@ -205,12 +205,9 @@ fn mergeable_text(layout: Layout, packet: &Packet) -> Option<usize> {
 fn verifies(layout: Layout, packet: &Packet, message: &[u8]) -> bool {
     let header = packet.bytes.get(..layout.version.header_len()).unwrap_or_default();
     let [source, destination] = layout.addresses(header);
-    let octets = u32::try_from(message.len() + packet.text_len()).unwrap_or(u32::MAX);
-    let mut sum = Sum::default();
-    sum.add_pseudo_header(source, destination, protocol::TCP, octets);
-    sum.add(message);
-    packet.text.iter().for_each(|piece| sum.add(piece));
-    (layout.version == Version::V6 || checksum(header) == 0) && sum.is_valid()
+    let behind = packet.text.iter().map(|piece| &piece[..]);
+    (layout.version == Version::V6 || checksum(header) == 0)
+        && pieces_with_pseudo_header(source, destination, protocol::TCP, message, behind).is_valid()
 }
 
 fn has_psh(layout: Layout, packet: &[u8]) -> bool {

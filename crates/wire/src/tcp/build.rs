@@ -5,7 +5,7 @@ use core::net::IpAddr;
 use super::view::HEADER_LEN;
 use super::{Flags, Options};
 use crate::SeqNumber;
-use crate::checksum::Sum;
+use crate::checksum::{Sum, pieces_with_pseudo_header};
 use crate::error::{BufferTooSmall, room};
 use crate::ip::protocol;
 
@@ -111,14 +111,7 @@ fn lower(number: SeqNumber) -> [u8; 2] {
 /// Fills in the checksum of the segment whose `header` is followed by the pieces of `text`, of whatever lengths.
 pub fn fill_checksum<'a>(source: IpAddr, destination: IpAddr, header: &mut [u8], text: impl Iterator<Item = &'a [u8]>) {
     put_checksum(header, 0);
-    let mut sum = Sum::default();
-    sum.add(header);
-    let mut octets = header.len();
-    for piece in text {
-        sum.add(piece);
-        octets += piece.len();
-    }
-    sum.add_pseudo_header(source, destination, protocol::TCP, u32::try_from(octets).unwrap_or(u32::MAX));
+    let sum = pieces_with_pseudo_header(source, destination, protocol::TCP, header, text);
     put_checksum(header, sum.checksum());
 }
 
