@@ -13,7 +13,8 @@ const SLAB: usize = 64 * 1024;
 const LOOKS: usize = 4;
 
 /// Packets one behind the other in slabs, each of which is used again once the last packet in it has been dropped: no
-/// allocation a packet, and what is still held shows.
+/// allocation a packet, and what is still held shows. That is why this isn't a [`sockeye_device::Pool`], which forgets slabs that
+/// don't come back.
 #[derive(Debug, Default)]
 pub(crate) struct Packets {
     /// The last one is written into.

@@ -22,6 +22,7 @@ const PLATEAUS: [u32; 11] = [65_535, 32_000, 17_914, 8_166, 4_352, 2_002, 1_492,
 /// [`sockeye_tcb::Config::min_path_mss`].
 const LEAST_MTU_V4: u32 = 68;
 const LEAST_MTU_V6: u32 = 1280;
+
 impl Stack {
     pub(super) fn on_icmp(&mut self, now: Instant, datagram: &Datagram) -> Result<(), Reason> {
         match icmp::parse(datagram.payload(), datagram.source, datagram.destination)? {
