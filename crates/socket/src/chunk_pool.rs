@@ -3,15 +3,16 @@
 //! Left to the allocator, buffers of this size go back to the kernel and come anew, page by page: a fifth to a third of the
 //! time of a thread that writes much.
 
-use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::mem;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::{Bytes, BytesMut};
 
 /// Makes chunks for [`TcpStream::write_chunk`](crate::TcpStream::write_chunk) in buffers that come back by themselves: a
-/// buffer is filled anew once nobody holds the chunk that was in it, which is when the peer has acknowledged all of it.
+/// buffer is filled anew once nobody holds the chunk that was in it, which is when the peer has acknowledged all of it. The one
+/// that came back last goes out first: a processor's caches still have it.
 ///
-/// It remembers [`Self::KEPT`] buffers, in use or not; what is beyond that frees itself. Those that nobody uses are not given
+/// It keeps [`Self::KEPT`] buffers that nobody uses; what comes back beyond that is freed. They are not given
 /// back before the pool goes, and count in no [`memory_limit`](crate::HostBuilder::memory_limit): a pool that was busy once
 /// holds up to 32 MiB. To be shared by all who write, on any number of threads.
 ///
@@ -29,18 +30,49 @@ use bytes::{Bytes, BytesMut};
 /// ```
 #[derive(Debug, Default)]
 pub struct ChunkPool {
-    /// Whole buffers, each shared with the chunk that was made in it last: those that surely are unused, then the longest used
-    /// first.
-    chunks: Mutex<VecDeque<Bytes>>,
+    unused: Arc<Unused>,
+}
+
+/// Whole buffers that nobody uses, as their last users left them; the one that came back last stands last.
+#[derive(Debug, Default)]
+struct Unused(Mutex<Vec<Box<[u8]>>>);
+
+impl Unused {
+    fn lock(&self) -> MutexGuard<'_, Vec<Box<[u8]>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn put_back(&self, buffer: Box<[u8]>) {
+        let mut unused = self.lock();
+        if unused.len() < ChunkPool::KEPT {
+            unused.push(buffer);
+        }
+    }
+}
+
+/// A whole buffer out of a pool, to which it goes back when it is dropped.
+struct Lent {
+    octets: Box<[u8]>,
+    unused: Arc<Unused>,
+}
+
+impl AsRef<[u8]> for Lent {
+    fn as_ref(&self) -> &[u8] {
+        &self.octets
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        self.unused.put_back(mem::take(&mut self.octets));
+    }
 }
 
 impl ChunkPool {
     /// Octets of a buffer: as much as one packet of an offloading device carries.
     pub const CHUNK: usize = 64 * 1024;
-    /// Buffers remembered: 32 MiB, twice what sixteen connections have under way that carry a mebibyte each.
+    /// Buffers kept unused: 32 MiB, twice what sixteen connections have under way that carry a mebibyte each.
     pub const KEPT: usize = 512;
-    /// Buffers looked at when one is wanted, so that many that are in use don't cost a walk over all.
-    const LOOKS: usize = 4;
     /// Less than this is left to the allocator: it would waste most of a buffer.
     const WORTHWHILE: usize = Self::CHUNK / 2;
 
@@ -62,15 +94,11 @@ impl ChunkPool {
             return Ok(buffer.freeze());
         }
         let mut buffer = self.take();
-        let filled = fill(&mut buffer[..octets]).map(|filled| checked(filled, octets));
-        match filled {
-            Ok(filled) if filled >= Self::WORTHWHILE => Ok(self.hand_out(buffer, filled)),
-            few => {
-                let few = few.map(|filled| Bytes::copy_from_slice(&buffer[..filled]));
-                self.put_back(buffer);
-                few
-            }
+        let filled = checked(fill(&mut buffer.octets[..octets])?, octets);
+        if filled < Self::WORTHWHILE {
+            return Ok(Bytes::copy_from_slice(&buffer.octets[..filled]));
         }
+        Ok(Bytes::from_owner(buffer).slice(..filled))
     }
 
     /// A copy of `part`, which is no longer than [`Self::CHUNK`].
@@ -79,48 +107,15 @@ impl ChunkPool {
             return Bytes::copy_from_slice(part);
         }
         let mut buffer = self.take();
-        buffer[..part.len()].copy_from_slice(part);
-        self.hand_out(buffer, part.len())
+        buffer.octets[..part.len()].copy_from_slice(part);
+        Bytes::from_owner(buffer).slice(..part.len())
     }
 
-    fn lock(&self) -> MutexGuard<'_, VecDeque<Bytes>> {
-        self.chunks.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// A buffer of [`Self::CHUNK`] octets that nobody uses any more, as its last user left it.
-    fn take(&self) -> BytesMut {
-        self.take_unused().unwrap_or_else(|| BytesMut::zeroed(Self::CHUNK))
-    }
-
-    fn take_unused(&self) -> Option<BytesMut> {
-        let mut chunks = self.lock();
-        for _ in 0..Self::LOOKS {
-            match chunks.pop_front()?.try_into_mut() {
-                Ok(unused) => return Some(unused),
-                Err(used) => chunks.push_back(used),
-            }
-        }
-        None
-    }
-
-    /// The first octets of a buffer, which is remembered whole.
-    fn hand_out(&self, buffer: BytesMut, octets: usize) -> Bytes {
-        let whole = buffer.freeze();
-        let chunk = whole.slice(..octets);
-        let mut chunks = self.lock();
-        chunks.push_back(whole);
-        if chunks.len() > Self::KEPT {
-            chunks.pop_front();
-        }
-        chunk
-    }
-
-    /// A buffer of which nothing came: the next to be taken.
-    fn put_back(&self, buffer: BytesMut) {
-        let mut chunks = self.lock();
-        if chunks.len() < Self::KEPT {
-            chunks.push_front(buffer.freeze());
-        }
+    /// A buffer of [`Self::CHUNK`] octets that nobody uses, as its last user left it.
+    fn take(&self) -> Lent {
+        let unused = self.unused.lock().pop();
+        let octets = unused.unwrap_or_else(|| vec![0; Self::CHUNK].into_boxed_slice());
+        Lent { octets, unused: Arc::clone(&self.unused) }
     }
 }
 
@@ -166,11 +161,28 @@ mod tests {
     }
 
     #[test]
-    fn no_more_is_remembered_than_is_kept() {
+    fn the_last_to_come_back_is_the_first_to_go_out() {
+        let pool = ChunkPool::default();
+        let (first, second) = (pool.copy(&BLOCK), pool.copy(&BLOCK));
+        let at = [first.as_ptr(), second.as_ptr()];
+        drop(first);
+        drop(second);
+        assert_eq!([pool.copy(&BLOCK), pool.copy(&BLOCK)].map(|chunk| chunk.as_ptr()), [at[1], at[0]]);
+    }
+
+    #[test]
+    fn chunks_outlive_their_pool() {
+        let chunk = ChunkPool::default().copy(&BLOCK);
+        assert_eq!(chunk, &BLOCK[..]);
+    }
+
+    #[test]
+    fn no_more_is_kept_than_it_says() {
         let pool = ChunkPool::default();
         let held: Vec<Bytes> = (0..=ChunkPool::KEPT).map(|_| pool.copy(&BLOCK)).collect();
-        assert_eq!(pool.lock().len(), ChunkPool::KEPT);
         assert!(held.iter().all(|copy| copy == &BLOCK[..]));
+        drop(held);
+        assert_eq!(pool.unused.lock().len(), ChunkPool::KEPT);
     }
 
     /// Where the buffer is that the next of `fill` gets.
@@ -195,7 +207,7 @@ mod tests {
             Ok::<_, ()>(2)
         });
         assert_eq!(next(&pool), at, "two octets don't pin it");
-        assert_eq!((few.as_deref(), pool.lock().len()), (Ok(&b"ab"[..]), 1));
+        assert_eq!((few.as_deref(), pool.unused.lock().len()), (Ok(&b"ab"[..]), 1));
     }
 
     #[test]
