@@ -202,7 +202,7 @@ impl Tcb {
     }
 
     /// Deletes the connection: nothing is kept but what the application has yet to hear and, unless the stream ended
-    /// as it should, not even unread text.
+    /// as it should, not even unread text: who reads then learns why it is gone, not that the stream has ended.
     pub(crate) fn delete(&mut self, because: ClosedBecause) {
         self.go(Cause::Deleted);
         self.send.clear();

@@ -110,7 +110,7 @@ impl RecvSide {
         self.queue.end()
     }
 
-    /// True once all text was received and the FIN taken.
+    /// True once all text was received and the FIN taken, unless some of it was dropped before it was read.
     pub(crate) const fn is_finished(&self) -> bool {
         self.fin_taken
     }
@@ -254,8 +254,9 @@ impl RecvSide {
         self.queue.slices(self.queue.start(), u32::try_from(max).unwrap_or(u32::MAX))
     }
 
-    /// Drops all text.
+    /// Drops all text. Who has not read it all never gets to the end of the stream.
     pub(crate) fn clear(&mut self) {
+        self.fin_taken &= self.queue.is_empty();
         self.queue.clear();
         self.reassembly = None;
     }

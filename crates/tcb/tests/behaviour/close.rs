@@ -234,6 +234,27 @@ fn abort_resets_the_peer_and_drops_what_was_queued() {
     assert!(!ClosedBecause::ResetByPeer.is_clean());
 }
 
+/// The peer has closed, then it resets: who reads slowly must not take the part that was read for the whole.
+//= rfc9293#MUST-12
+//= rfc9293#3.10.7.4-8
+#[test]
+fn text_that_a_reset_drops_is_not_taken_for_the_end_of_the_stream() {
+    for (unread, told) in [(0, CallError::EndOfStream), (40, CallError::Closed(ClosedBecause::ResetByPeer))] {
+        let mut pair = Pair::established();
+        pair.b.reads = false;
+        pair.send(Side::A, text(100));
+        pair.a.tcb.shutdown(pair.now).unwrap();
+        pair.run_for(Duration::from_secs(1));
+        assert_eq!(states(&pair), (State::FinWait2, State::CloseWait));
+        let now = pair.now;
+        assert_eq!(pair.b.tcb.recv(now, 100 - unread).unwrap().len(), 100 - unread);
+        pair.a.tcb.abort(now);
+        pair.run_for(Duration::from_secs(1));
+        assert_eq!(pair.b.events.last(), Some(&Event::Closed(ClosedBecause::ResetByPeer)));
+        assert_eq!(pair.b.tcb.recv(now, 100), Err(told), "{unread} octets unread");
+    }
+}
+
 //= rfc9293#3.10.5-2
 #[test]
 fn abort_where_nobody_waits_sends_nothing() {
