@@ -91,6 +91,14 @@ pub(crate) struct Ledger {
     pub(crate) told: Option<TcpInfo>,
 }
 
+impl Ledger {
+    /// The connection is gone because the peer was silent for so long.
+    pub(super) const fn gave_up(&self) -> bool {
+        use ClosedBecause::{HandshakeTimedOut, KeepAliveTimedOut, UserTimeout};
+        matches!(self.because, Some(HandshakeTimedOut | UserTimeout | KeepAliveTimedOut))
+    }
+}
+
 /// An application's hold on its connection. What it writes is drawn from a stream of its own; what it reads is compared,
 /// octet by octet, with what the peer wrote.
 #[derive(Debug)]
@@ -192,8 +200,12 @@ impl Socket<'_> {
 
     /// Closes its direction: the FIN follows all that was handed over.
     pub fn shutdown(&mut self) {
-        // That it is closed already, or the connection gone, shows when it reads.
-        self.ledger.closed |= self.machine.shutdown(self.now, self.handle).is_ok();
+        match self.machine.shutdown(self.now, self.handle) {
+            Ok(()) => self.ledger.closed = true,
+            Err(CallError::Closed(because)) => self.ledger.because = Some(because),
+            // That there is no connection yet, or that it is closed already, changes nothing.
+            Err(_) => {}
+        }
     }
 
     /// Lets go of the connection.

@@ -197,6 +197,7 @@ impl World {
 
     /// The application of an end does what it can.
     fn act(&mut self, flow: usize, role: Role) {
+        let dropped = self.dropped();
         let known = &mut self.flows[flow];
         let end = &mut known.ends[role as usize];
         let (Some(application), Some(handle)) = (&mut end.application, end.handle) else {
@@ -222,6 +223,7 @@ impl World {
                 end.response_times = application.response_times().to_vec();
                 end.application = None;
                 end.done_at = Some(self.now);
+                end.is_starved = dropped > end.dropped_before && end.ledger.gave_up();
                 node.connections.remove(&handle);
                 None
             }
@@ -232,7 +234,10 @@ impl World {
         self.agenda.extend(wake.map(|at| (at, flow, role)));
         self.touched.push((flow, role));
         let ended = known.is_done();
-        if let Some(damage) = known.ends[role as usize].ledger.damage.take() {
+        let [ours, theirs] = [role, role.other()].map(|role| &known.ends[role as usize].ledger);
+        let cut = (ours.heard_end && ours.read != theirs.wrote)
+            .then(|| format!("the stream ends after {} octets of {}", ours.read, theirs.wrote));
+        if let Some(damage) = ours.damage.clone().or(cut) {
             self.broken(Invariant::Intact, Some((flow, role)), damage);
         }
         if ended && next == Next::Done {
@@ -289,7 +294,10 @@ impl World {
             return;
         };
         self.record.hears(self.now, Whose { flow: self.flows[flow].spec, connection: flow }, role, &view);
-        self.flows[flow].ends[role as usize].ear.hears(self.now, &view, packet.segment_size);
+        let dropped = self.dropped();
+        let end = &mut self.flows[flow].ends[role as usize];
+        end.dropped_before = dropped;
+        end.ear.hears(self.now, &view, packet.segment_size);
         self.touched.push((flow, role));
     }
 
@@ -323,7 +331,7 @@ impl World {
     /// Both ends are done: cleanly, or with an error that the scenario explains.
     fn check_end(&mut self, index: usize) {
         let flow = &self.flows[index];
-        if flow.may_fail {
+        if flow.may_fail || flow.is_starved() {
             return;
         }
         let fault = Role::BOTH.into_iter().find_map(|role| {
@@ -343,7 +351,7 @@ impl World {
     pub(super) fn stop(&mut self) {
         for index in 0..self.flows.len() {
             let flow = &self.flows[index];
-            if !flow.endless && !flow.is_patient(self.now) {
+            if !flow.endless && !flow.is_patient(self.now) && !flow.is_starved() {
                 self.check_stopped(index);
                 continue;
             }

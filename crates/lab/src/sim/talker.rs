@@ -202,7 +202,8 @@ impl Talker {
             socket.shutdown();
             self.shut = socket.ledger.closed;
         }
-        self.shut && socket.heard_end()
+        // Who has read the end of the stream may hear only now that the connection is gone.
+        socket.ledger.because.is_some() || self.shut && socket.heard_end()
     }
 
     fn next(&self, socket: &Socket<'_>) -> Next {

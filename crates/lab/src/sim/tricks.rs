@@ -43,6 +43,12 @@ impl Trick {
     pub const fn may_fail(self) -> bool {
         matches!(self, Self::OptimisticAcks)
     }
+
+    /// True if its packets are more than any congestion window lets out: queues that overflow with them are its own fault,
+    /// and the end of whoever waits behind it.
+    pub(super) const fn floods(self) -> bool {
+        matches!(self, Self::OneByteSegments)
+    }
 }
 
 /// Plays a trick on every connection of a host.

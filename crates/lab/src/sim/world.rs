@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sockeye::{Config, Stack, StackConfig, TcpInfo};
-use sockeye_device::impair::{self, LinkConfig, Network};
+use sockeye_device::impair::{HostId, Link, LinkConfig, Network, Side};
 use sockeye_wire::Instant;
 
 use super::application::{Application, Ledger, Role};
@@ -80,6 +80,10 @@ pub(super) struct End {
     pub(super) response_times: Vec<Duration>,
     /// When it is on the agenda.
     pub(super) wake: Option<Instant>,
+    /// Packets that a flood had cost ([`World::dropped`]) when it last heard something.
+    pub(super) dropped_before: u64,
+    /// It gave up in silence while a flood took what could have been heard.
+    pub(super) is_starved: bool,
 }
 
 impl End {
@@ -112,6 +116,11 @@ impl Flow {
         !self.is_done() && self.ends.iter().all(|end| end.application.is_none() || patient(end))
     }
 
+    /// True if a flood explains how it ended, or that one end still waits for the other.
+    pub(super) fn is_starved(&self) -> bool {
+        self.ends.iter().any(|end| end.is_starved)
+    }
+
     pub(super) fn is_done(&self) -> bool {
         self.ends.iter().all(|end| end.application.is_none())
     }
@@ -140,6 +149,8 @@ pub(super) struct World {
     pub(super) touched: Vec<(usize, Role)>,
     /// Packets may come out of the network otherwise than they went in: checksums are to be verified.
     pub(super) damages: bool,
+    /// A host floods the path.
+    floods: bool,
 }
 
 impl World {
@@ -166,6 +177,7 @@ impl World {
             packet_count: 0,
             touched: Vec::new(),
             damages: links(scenario).any(LinkConfig::damages),
+            floods: hosts.iter().any(|host| host.trick.is_some_and(Trick::floods)),
         };
         for planned in scenario.plan()? {
             world.add(planned, scenario)?;
@@ -206,6 +218,8 @@ impl World {
             done_at: None,
             response_times: Vec::new(),
             wake: None,
+            dropped_before: 0,
+            is_starved: false,
         };
         let ends = [
             end(hosts[0], hosts[1], Box::new(client), client_config),
@@ -268,6 +282,17 @@ impl World {
     /// The flow whose server listens on this port.
     pub(super) fn flow_of_port(port: u16) -> usize {
         usize::from(port.wrapping_sub(FIRST_PORT))
+    }
+
+    /// Packets for which queues and policers had no room, where a host floods the path; else none.
+    pub(super) fn dropped(&self) -> u64 {
+        if !self.floods {
+            return 0;
+        }
+        let between = [Side::Left, Side::Right].map(|side| self.network.bottleneck(side));
+        let access = (0..self.nodes.len()).filter_map(|host| self.network.access(HostId(host)));
+        let links = between.into_iter().chain(access.flat_map(|(up, down)| [up, down]));
+        links.map(Link::counters).map(|link| link.dropped_full + link.dropped_early + link.policed).sum()
     }
 
     /// A rule was broken; only the first is kept.
@@ -343,8 +368,8 @@ fn node(
         stack(seed, host, address, leaves_checksums)?
     };
     let side = match host.side {
-        Bank::Left => impair::Side::Left,
-        Bank::Right => impair::Side::Right,
+        Bank::Left => Side::Left,
+        Bank::Right => Side::Right,
     };
     let access = || host.access.clone().unwrap_or_default();
     network.add_host(side, &[address], access(), access());

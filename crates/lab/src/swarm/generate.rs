@@ -17,6 +17,9 @@ const BURSTS: [&str; 3] = ["loss gemodel 1% 30% 80% 0%", "loss state 1% 20% 30% 
 const SIZES: [Sizes; 4] =
     [Sizes::Fixed(3_000), Sizes::Uniform(1, 20_000), Sizes::Exponential(5_000), Sizes::Pareto(500)];
 
+/// As [`SIZES`], where each octet is a packet.
+const TINY_SIZES: [Sizes; 1] = [Sizes::Uniform(1, 400)];
+
 /// The scenario that `seed` stands for.
 pub fn scenario(seed: u64) -> Scenario {
     let mut random = Random::new(seed);
@@ -37,8 +40,9 @@ pub fn scenario(seed: u64) -> Scenario {
     }
     // About what a flow carries at most, so that a scenario takes a few milliseconds.
     let most = if tiny { 3_000 } else { (rate_kbit * 100).clamp(20_000, 150_000) };
+    let sizes: &[Sizes] = if tiny { &TINY_SIZES } else { &SIZES };
     let count = if single { 1 } else { random.pick(&[1, 1, 1, 2, 3]) };
-    let mut flows: Vec<FlowSpec> = (0..count).map(|_| flow(single, most, &mut random)).collect();
+    let mut flows: Vec<FlowSpec> = (0..count).map(|_| flow(single, most, sizes, &mut random)).collect();
     if !single && random.chance(150) {
         crowd(&mut hosts, &mut flows, &mut random);
     }
@@ -237,7 +241,7 @@ fn schedule(rate_kbit: u64, delay: u64, random: &mut Random) -> Option<String> {
     Some(words)
 }
 
-fn flow(single: bool, most: u64, random: &mut Random) -> FlowSpec {
+fn flow(single: bool, most: u64, sizes: &[Sizes], random: &mut Random) -> FlowSpec {
     let bytes = random.within(0..=most);
     let application = match random.below(if single { 10 } else { 12 }) {
         0..=2 => Application::Bulk { bytes: Some(bytes), back: if random.chance(300) { bytes / 2 } else { 0 } },
@@ -256,11 +260,9 @@ fn flow(single: bool, most: u64, random: &mut Random) -> FlowSpec {
         7 => Application::HalfClose { bytes, back: random.within(0..=most) },
         8 => Application::Abort { after: bytes },
         9 => Application::Idle { bytes: bytes / 10, silence: Time::secs(random.within(1..=400)) },
-        _ => Application::ShortFlows {
-            sizes: random.pick(&SIZES),
-            every: Time::millis(random.within(1..=200)),
-            times: 8,
-        },
+        _ => {
+            Application::ShortFlows { sizes: random.pick(sizes), every: Time::millis(random.within(1..=200)), times: 8 }
+        }
     };
     FlowSpec {
         congestion: random.chance(600).then(|| random.pick(Algorithm::all())),
