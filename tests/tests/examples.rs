@@ -15,7 +15,7 @@ use sockeye_tests::{Package, cargo, packages};
 const EXAMPLES: [(&str, &str, &str); 8] = [
     ("sockeye", "echo", "Is there anybody?"),
     ("sockeye", "memory", "1000000 octets came"),
-    ("sockeye", "own_congestion_control", "67108864 octets under vegas"),
+    ("own-congestion-control", "beside_cubic", "vegas "),
     ("sockeye-device", "dump", "UDP 1001 > 9, 33 octets"),
     ("sockeye-lab", "simulate", "newreno"),
     ("sockeye-lab", "swarm", "200 scenarios, and no rule is broken"),

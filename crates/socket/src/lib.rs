@@ -55,6 +55,7 @@ pub use sockeye_tcb::{
     Buffer, CallError, ClosedBecause, Config, EcnPolicy, Event, KeepAlive, LossPhase, MtuProbing, State, TcpInfo,
     Vitals,
 };
+pub use sockeye_wire::Instant;
 pub use stack::{
     ConnectOptions, ConnectionId, Counters, Drop, ListenOptions, ListenerId, Remember, Stack, StackConfig, StackError,
     StackEvent, Usage,
