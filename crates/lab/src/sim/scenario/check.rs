@@ -1,5 +1,7 @@
 //! What is refused before it runs: a scenario that makes no sense, or whose time would stand still.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Deserializer};
 use sockeye_device::impair::LinkConfig;
 
@@ -17,6 +19,7 @@ const LEAST_MTU_V6: u16 = 1280;
 pub(super) fn check(scenario: &Scenario, hosts: &[HostSpec], planned: &[Planned]) -> Result<(), ScenarioError> {
     check_links(scenario, hosts)?;
     hosts.iter().try_for_each(|host| check_host(host, scenario.ipv6))?;
+    check_names(hosts)?;
     planned.iter().try_for_each(|planned| check_time_passes(scenario, hosts, planned))?;
     check_room(hosts, planned)
 }
@@ -43,6 +46,15 @@ fn check_host(host: &HostSpec, ipv6: bool) -> Result<(), ScenarioError> {
         return Err(ScenarioError(format!("{name}: what is still to be cut can't be rewritten; tso or trick")));
     }
     Ok(())
+}
+
+/// A flow that names a host means one, and each has a file of its own for what it sent and got.
+fn check_names(hosts: &[HostSpec]) -> Result<(), ScenarioError> {
+    let mut names = BTreeSet::new();
+    match hosts.iter().find(|host| !names.insert(&host.name)) {
+        Some(host) => Err(ScenarioError(format!("two hosts are called {:?}: give each a name of its own", host.name))),
+        None => Ok(()),
+    }
 }
 
 /// Over links that take no time an endless flow sends without end at one instant.
