@@ -145,6 +145,20 @@ fn closures_are_applications() {
 }
 
 #[test]
+fn a_report_has_all_that_the_ends_tell_for_machines() {
+    let scenario = scenario("[[flow]]\napplication = { kind = \"bulk\", bytes = 200_000 }\ncongestion = \"bbr\"\n");
+    let json = serde_json::to_value(clean(&scenario)).unwrap();
+    let client = &json["flows"][0]["client"];
+    assert_eq!((&client["phase"], &client["bytes_acked"]), (&"open".into(), &200_000.into()));
+    assert!(client["congestion"]["bandwidth"].as_u64().unwrap() > 100_000, "{client}");
+    assert_eq!(client["congestion"]["inflight_shortterm"], serde_json::Value::Null);
+    // A quarter of the least round trip (RFC 8985 section 6.2).
+    let window = client["reordering_window_ms"].as_f64().unwrap();
+    assert!((window * 4.0 - client["min_rtt_ms"].as_f64().unwrap()).abs() < 0.1, "{client}");
+    assert_eq!(json["flows"][0]["server"]["bytes_received"], 200_000);
+}
+
+#[test]
 fn what_is_asked_for_is_recorded() {
     let scenario = scenario("[[flow]]\napplication = { kind = \"bulk\", bytes = 200_000 }\n");
     let directory = tempfile::tempdir().unwrap();
@@ -174,6 +188,7 @@ fn a_scenario_that_makes_no_sense_says_why() {
         ("[[host]]\nname = \"../evil\"\n", "line 2, column 8"),
         ("[[host]]\nname = \"a/x\"\n", "is no name for a host"),
         ("[[host]]\nname = \".a\"\n", "is no name for a host"),
+        ("[[host]]\nname = \"a\"\n[[host]]\nname = \"a\"\nside = \"right\"\n", "two hosts are called \"a\""),
         ("forward = \"rate 0mbit\"\n", "forward: at a rate of 0 nothing ever arrives"),
         ("[[host]]\nname = \"a\"\naccess = \"rate 0bit\"\n", "a: at a rate of 0"),
         ("[[host]]\nname = \"a\"\nmtu = 87\n", "a: IPv4 needs an mtu of 88 or more, not 87"),

@@ -25,7 +25,8 @@
 //!
 //! `scenario` is what is written; `world` is what it becomes; `event_loop` moves it. `machine` is a stack or a bare
 //! connection, `application` what an application may do, `talker` those that scenarios name. `ear` and `judge` hold `invariants`,
-//! `tricks` misbehaves, `packets` is where packets lie, `record` keeps what is to be looked at, `report` counts.
+//! `tricks` misbehaves, `packets` is where packets lie, `record` keeps what is to be looked at, `report` counts, `told` is what
+//! a connection told of itself.
 //! `against_kernel` runs the same scenario with the kernel at one end.
 
 //= rfc2398#2.1-1
@@ -49,6 +50,7 @@ mod scenario;
 mod segment;
 mod talker;
 mod text;
+mod told;
 mod tricks;
 mod world;
 
@@ -63,6 +65,7 @@ pub use record::{FlowSample, FlowSamples, Record, Samples};
 pub use report::{FlowReport, Percentiles, Report};
 pub use scenario::{Application, Bank, FlowSpec, HostSpec, Scenario, ScenarioError, Sizes, TcpSpec};
 pub use text::Time;
+pub use told::Told;
 pub use tricks::Trick;
 
 use world::World;

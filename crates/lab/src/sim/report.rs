@@ -9,6 +9,7 @@ use sockeye_wire::Instant;
 
 use super::invariants::Violation;
 use super::scenario::{Application, Scenario};
+use super::told::Told;
 use super::world::{Flow, World};
 
 /// What came of a run.
@@ -74,6 +75,10 @@ pub struct FlowReport {
     pub response_ms: Option<Percentiles>,
     /// Connections that ended with an error.
     pub errors: usize,
+    /// What the end that connected told of itself last: of many connections, that of the newest that told of a round trip.
+    pub client: Option<Told>,
+    /// What the end that listened told, of the same connection.
+    pub server: Option<Told>,
 }
 
 /// Of a set of times, in milliseconds.
@@ -146,8 +151,12 @@ impl World {
         let took = flows.iter().map(|flow| self.busy(flow)).sum();
         let completed = flows.iter().filter_map(|flow| self.completion(flow)).collect();
         let responses = ends().flat_map(|end| &end.response_times).copied().collect();
-        let last =
-            flows.iter().filter_map(|flow| flow.ends[0].told(&self.nodes, self.now)).rfind(|info| info.srtt.is_some());
+        let ends_told = |flow: &&Flow| [0, 1].map(|role| flow.ends[role].told(&self.nodes, self.now));
+        let [last, server] = flows
+            .iter()
+            .map(ends_told)
+            .rfind(|[client, _]| client.is_some_and(|info| info.srtt.is_some()))
+            .unwrap_or_default();
         let errors = flows
             .iter()
             .filter(|flow| flow.ends.iter().any(|end| end.ledger.because.is_some_and(|because| !because.is_clean())));
@@ -169,6 +178,8 @@ impl World {
             completion_ms: Percentiles::of(completed),
             response_ms: Percentiles::of(responses),
             errors: errors.count(),
+            client: last.map(Told),
+            server: server.map(Told),
         }
     }
 

@@ -206,7 +206,7 @@ impl Sockets {
                 return Ok([on.to_ne_bytes(), seconds.to_ne_bytes()].concat());
             }
             (libc::SOL_SOCKET, SO_MEMINFO) => return Ok(vec![0; MEMINFO_LEN]),
-            (libc::IPPROTO_TCP, TCP_CC_INFO) => return Ok(Vec::new()),
+            (libc::IPPROTO_TCP, TCP_CC_INFO) => return Ok(self.tcp_info(fd)?.control_to_bytes()),
             (libc::IPPROTO_TCP, libc::TCP_INFO) => return Ok(self.tcp_info(fd)?.to_bytes()),
             (libc::IPPROTO_TCP, libc::TCP_CONGESTION) => {
                 let mut name = self.get(fd)?.config.congestion.name().as_bytes().to_vec();

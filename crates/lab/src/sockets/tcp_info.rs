@@ -17,7 +17,7 @@ const INFINITE_SSTHRESH: u64 = 0x7fff_ffff;
 const REORDERING: u64 = 3;
 
 /// The structure's fields in its order, each with its octets. C aligns a field to its size; none needs padding.
-const FIELDS: [(&str, usize); 71] = [
+const FIELDS: [(&str, usize); 84] = [
     ("tcpi_state", 1),
     ("tcpi_ca_state", 1),
     ("tcpi_retransmits", 1),
@@ -91,6 +91,21 @@ const FIELDS: [(&str, usize); 71] = [
     ("tcpi_snd_wscale", 0),
     ("tcpi_rcv_wscale", 0),
     ("tcpi_fastopen_client_fail", 0),
+    // `union tcp_cc_info` (linux/inet_diag.h) under the names that packetdrill gives it: what `TCP_CC_INFO` tells.
+    ("bbr_bw", 0),
+    ("bbr_bw_lo", 0),
+    ("bbr_bw_hi", 0),
+    ("bbr_min_rtt", 0),
+    ("bbr_pacing_gain", 0),
+    ("bbr_cwnd_gain", 0),
+    ("dctcp_enabled", 0),
+    ("dctcp_ce_state", 0),
+    ("dctcp_alpha", 0),
+    ("dctcp_ab_ecn", 0),
+    ("dctcp_ab_tot", 0),
+    // What Linux tells nobody: RACK.rtt and RACK.reo_wnd of RFC 8985, in microseconds.
+    ("rack_rtt", 0),
+    ("rack_reo_wnd", 0),
 ];
 
 /// The octet with both shifts.
@@ -103,13 +118,14 @@ pub struct LinuxTcpInfo {
 }
 
 impl LinuxTcpInfo {
-    /// What the stack tells of a connection, in Linux's words. `headers` are the octets of an IP header and a TCP header
-    /// without options.
+    /// What the stack tells of a connection, in Linux's words and, where it has none, in those of RFC 8985. `headers` are
+    /// the octets of an IP header and a TCP header without options.
     fn new(info: &TcpInfo, headers: u64) -> Self {
         let mut known = state_and_options(info);
         known.extend(times(info));
         known.extend(windows(info, headers));
         known.extend(counts(info));
+        known.extend(control(info));
         Self { known }
     }
 
@@ -143,6 +159,20 @@ impl LinuxTcpInfo {
             bytes.extend_from_slice(value.min(largest).to_ne_bytes().get(..octets).unwrap_or_default());
         }
         bytes
+    }
+
+    /// What `TCP_CC_INFO` gives: the algorithm's structure in memory, nothing for one that has none.
+    pub fn control_to_bytes(&self) -> Vec<u8> {
+        let word = |name| u32::try_from(self.value(name).unwrap_or(0)).unwrap_or(u32::MAX).to_ne_bytes();
+        if self.value("bbr_bw").is_some() {
+            return ["bbr_bw_lo", "bbr_bw_hi", "bbr_min_rtt", "bbr_pacing_gain", "bbr_cwnd_gain"].map(word).concat();
+        }
+        if self.value("dctcp_alpha").is_some() {
+            // `dctcp_enabled` and `dctcp_ce_state` are half a word each.
+            let halves = [1_u16, 0].map(u16::to_ne_bytes).concat();
+            return [halves, ["dctcp_alpha", "dctcp_ab_ecn", "dctcp_ab_tot"].map(word).concat()].concat();
+        }
+        Vec::new()
     }
 }
 
@@ -221,11 +251,8 @@ fn windows(info: &TcpInfo, headers: u64) -> Vec<Known> {
 }
 
 fn counts(info: &TcpInfo) -> Vec<Known> {
-    // Linux's measure of reordering, in segments: DupThresh while there was none (RFC 5681 section 3.2). What it would say
-    // afterwards nobody here knows: what is overtaken is waited for by time (RFC 8985).
-    let reordering = (!info.reordering_seen).then_some(("tcpi_reordering", 3));
     let segments = |octets: u64| octets.div_ceil(info.snd_mss.max(1).into());
-    let mut known = vec![
+    vec![
         ("tcpi_total_retrans", info.retransmissions),
         ("tcpi_bytes_acked", info.bytes_acked),
         ("tcpi_bytes_received", info.bytes_received),
@@ -248,8 +275,29 @@ fn counts(info: &TcpInfo) -> Vec<Known> {
         ("tcpi_fackets", 0),
         ("tcpi_last_ack_sent", 0),
         ("tcpi_fastopen_client_fail", 0),
-    ];
-    known.extend(reordering);
+    ]
+}
+
+/// What the congestion control and RACK tell.
+fn control(info: &TcpInfo) -> Vec<Known> {
+    let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+    // Linux has gains in 1/256.
+    let gain = |hundredths: u16| u64::from(hundredths) * 256 / 100;
+    let details = &info.congestion;
+    let mut known =
+        vec![("rack_rtt", micros(info.rack_rtt.unwrap_or_default())), ("rack_reo_wnd", micros(info.reordering_window))];
+    match info.congestion_control {
+        "bbr" => known.extend([
+            ("bbr_bw", details.bandwidth),
+            ("bbr_bw_lo", details.bandwidth & u64::from(u32::MAX)),
+            ("bbr_bw_hi", details.bandwidth >> 32),
+            ("bbr_min_rtt", micros(details.min_rtt)),
+            ("bbr_pacing_gain", gain(details.pacing_gain)),
+            ("bbr_cwnd_gain", gain(details.cwnd_gain)),
+        ]),
+        "dctcp" => known.extend([("dctcp_enabled", 1), ("dctcp_alpha", details.marked_fraction.into())]),
+        _ => {}
+    }
     known
 }
 

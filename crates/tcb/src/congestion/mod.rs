@@ -119,6 +119,13 @@ pub struct Details {
     pub pacing_gain: u16,
     /// Its gain for the window, in hundredths.
     pub cwnd_gain: u16,
+    /// What losses of late bound the bandwidth to, in octets a second (`BBR.bw_shortterm`); `None` while nothing does, as for
+    /// the next two.
+    pub bandwidth_shortterm: Option<u64>,
+    /// What they bound the octets in flight to (`BBR.inflight_shortterm`).
+    pub inflight_shortterm: Option<u32>,
+    /// Octets in flight beyond which losses were too many when it last probed (`BBR.inflight_longterm`).
+    pub inflight_longterm: Option<u32>,
     /// The estimate of the marked fraction (alpha of RFC 8257), in 1/1024.
     pub marked_fraction: u16,
 }

@@ -277,7 +277,11 @@ fn tcp_info_is_told_in_the_kernels_layout_also_to_whom_preloads_the_object() {
     assert_eq!((info[0], word(16), word(80)), (1, 1000, 10), "state, MSS, congestion window");
     assert!(word(68).abs_diff(50_000) < 100, "a round-trip time of {} us", word(68));
     assert_eq!(tool.get_preloaded(fd, IPPROTO_TCP, libc::TCP_INFO, 280), Ok(info));
-    assert_eq!(tool.get_preloaded(fd, IPPROTO_TCP, 26, 20), Ok(Vec::new()), "TCP_CC_INFO");
+    assert_eq!(tool.get_preloaded(fd, IPPROTO_TCP, 26, 20), Ok(Vec::new()), "TCP_CC_INFO: CUBIC has nothing to tell");
+    assert_eq!(tool.set(fd, IPPROTO_TCP, libc::TCP_CONGESTION, b"bbr"), Ok(0));
+    let control = tool.get_preloaded(fd, IPPROTO_TCP, 26, 20).unwrap();
+    let gain = u32::from_ne_bytes(control[12..16].try_into().unwrap());
+    assert_eq!((control.len(), gain), (20, 277 * 256 / 100), "BBR's pacing gain in startup");
     assert_eq!(tool.get_preloaded(fd, SOL_SOCKET, 55, 36).map(|info| info.len()), Ok(36), "SO_MEMINFO");
     // What is none of the stack's sockets is the kernel's.
     let kernels = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

@@ -16,9 +16,20 @@ const HEADS: [&str; 13] = [
     "RTOs",
     "cwnd KiB",
     "RTT ms",
-    "least",
+    "least RTT ms",
     "took ms: p50",
-    "p99",
+    "took ms: p99",
+];
+
+/// What of the whole run stands in each line for spreadsheets.
+const COMMON_HEADS: [&str; 7] = [
+    "share of the link",
+    "fairness (Jain)",
+    "queue delay ms: p50",
+    "queue delay ms: p99",
+    "queue delay ms: longest",
+    "lost or dropped",
+    "marked",
 ];
 
 /// A table, and what is common to all flows below it.
@@ -52,12 +63,22 @@ pub fn table(report: &Report) -> String {
     text
 }
 
-/// A line for each flow.
+/// A line for each flow, with what is common to all in each.
 pub fn csv(report: &Report) -> String {
-    let mut text = HEADS.join(",");
+    let Percentiles { p50, p99, max } = report.queue_delay_ms;
+    let common = [
+        report.link_share.map(|share| format!("{share:.4}")).unwrap_or_default(),
+        format!("{:.4}", report.jain),
+        format!("{p50:.1}"),
+        format!("{p99:.1}"),
+        format!("{max:.1}"),
+        report.drops.to_string(),
+        report.marks.to_string(),
+    ];
+    let mut text = [&HEADS[..], &COMMON_HEADS].concat().join(",");
     for row in rows(report) {
         text.push('\n');
-        text.push_str(&row.join(","));
+        text.push_str(&[&row[..], &common].concat().join(","));
     }
     text
 }
@@ -88,4 +109,28 @@ fn row(number: usize, flow: &FlowReport) -> [String; 13] {
         millis(took.map(|took| took.p50)),
         millis(took.map(|took| took.p99)),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use sockeye_lab::sim::{self, Scenario};
+
+    use super::*;
+
+    #[test]
+    fn a_line_of_the_spreadsheet_has_a_value_under_each_head_also_of_what_is_common() {
+        let (forward, back) = ("rate 10mbit delay 5ms limit 20".parse().unwrap(), "delay 5ms".parse().unwrap());
+        let scenario = Scenario::bulk(forward, back, &[sockeye::Algorithm::CUBIC; 2], Duration::from_secs(3));
+        let text = csv(&sim::run(&scenario).unwrap());
+        let lines: Vec<Vec<&str>> = text.lines().map(|line| line.split(',').collect()).collect();
+        assert_eq!(lines.len(), 3);
+        assert!(lines.iter().all(|line| line.len() == HEADS.len() + COMMON_HEADS.len()), "{text}");
+        let value = |head: &str| {
+            let at = lines[0].iter().position(|known| *known == head).unwrap();
+            lines[1][at].parse::<f64>().unwrap()
+        };
+        assert!(value("fairness (Jain)") > 0.5 && value("queue delay ms: p50") > 1.0 && value("lost or dropped") > 0.0);
+    }
 }

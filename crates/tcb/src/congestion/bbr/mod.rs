@@ -300,6 +300,9 @@ impl CongestionControl for Bbr {
             min_rtt: self.model.min_rtt.unwrap_or_default(),
             pacing_gain: u16::try_from(pacing_gain).unwrap_or(u16::MAX),
             cwnd_gain: u16::try_from(cwnd_gain).unwrap_or(u16::MAX),
+            bandwidth_shortterm: Some(self.model.bw_shortterm).filter(|bw| *bw < u64::MAX),
+            inflight_shortterm: Some(self.model.inflight_shortterm).filter(|octets| *octets < INFINITE),
+            inflight_longterm: Some(self.model.inflight_longterm).filter(|octets| *octets < INFINITE),
             ..Details::default()
         }
     }
