@@ -6,6 +6,7 @@ pub mod netlink;
 pub mod netns;
 pub mod pcapng;
 pub mod segment;
+pub mod sum;
 
 mod cidr;
 mod clock;

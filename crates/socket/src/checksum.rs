@@ -3,11 +3,9 @@
 //! The stack is told that the device finishes checksums. Where it doesn't, the thread that transmits does it here; what
 //! arrives is verified here by the thread that reads before the stack sees it.
 
-use std::net::IpAddr;
-
 use bytes::Bytes;
-use sockeye_device::{Outgoing, Packet};
-use sockeye_wire::checksum::{Sum, pieces_with_pseudo_header};
+use sockeye_device::{Outgoing, Packet, sum};
+use sockeye_wire::checksum::Sum;
 use sockeye_wire::ip::{IpView, protocol};
 use sockeye_wire::tcp::CHECKSUM_OFFSET;
 
@@ -15,14 +13,19 @@ use sockeye_wire::tcp::CHECKSUM_OFFSET;
 /// TCP is whole already.
 pub(crate) fn finish(packet: &mut Outgoing) {
     let (head, payload) = packet.parts_mut();
-    if let Some(segment) = tcp_header(head) {
-        let mut sum = Sum::default();
-        sum.add(segment);
-        payload.iter().for_each(|slice: &Bytes| sum.add(slice));
-        let checksum = sum.checksum();
-        if let Some(field) = segment.get_mut(CHECKSUM_OFFSET..CHECKSUM_OFFSET + 2) {
-            field.copy_from_slice(&checksum.to_be_bytes());
-        }
+    if let Some(header) = tcp_header(head) {
+        complete(header, payload);
+    }
+}
+
+//= rfc9293#MUST-2
+/// Turns the sum of the pseudo-header in `header` into the checksum of the segment.
+pub(crate) fn complete(header: &mut [u8], text: &[Bytes]) {
+    let mut sum = Sum::default();
+    sum.add(header);
+    text.iter().for_each(|piece| sum::add(&mut sum, piece));
+    if let Some(field) = header.get_mut(CHECKSUM_OFFSET..CHECKSUM_OFFSET + 2) {
+        field.copy_from_slice(&sum.checksum().to_be_bytes());
     }
 }
 
@@ -50,13 +53,7 @@ fn is_right(packet: &Packet) -> bool {
     // A fragment's checksum is that of the whole datagram.
     ip.protocol() == protocol::TCP
         && ip.fragment().is_none()
-        && verifies(ip.source(), ip.destination(), ip.payload(), &packet.text)
-}
-
-/// True if the checksum is right of a TCP segment that stands in `front` and the pieces behind it.
-pub(crate) fn verifies(source: IpAddr, destination: IpAddr, front: &[u8], behind: &[Bytes]) -> bool {
-    let behind = behind.iter().map(|piece| &piece[..]);
-    pieces_with_pseudo_header(source, destination, protocol::TCP, front, behind).is_valid()
+        && sum::verifies(ip.source(), ip.destination(), ip.payload(), &packet.text)
 }
 
 #[cfg(test)]

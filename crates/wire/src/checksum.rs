@@ -1,16 +1,17 @@
 //! The Internet checksum (RFC 1071): whole, incremental (RFC 1624), and partial for devices that finish it.
 //!
-//! A [`Sum`] takes a packet in pieces, cut at odd places too, and forgets nothing but their order. The wide loop keeps
-//! sixteen 32-bit lanes, each the sum of words modulo 2^32 beside the sum of their upper halves: three vector
-//! instructions for sixteen octets, out of safe code. 1,460 octets in cache take 0.6 of the time that smoltcp 0.14 needs,
-//! 65,160 octets 0.4 (`cargo bench -p sockeye-wire`).
+//! A [`Sum`] takes a packet in pieces, cut at odd places too, and forgets nothing but their order. The loop sums words of 32
+//! bits modulo 2^32 beside their upper halves: four vector instructions for as many octets as a vector has, out of safe
+//! code. 1,460 octets in cache take 0.6 of the time that smoltcp 0.14 needs, 65,160 octets 0.4 (`cargo bench -p
+//! sockeye-wire`). What sums text is inlined wherever it is called, so that a caller who was compiled for wider vectors than
+//! every processor has (`sockeye_device::sum`) gets them here too.
 
 use core::net::IpAddr;
 
-/// 32-bit words that one round of the wide loop takes.
-const LANES: usize = 16;
-/// Octets after which the lanes are emptied: together they hold the halves of 2^16 words.
-const LANES_HOLD: usize = 1 << 18;
+/// Octets whose words' upper halves a sum of 32 bits holds.
+const HELD: usize = 1 << 18;
+/// Octets from which vectors are worth it.
+const MANY: usize = 64;
 
 /// A sum of 16-bit words in ones' complement, not folded to 16 bits yet.
 ///
@@ -32,6 +33,8 @@ pub struct Sum {
 impl Sum {
     //= rfc9293#3.1-3
     /// Adds the octets of a piece of the packet; after an odd number of them a zero octet stands in at the end.
+    #[expect(clippy::inline_always, reason = "for the caller's vectors")]
+    #[inline(always)]
     pub fn add(&mut self, octets: &[u8]) {
         let sum = sum_words(octets);
         // A piece that starts in the middle of a word has its octets swapped (RFC 1071 section 2, B).
@@ -47,7 +50,7 @@ impl Sum {
         for address in [source, destination] {
             let sum = match address {
                 IpAddr::V4(address) => u64::from(u32::from_ne_bytes(address.octets())),
-                IpAddr::V6(address) => sum_narrow(&address.octets()),
+                IpAddr::V6(address) => sum_few(&address.octets()),
             };
             self.total = plus(self.total, sum);
         }
@@ -90,7 +93,7 @@ pub fn with_pseudo_header(source: IpAddr, destination: IpAddr, protocol: u8, mes
 }
 
 /// As [`with_pseudo_header`], of a message that begins with `first` and goes on in `others`, pieces of whatever lengths.
-pub fn pieces_with_pseudo_header<'a>(
+pub(crate) fn pieces_with_pseudo_header<'a>(
     source: IpAddr,
     destination: IpAddr,
     protocol: u8,
@@ -120,45 +123,30 @@ pub fn incremental(checksum: u16, old: u16, new: u16) -> u16 {
 }
 
 /// The sum of native-order 16-bit words.
+#[expect(clippy::inline_always, reason = "for the caller's vectors")]
+#[inline(always)]
 fn sum_words(octets: &[u8]) -> u64 {
-    if octets.len() < LANES * 4 {
-        return sum_narrow(octets);
-    }
-    octets.chunks(LANES_HOLD).map(sum_wide).fold(0, plus)
+    if octets.len() < MANY { sum_few(octets) } else { octets.chunks(HELD).map(sum_many).fold(0, plus) }
 }
 
-/// The sum of at most [`LANES_HOLD`] octets.
-fn sum_wide(octets: &[u8]) -> u64 {
-    let (words, _) = octets.as_chunks::<4>();
-    let (blocks, rest) = words.as_chunks::<LANES>();
-    let (whole, upper) = sum_blocks(blocks);
-    let whole = whole.iter().fold(0_u32, |sum, lane| sum.wrapping_add(*lane));
-    let upper = upper.iter().sum::<u32>();
+/// The sum of at most [`HELD`] octets.
+#[expect(clippy::inline_always, reason = "for the caller's vectors")]
+#[inline(always)]
+fn sum_many(octets: &[u8]) -> u64 {
+    let (words, rest) = octets.as_chunks::<4>();
+    let (mut whole, mut upper) = (0_u32, 0_u32);
+    for word in words {
+        let word = u32::from_ne_bytes(*word);
+        whole = whole.wrapping_add(word);
+        upper = upper.wrapping_add(word >> 16);
+    }
     // What wrapped is the upper halves' part: without it the sum of the lower halves is exact.
     let lower = whole.wrapping_sub(upper << 16);
-    let tail = octets.get(octets.len() - rest.len() * 4 - octets.len() % 4..).unwrap_or_default();
-    plus(u64::from(lower) + u64::from(upper), sum_narrow(tail))
-}
-
-/// For each lane the sum of its words modulo 2^32, and that of their upper halves.
-///
-/// On its own, because next to the code that adds the lanes up the compiler keeps them apart: 2,850 instructions for 1,448
-/// octets instead of 380.
-#[inline(never)]
-fn sum_blocks(blocks: &[[[u8; 4]; LANES]]) -> ([u32; LANES], [u32; LANES]) {
-    let (mut whole, mut upper) = ([0_u32; LANES], [0_u32; LANES]);
-    for block in blocks {
-        for ((whole, upper), word) in whole.iter_mut().zip(&mut upper).zip(block) {
-            let word = u32::from_ne_bytes(*word);
-            *whole = whole.wrapping_add(word);
-            *upper += word >> 16;
-        }
-    }
-    (whole, upper)
+    plus(u64::from(lower) + u64::from(upper), sum_few(rest))
 }
 
 /// The sum of a few octets.
-fn sum_narrow(octets: &[u8]) -> u64 {
+fn sum_few(octets: &[u8]) -> u64 {
     let (words, rest) = octets.as_chunks::<8>();
     let sum = words.iter().fold(0, |sum, word| plus(sum, u64::from_ne_bytes(*word)));
     let (word, rest) = rest.split_first_chunk::<4>().unwrap_or((&[0; 4], rest));

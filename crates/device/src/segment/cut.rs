@@ -15,7 +15,7 @@ use super::layout::{
     FIRST_ONLY, FLAGS, HEADER_CHECKSUM, IDENTIFICATION, LAST_ONLY, Layout, TOTAL_LENGTH, Version, put_flags, put_seq,
     put_word, seq, word,
 };
-use crate::{Outgoing, Packet, Slices};
+use crate::{Outgoing, Packet, Slices, sum};
 
 /// The segments of a packet, in order.
 #[derive(Debug)]
@@ -155,7 +155,7 @@ impl Pattern {
         sum.add_word(lower(self.seq as usize));
         sum.add_word(flags.into());
         sum.add_word(lower(header.len() + text));
-        payload.iter().for_each(|piece| sum.add(piece));
+        payload.iter().for_each(|piece| sum::add(&mut sum, piece));
         put_word(header, CHECKSUM_OFFSET, sum.checksum().into());
         self.flags &= !FIRST_ONLY;
         self.seq = self.seq.wrapping_add(u32::try_from(text).unwrap_or(0));

@@ -5,15 +5,12 @@
 //! are verified before; a packet that doesn't verify passes as it is. What has been merged carries
 //! `checksum_verified`, and the sum of its pseudo-header for a checksum, as the kernel's own has.
 
-use std::collections::VecDeque;
-
 use bytes::{Buf, Bytes, BytesMut};
-use sockeye_wire::checksum::{checksum, pieces_with_pseudo_header};
-use sockeye_wire::ip::protocol;
+use sockeye_wire::checksum::checksum;
 use sockeye_wire::tcp::{CHECKSUM_OFFSET, HEADER_LEN, fill_partial_checksum};
 
 use super::layout::{FLAGS, IDENTIFICATION, Layout, Version, seq, word};
-use crate::Packet;
+use crate::{Packet, sum};
 
 /// Connections that are merged at the same time.
 const FLOWS: usize = 8;
@@ -40,7 +37,7 @@ const PSH: u8 = 0x08;
 #[derive(Debug, Default)]
 pub struct Merge {
     /// The one that has waited longest first.
-    runs: VecDeque<Run>,
+    runs: Vec<Run>,
 }
 
 /// Segments that become one.
@@ -77,16 +74,16 @@ impl Merge {
             run.join(layout, packet, text);
             return true;
         }
-        if let Some(run) = run.and_then(|at| self.runs.remove(at)) {
-            out.push(run.finish());
+        if let Some(at) = run {
+            out.push(self.runs.remove(at).finish());
         }
         match text {
             None => out.push(packet),
             Some(text) => {
                 if self.runs.len() >= FLOWS {
-                    out.extend(self.runs.pop_front().map(Run::finish));
+                    out.push(self.runs.remove(0).finish());
                 }
-                self.runs.push_back(Run::new(layout, packet, text));
+                self.runs.push(Run::new(layout, packet, text));
             }
         }
         false
@@ -144,7 +141,7 @@ impl Run {
         !self.layout.is_identified(packet) || other == first.wrapping_add(self.count)
     }
 
-    fn join(&mut self, layout: Layout, packet: Packet, text: usize) {
+    fn join(&mut self, layout: Layout, mut packet: Packet, text: usize) {
         self.push = has_psh(layout, &packet.bytes);
         self.ended = text < self.size || self.push;
         self.count += 1;
@@ -152,22 +149,26 @@ impl Run {
         if self.others.is_empty() {
             self.others.reserve(COMMON);
         }
-        let (here, behind) = text_of(layout, packet, text);
-        self.others.push(here);
-        self.others.extend(behind);
+        leave_text(layout, &mut packet, text);
+        self.others.push(packet.bytes);
+        if !packet.text.is_empty() {
+            self.others.append(&mut packet.text);
+        }
     }
 
     /// The whole.
     fn finish(self) -> Packet {
-        let Self { first, layout, size, count, others, text, push, .. } = self;
+        let Self { mut first, layout, size, count, others, text, push, .. } = self;
         if count == 1 {
             return first;
         }
-        let (arrived_at, link_header) = (first.arrived_at, first.link_header);
         let mut whole = BytesMut::with_capacity(layout.head_len() + text);
         whole.extend_from_slice(first.bytes.get(..layout.head_len()).unwrap_or_default());
-        let (here, behind) = text_of(layout, first, size);
-        std::iter::once(&here).chain(&behind).chain(&others).for_each(|piece| whole.extend_from_slice(piece));
+        leave_text(layout, &mut first, size);
+        std::iter::once(&first.bytes)
+            .chain(&first.text)
+            .chain(&others)
+            .for_each(|piece| whole.extend_from_slice(piece));
         layout.put_length(&mut whole, text);
         layout.put_header_checksum(&mut whole);
         let [source, destination] = layout.addresses(&whole);
@@ -177,17 +178,15 @@ impl Run {
         }
         fill_partial_checksum(source, destination, tcp, layout.tcp_len + text);
         let segment_size = u16::try_from(size).unwrap_or(u16::MAX);
-        Packet { checksum_verified: true, segment_size, link_header, ..Packet::new(whole.freeze(), arrived_at) }
+        let link_header = first.link_header;
+        Packet { checksum_verified: true, segment_size, link_header, ..Packet::new(whole.freeze(), first.arrived_at) }
     }
 }
 
-/// The text of a packet, of which there are so many octets: what of it stands behind the headers, what a link padded left
-/// there, and the pieces that follow.
-fn text_of(layout: Layout, packet: Packet, octets: usize) -> (Bytes, Vec<Bytes>) {
-    let Packet { mut bytes, text, .. } = packet;
-    bytes.advance(layout.head_len().min(bytes.len()));
-    bytes.truncate(octets);
-    (bytes, text)
+/// Takes away the headers of a packet that has so many octets of text, and what a link padded behind them.
+fn leave_text(layout: Layout, packet: &mut Packet, octets: usize) {
+    packet.bytes.advance(layout.head_len().min(packet.bytes.len()));
+    packet.bytes.truncate(octets);
 }
 
 /// Octets of text in a segment that may be merged; `None` if it may not.
@@ -205,9 +204,8 @@ fn mergeable_text(layout: Layout, packet: &Packet) -> Option<usize> {
 fn verifies(layout: Layout, packet: &Packet, message: &[u8]) -> bool {
     let header = packet.bytes.get(..layout.version.header_len()).unwrap_or_default();
     let [source, destination] = layout.addresses(header);
-    let behind = packet.text.iter().map(|piece| &piece[..]);
     (layout.version == Version::V6 || checksum(header) == 0)
-        && pieces_with_pseudo_header(source, destination, protocol::TCP, message, behind).is_valid()
+        && sum::verifies(source, destination, message, &packet.text)
 }
 
 fn has_psh(layout: Layout, packet: &[u8]) -> bool {

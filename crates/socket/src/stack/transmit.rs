@@ -6,12 +6,13 @@ use sockeye_device::{Outgoing, Slices};
 use sockeye_tcb::{Header, Transmit};
 use sockeye_wire::Instant;
 use sockeye_wire::ip::{IpHeader, protocol, v4, v6};
-use sockeye_wire::tcp::{TcpHeader, fill_checksum, fill_partial_checksum};
+use sockeye_wire::tcp::{TcpHeader, fill_partial_checksum};
 
 use super::counters::Drop;
 use super::demux::Pair;
 use super::slab::Key;
 use super::{HeldBy, Stack};
+use crate::checksum;
 
 /// Replies that may wait: beyond that a flood of strays costs no memory, only their answers. What strangers are told has
 /// half of it, the rest is for handshakes.
@@ -161,11 +162,10 @@ fn packet(pair: &Pair, transmit: Transmit, envelope: Envelope) -> Outgoing {
     packet.segment_size = segment_size;
     let (head, payload) = packet.parts_mut();
     let header = head.get_mut(if source.is_ipv4() { v4::HEADER_LEN } else { v6::HEADER_LEN }..).unwrap_or_default();
-    if envelope.checksum_offload {
-        let octets = header.len() + text_len;
-        fill_partial_checksum(source, destination, header, octets);
-    } else {
-        fill_checksum(source, destination, header, payload.iter().map(|slice| &slice[..]));
+    let octets = header.len() + text_len;
+    fill_partial_checksum(source, destination, header, octets);
+    if !envelope.checksum_offload {
+        checksum::complete(header, payload);
     }
     packet
 }

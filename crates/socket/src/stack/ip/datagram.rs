@@ -3,10 +3,9 @@
 use std::net::IpAddr;
 
 use bytes::{Buf, Bytes};
+use sockeye_device::sum;
 use sockeye_wire::Instant;
 use sockeye_wire::ip::Ecn;
-
-use crate::checksum;
 
 /// What the IP layer found: who, to whom, and what it carries.
 pub(crate) struct Datagram {
@@ -37,7 +36,7 @@ impl Datagram {
 
     /// True if the TCP segment that it carries has the right checksum.
     pub(crate) fn verifies(&self) -> bool {
-        checksum::verifies(self.source, self.destination, self.payload(), &self.text)
+        sum::verifies(self.source, self.destination, self.payload(), &self.text)
     }
 
     /// The payload from `from` on, the first piece and those that follow it. The first is the packet itself, cut, so that
