@@ -437,7 +437,8 @@ impl Flight {
             self.prr.on_ack(prr::Step {
                 delivered: delivered.octets,
                 in_flight: self.in_flight(arrival.mss),
-                ssthresh: congestion.ssthresh(),
+                // What a mark has left of the window may be less (RFC 3168 section 6.1.2); it answers the loss too.
+                ssthresh: congestion.ssthresh().min(congestion.cwnd()),
                 mss: arrival.mss,
                 safe: account.advanced && account.newly_lost == 0 && !entered,
             });
