@@ -68,7 +68,7 @@ pub struct Tcb {
     pub(crate) memory_pressure: bool,
 }
 
-/// What is to leave at the next opportunity, apart from text and ACKs.
+/// What is to leave, or to be done, at the next opportunity, apart from text and ACKs.
 #[derive(Debug, Default)]
 pub(crate) struct Pending {
     /// A segment that answers one that wasn't acceptable, complete.
@@ -85,6 +85,8 @@ pub(crate) struct Pending {
     pub(crate) overdue: bool,
     /// The application said that more text follows at once: a part of a segment waits for it.
     pub(crate) more_follows: bool,
+    /// The retransmission timer is to be set anew.
+    pub(crate) timer: bool,
 }
 
 /// Points in time that rules refer to.

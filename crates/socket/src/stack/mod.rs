@@ -184,12 +184,12 @@ impl Touched {
         if !std::mem::replace(&mut connection.is_to_send, true) {
             self.to_send.push_back(key);
         }
-        self.tell(key, connection);
+        self.hear(key, connection);
     }
 
-    /// The connection that is found by `key` has something to tell.
-    fn tell(&mut self, key: Key, connection: &mut Connection) {
-        if !std::mem::replace(&mut connection.is_to_tell, true) {
+    /// The connection that is found by `key` may have something to tell.
+    fn hear(&mut self, key: Key, connection: &mut Connection) {
+        if connection.tcb.has_event() && !std::mem::replace(&mut connection.is_to_tell, true) {
             self.to_tell.push_back(key);
         }
     }

@@ -49,9 +49,7 @@ impl Stack {
             }
             connection.tcb.set_memory_pressure(self.memory.is_short());
             let transmit = connection.tcb.poll_transmit(now, limit);
-            if connection.tcb.has_event() {
-                self.touched.tell(key, connection); // what has left has made room for a writer
-            }
+            self.touched.hear(key, connection); // what has left has made room for a writer
             if let Some(transmit) = transmit {
                 let envelope = Envelope {
                     hop_limit: connection.hop_limit,

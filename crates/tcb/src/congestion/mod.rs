@@ -84,8 +84,8 @@ pub struct RateSample {
 impl RateSample {
     /// Octets a second.
     pub fn rate(&self) -> u64 {
-        let nanos = self.interval.as_nanos().max(1);
-        u64::try_from(u128::from(self.delivered) * 1_000_000_000 / nanos).unwrap_or(u64::MAX)
+        let nanos = u64::try_from(self.interval.as_nanos()).unwrap_or(u64::MAX).max(1);
+        u64::from(self.delivered) * 1_000_000_000 / nanos
     }
 }
 

@@ -296,15 +296,18 @@ impl Outstanding {
 
     /// Everything before `ack` has arrived: takes out the first run of it, until there is none.
     pub(super) fn take_acked(&mut self, ack: u64) -> Option<(u64, Run)> {
-        let (start, run) = self.front.filter(|&(start, _)| start < ack)?;
+        let (front, run) = self.front.as_mut().filter(|(start, _)| *start < ack)?;
+        let start = *front;
         let covered = u32::try_from(ack - start).map_or(run.len, |octets| octets.min(run.len));
         let acked = run.part(covered);
         if covered < run.len && run.mark != Mark::Sacked && covered.is_multiple_of(run.size) {
             // Some of its segments, as nearly always.
-            let rest = Run { len: run.len - covered, segments: run.segments - acked.segments, ..run };
-            self.front = Some((start + u64::from(covered), rest));
-            self.tallies[run.mark as usize].subtract(&acked);
+            *front += u64::from(covered);
+            run.len -= covered;
+            run.segments -= acked.segments;
+            self.tallies[acked.mark as usize].subtract(&acked);
         } else {
+            let run = *run;
             self.take(start);
             let mut place = start + u64::from(covered);
             for rest in run.without(covered).into_iter().flatten() {

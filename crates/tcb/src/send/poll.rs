@@ -28,7 +28,9 @@ impl Tcb {
             return None;
         };
         let payload = transmit.payload_len();
-        if let Some(rate) = self.pacing_rate() {
+        if payload > 0
+            && let Some(rate) = self.pacing_rate()
+        {
             self.pacer.on_sent(now, payload as u64, rate);
         }
         self.count(payload, transmit.segment_size.into());
@@ -47,6 +49,7 @@ impl Tcb {
 
     /// Nothing more leaves at this instant.
     fn settle(&mut self, now: Instant) {
+        self.set_retransmit();
         let (mss, unsent) = (u32::from(self.send.mss()), self.send.unsent());
         let has_room = self.recovery.room(mss, self.agreed.sack, self.congestion.as_ref()) >= mss;
         self.recovery.settle(mss, unsent < mss && has_room);

@@ -16,6 +16,7 @@ impl Tcb {
     /// The clock says `now`: acts on every timer that is due. To be called when [`Self::next_timeout`] has come; at any
     /// other time it does nothing.
     pub fn on_timeout(&mut self, now: Instant) {
+        self.set_retransmit();
         while let Some(timer) = self.deadlines.take_due(now) {
             match timer {
                 Timer::Retransmit => self.on_retransmit_timer(now),

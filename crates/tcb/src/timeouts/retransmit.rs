@@ -12,11 +12,16 @@ use crate::{ClosedBecause, SoftError, State};
 const THIN_LINEAR_RETRIES: u8 = 6;
 
 impl Tcb {
+    /// What the recovery waits for may be something else now: the timer is set once nothing more happens at this instant.
+    pub(crate) const fn arm_retransmit(&mut self) {
+        self.pending.timer = true;
+    }
+
     /// Sets the timer to what the recovery waits for next, or stops it if nothing is outstanding.
     //= rfc6298#5-2
     //= rfc8985#8-1
-    pub(crate) fn arm_retransmit(&mut self) {
-        if !self.state.is_synchronized() {
+    pub(crate) fn set_retransmit(&mut self) {
+        if !core::mem::take(&mut self.pending.timer) || !self.state.is_synchronized() {
             return; // the handshake has its own
         }
         match self.recovery.watch(&self.rtt, self.config.granularity, self.agreed.sack) {
