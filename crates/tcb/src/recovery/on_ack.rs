@@ -42,8 +42,16 @@ pub(super) struct Account {
     /// It acknowledged something cumulatively.
     advanced: bool,
     rtt: Option<Duration>,
-    /// Octets found lost.
-    newly_lost: u32,
+    newly_lost: Found,
+}
+
+/// What was found lost.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Found {
+    /// Octets.
+    octets: u32,
+    /// Something is among them that was sent again.
+    again: bool,
 }
 
 impl Recovery {
@@ -65,14 +73,14 @@ impl Recovery {
             app_limited: flight.phase == Phase::Open && flight.una >= flight.filled_until,
             advanced: false,
             rtt: None,
-            newly_lost: 0,
+            newly_lost: Found::default(),
         };
         let delivered = self.deliver(&mut flight, arrival);
         account.advanced = flight.una > account.una;
         account.rtt = self.measure(&delivered, arrival, account.advanced, rtt);
         account.newly_lost = self.find_losses(&mut flight, arrival, account.advanced, reported, rtt, congestion);
         let undone = self.is_needless(&mut flight, arrival, &account, &delivered, reported);
-        let entered = undone.is_none() && self.may_enter(&mut flight, arrival, congestion);
+        let entered = undone.is_none() && self.may_enter(&mut flight, arrival.now, account.newly_lost, congestion);
         self.tell(&mut flight, arrival, &account, &delivered, rtt, congestion);
         flight.repair(arrival, &account, &delivered, entered, congestion);
         self.answer_probe(&flight, arrival, reported, congestion);
@@ -192,7 +200,7 @@ impl Recovery {
         sample
     }
 
-    /// What is lost, as this ACK shows; how many octets that is more than before.
+    /// What is lost, as this ACK shows, and wasn't held lost before.
     fn find_losses(
         &mut self,
         flight: &mut Flight,
@@ -201,7 +209,7 @@ impl Recovery {
         reported: Reported,
         rtt: &Rtt,
         congestion: &mut dyn CongestionControl,
-    ) -> u32 {
+    ) -> Found {
         if !arrival.sack {
             flight.count_duplicates(arrival);
             return self.find_plain_loss(flight, arrival, advanced, congestion);
@@ -223,9 +231,9 @@ impl Recovery {
         arrival: &Arrival<'_>,
         advanced: bool,
         congestion: &mut dyn CongestionControl,
-    ) -> u32 {
+    ) -> Found {
         if advanced || !arrival.duplicate || flight.phase != Phase::Open || !flight.third_duplicate() {
-            return 0;
+            return Found::default();
         }
         let mut lost: Pieces = flight.outstanding.mark_first_lost().into_iter().collect();
         self.excuse_probe(flight, &mut lost);
@@ -240,10 +248,10 @@ impl Recovery {
         at: Instant,
         rtt: &Rtt,
         congestion: &mut dyn CongestionControl,
-    ) -> u32 {
+    ) -> Found {
         if !flight.rack.has_overtaken(&flight.outstanding) {
             flight.timers.overdue_at = None;
-            return 0;
+            return Found::default();
         }
         let window = self.reordering_window(flight, rtt);
         let (mut lost, overdue_at) = flight.rack.find_lost(at, window, &mut flight.outstanding);
@@ -266,10 +274,11 @@ impl Recovery {
         now: Instant,
         lost: &Pieces,
         congestion: &mut dyn CongestionControl,
-    ) -> u32 {
-        let mut octets = 0;
+    ) -> Found {
+        let mut found = Found::default();
         for (_, run) in lost {
-            octets += run.len;
+            found.octets += run.len;
+            found.again |= run.resent;
             flight.sampler.on_lost(run.len);
             self.history().counts.lost += u64::from(run.segments);
             congestion.on_segment_lost(&LostSegment {
@@ -281,21 +290,27 @@ impl Recovery {
                 app_limited: run.snapshot.app_limited,
             });
         }
-        octets
+        found
     }
 
-    /// Begins a recovery if something is lost and none is under way; true if so.
-    fn may_enter(
+    /// Begins a recovery if what was found lost calls for one; true if so. While a timeout is repaired, that is what was sent
+    /// again: the window has grown too large once more. Who keeps an account of losses of its own hears of it anyhow.
+    pub(super) fn may_enter(
         &mut self,
         flight: &mut Flight,
-        arrival: &Arrival<'_>,
+        now: Instant,
+        found: Found,
         congestion: &mut dyn CongestionControl,
     ) -> bool {
-        let enters = flight.phase == Phase::Open && flight.blamed() > 0;
-        if enters {
-            self.enter(flight, arrival.now, congestion);
+        let is_first = flight.phase == Phase::Open && flight.blamed() > 0;
+        if is_first {
+            self.enter(flight, now, congestion);
         }
-        enters
+        let is_further = flight.phase == Phase::Loss && found.again && congestion.uses_prr();
+        if is_further {
+            self.enter_again(flight, now, congestion);
+        }
+        is_first || is_further
     }
 
     /// A loss was found while ACKs come.
@@ -303,7 +318,7 @@ impl Recovery {
     //= rfc6675#5-7
     //= rfc6675#5-8
     //= rfc5681#3.2-8
-    pub(super) fn enter(&mut self, flight: &mut Flight, now: Instant, congestion: &mut dyn CongestionControl) {
+    fn enter(&mut self, flight: &mut Flight, now: Instant, congestion: &mut dyn CongestionControl) {
         // The window shrinks once for all that is told of one window, marks and losses (as in Linux).
         //= rfc3168#6.1.2-7
         let told = flight.una < flight.marked_until;
@@ -312,6 +327,7 @@ impl Recovery {
         }
         flight.phase = Phase::Recovery;
         flight.recover = flight.nxt;
+        flight.frto = frto::Frto::Off;
         flight.front_is_urgent = true;
         flight.ramp = None;
         // RFC 9937: what was sacked before doesn't count as delivered in the recovery.
@@ -325,6 +341,13 @@ impl Recovery {
             history.undo.begin(Cause::Loss);
         }
         history.tlp.end = None;
+    }
+
+    /// A loss behind another: some of what is on its way was sent again already.
+    fn enter_again(&mut self, flight: &mut Flight, now: Instant, congestion: &mut dyn CongestionControl) {
+        let resent = flight.outstanding.tally(Mark::InFlight).resent;
+        self.enter(flight, now, congestion);
+        self.history().undo.on_resent(now, resent, false, false);
     }
 
     /// Congestion control hears of the ACK.
@@ -354,7 +377,7 @@ impl Recovery {
         congestion.on_ack(&AckSample {
             now: arrival.now,
             newly_acked: delivered.octets,
-            newly_lost: account.newly_lost,
+            newly_lost: account.newly_lost.octets,
             prior_in_flight: account.in_flight,
             in_flight: flight.in_flight(arrival.mss),
             rtt: account.rtt,
@@ -406,10 +429,9 @@ impl Recovery {
         flight.frto = frto::Frto::Off;
         flight.left_network = 0;
         // What was sent since and lost is another window's, also what was sent again already: it is answered by itself.
-        let resent = flight.outstanding.tally(Mark::InFlight).resent;
-        if resent > 0 || flight.outstanding.tally(Mark::Lost).octets > 0 {
-            self.enter(flight, arrival.now, congestion);
-            self.history().undo.on_resent(arrival.now, resent, false, false);
+        let (in_flight, lost) = (flight.outstanding.tally(Mark::InFlight), flight.outstanding.tally(Mark::Lost));
+        if in_flight.resent > 0 || lost.octets > 0 {
+            self.enter_again(flight, arrival.now, congestion);
         }
     }
 }
@@ -440,7 +462,7 @@ impl Flight {
                 // What a mark has left of the window may be less (RFC 3168 section 6.1.2); it answers the loss too.
                 ssthresh: congestion.ssthresh().min(congestion.cwnd()),
                 mss: arrival.mss,
-                safe: account.advanced && account.newly_lost == 0 && !entered,
+                safe: account.advanced && account.newly_lost.octets == 0 && !entered,
             });
         }
     }

@@ -126,10 +126,8 @@ impl Recovery {
         let Some(mut flight) = self.flight.take() else {
             return;
         };
-        self.find_overdue(&mut flight, now, now, rtt, congestion);
-        if flight.phase == Phase::Open && flight.blamed() > 0 {
-            self.enter(&mut flight, now, congestion);
-        }
+        let found = self.find_overdue(&mut flight, now, now, rtt, congestion);
+        self.may_enter(&mut flight, now, found, congestion);
         self.flight = Some(flight);
     }
 

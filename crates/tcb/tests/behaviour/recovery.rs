@@ -69,6 +69,31 @@ fn losses_in_two_windows_are_answered_twice() {
     }
 }
 
+/// All ten segments are lost, and the probe of the tail with them; of what the timeout has sent again the second is lost once
+/// more, which what was sent behind it shows.
+//= rfc5681#4.3-4
+#[test]
+fn what_a_timeout_has_sent_again_and_is_lost_lowers_the_threshold_once_more() {
+    for congestion in [Algorithm::NEWRENO, Algorithm::CUBIC, Algorithm::DCTCP] {
+        let mut pair = Pair::established_with(Config { congestion, ..config() }, config());
+        let segments = (0..10).map(|index| ISS_A + 1 + index * 988);
+        let mut to_lose: Vec<_> = segments.chain([ISS_A + 1 + 9 * 988, ISS_A + 1 + 988]).collect();
+        pair.filter = Box::new(move |sent| {
+            let is_text = sent.from == Side::A && !sent.segment.payload.is_empty();
+            let lost = to_lose.iter().position(|&lost| is_text && lost == sent.segment.seq);
+            lost.map_or(Fate::Arrives, |index| {
+                to_lose.swap_remove(index);
+                Fate::Lost
+            })
+        });
+        pair.send(Side::A, text(9_880));
+        assert!(pair.run_until(Duration::from_secs(3), |pair| pair.b.received.len() == 9_880));
+        let info = pair.info();
+        assert_eq!((info.timeouts, info.fast_recoveries), (1, 1), "{info:?}");
+        assert_eq!(info.ssthresh, 2 * 988, "{congestion:?}");
+    }
+}
+
 //= rfc3042#2-1
 //= rfc3042#2-2
 //= rfc5681#2-1
