@@ -184,9 +184,11 @@ impl Tcb {
     //= rfc8257#3.3-8
     fn answer_mark(&mut self, now: Instant, flight: u32) {
         let mss = u32::from(self.send.mss());
-        let was_least = self.congestion.cwnd() <= mss;
+        let cwnd = self.congestion.cwnd();
+        let was_least = cwnd <= mss;
         if self.congestion.ecn() == EcnUse::Classic {
-            self.congestion.on_ecn(now, flight);
+            // What duplicate ACKs, or a timeout, had let out beyond the window is no part of it.
+            self.congestion.on_ecn(now, flight.min(cwnd));
             // Who keeps an account of its own hears of marks and losses alike.
             if self.congestion.uses_prr() {
                 self.recovery.on_mark_answered();

@@ -67,9 +67,11 @@ impl NewReno {
         self.acked = 0;
     }
 
-    /// A mark was answered: `window`, but at least as much as keeps the connection going.
+    /// A mark was answered: `window`, but at least as much as keeps the connection going; never more than before.
     pub(super) fn reduce_to_at_least(&mut self, window: u32) {
+        let cwnd = self.cwnd;
         self.reduce_to(window.max(2 * self.mss));
+        self.cwnd = self.cwnd.min(cwnd);
     }
 
     //= rfc7661#4.4.3-1
@@ -158,7 +160,7 @@ impl CongestionControl for NewReno {
 
     //= rfc8511#3-1
     fn on_ecn(&mut self, _now: Instant, flight: u32) {
-        let reduced = mul_div(self.validation.on_loss(flight), 8, 10);
+        let reduced = mul_div(self.validation.on_loss(flight).min(self.cwnd), 8, 10);
         self.reduce_to(reduced.max(2 * self.mss));
         //= rfc3168#6.1.2-1
         self.cwnd = reduced.max(self.mss);
@@ -303,6 +305,18 @@ mod tests {
         reno.on_ecn(NOW, 10_000);
         assert_eq!((reno.cwnd(), reno.ssthresh()), (8000, 8000));
         (0..20).for_each(|_| reno.on_ecn(NOW, reno.cwnd()));
+        assert_eq!((reno.cwnd(), reno.ssthresh()), (1000, 2000));
+    }
+
+    /// What was delivered in a round trip may be more than the window that a timeout has left.
+    //= rfc3168#6.1.2-1
+    #[test]
+    fn a_mark_never_raises_the_window() {
+        let mut reno = NewReno { cwnd: 1000, ..reno() };
+        reno.validation = Validation::unused_since(NOW, 9000);
+        reno.on_ecn(NOW, 1000);
+        assert_eq!((reno.cwnd(), reno.ssthresh()), (1000, 2000));
+        reno.reduce_to_at_least(1000);
         assert_eq!((reno.cwnd(), reno.ssthresh()), (1000, 2000));
     }
 

@@ -100,6 +100,14 @@ impl Validation {
 }
 
 #[cfg(test)]
+impl Validation {
+    /// Not validated since `since`, when a round trip delivered `pipe_ack`.
+    pub(super) fn unused_since(since: Instant, pipe_ack: u32) -> Self {
+        Self { recent: Some(pipe_ack), since: Some(since), ..Self::default() }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
