@@ -185,6 +185,8 @@ pub struct TcpInfo {
 pub struct Vitals {
     /// The state.
     pub state: State,
+    /// Where the sender stands with losses.
+    pub phase: LossPhase,
     /// Octets that one segment carries at most, options subtracted.
     pub snd_mss: u16,
     /// The smoothed round-trip time; `None` before the first sample.

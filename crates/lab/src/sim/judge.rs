@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sockeye::State;
-use sockeye_tcb::Vitals;
+use sockeye_tcb::{LossPhase, Vitals};
 use sockeye_wire::Instant;
 
 use super::ear::Ear;
@@ -20,11 +20,11 @@ const MAX_ACK_DELAY: Duration = Duration::from_millis(200);
 pub(super) struct Judge {
     timeouts: u64,
     acked: u64,
-    mss: u16,
+    delivered: u64,
     srtt: Option<Duration>,
     undone: u64,
-    timed_out_at: Option<Instant>,
-    waited: Option<Duration>,
+    /// When the last timeout was, and the RTO after it; `None` if there was news since.
+    timed_out: Option<(Instant, Duration)>,
     /// What it told after the last event.
     last: Option<Last>,
 }
@@ -37,15 +37,18 @@ struct Last {
     cwnd: u32,
     ssthresh: u32,
     delivered: u64,
+    echoes: u64,
     timeouts: u64,
     fast_recoveries: u64,
     undone: u64,
+    phase: LossPhase,
 }
 
 impl Last {
     const fn of(info: &Vitals) -> Self {
-        let Vitals { snd_mss, snd_wnd, cwnd, ssthresh, delivered, timeouts, fast_recoveries, undone, .. } = *info;
-        Self { snd_mss, snd_wnd, cwnd, ssthresh, delivered, timeouts, fast_recoveries, undone }
+        let Vitals { snd_mss, snd_wnd, cwnd, ssthresh, delivered, echoes, timeouts, .. } = *info;
+        let Vitals { fast_recoveries, undone, phase, .. } = *info;
+        Self { snd_mss, snd_wnd, cwnd, ssthresh, delivered, echoes, timeouts, fast_recoveries, undone, phase }
     }
 }
 
@@ -74,30 +77,30 @@ impl Judge {
         self.backs_off(now, info, limits)
     }
 
+    /// Without news a timeout comes no sooner than the RTO that the last one left, and doubles it (RFC 6298 sections 5.4 to
+    /// 5.6). What was sent again meanwhile, or probed with, may have it come later.
     fn backs_off(&mut self, now: Instant, info: &Vitals, limits: &Limits) -> Result<(), Broken> {
-        // A path that proves narrower has the rest sent anew; a round trip that SACK has measured changes what is doubled, and
-        // a timeout that proves spurious wasn't one (RFC 4015 section 3.1).
-        let measured = info.srtt != self.srtt || info.undone != self.undone;
-        let news = info.bytes_acked != self.acked || info.snd_mss != self.mss || measured;
-        if news || info.snd_wnd == 0 {
-            let Vitals { timeouts, bytes_acked: acked, snd_mss: mss, srtt, undone, .. } = *info;
-            *self = Self { timeouts, acked, mss, srtt, undone, timed_out_at: None, waited: None, last: self.last };
+        // What SACK has measured ends the back-off, too, also where it leaves the mean as it is; and a timeout that proves
+        // spurious wasn't one (RFC 4015 section 3.1).
+        let taken_back = self.timed_out.is_some_and(|(_, rto)| info.rto < rto);
+        let measured = info.srtt != self.srtt || (info.delivered != self.delivered && taken_back);
+        if info.bytes_acked != self.acked || measured || info.undone != self.undone {
+            self.timed_out = None;
         }
-        if info.timeouts == self.timeouts {
+        (self.acked, self.delivered) = (info.bytes_acked, info.delivered);
+        (self.srtt, self.undone) = (info.srtt, info.undone);
+        if info.timeouts == std::mem::replace(&mut self.timeouts, info.timeouts) {
             return Ok(());
         }
-        self.timeouts = info.timeouts;
-        let Some(last) = self.timed_out_at.replace(now) else {
+        let Some((at, rto)) = self.timed_out.replace((now, info.rto)) else {
             return Ok(());
         };
-        let waits = now.since(last);
-        let Some(waited) = self.waited.replace(waits) else {
-            return Ok(());
-        };
-        // Twice, less what a coarse clock rounds.
-        let least = (waited * 2).min(limits.max_rto).saturating_sub(limits.tick * 3 + waited / 4);
-        if waits < least {
-            return Err((Invariant::BacksOff, format!("waited {waited:?}, then only {waits:?}")));
+        let waited = now.since(at);
+        if waited + limits.tick * 3 < rto {
+            return Err((Invariant::BacksOff, format!("waited {waited:?}, the RTO was {rto:?}")));
+        }
+        if info.rto < (rto * 2).min(limits.max_rto) {
+            return Err((Invariant::BacksOff, format!("an RTO of {rto:?} is doubled to {:?}", info.rto)));
         }
         Ok(())
     }
@@ -203,11 +206,17 @@ fn tail_probed(
 /// In slow start: byte counting with a limit of what was acknowledged (RFC 3465 section 2), so whoever acknowledges a segment
 /// in many pieces gains nothing. Behind it CUBIC follows a curve, and may catch up with its estimate in one step (RFC 9438
 /// section 4.3). BBR restores a window that it knows from before; an undo gives back what was taken; a window of one segment
-/// becomes two when a loss is found (RFC 5681 equation 4).
+/// becomes two when a loss is found (RFC 5681 equation 4). An ACK that tells of marks lets nothing grow (RFC 3168 section
+/// 6.1.2).
 fn grows_as_acked(last: &Last, info: &Vitals) -> Result<(), Broken> {
     let delivered = u32::try_from(info.delivered - last.delivered).unwrap_or(u32::MAX);
     let same = info.undone == last.undone && info.fast_recoveries == last.fast_recoveries;
-    let slow_start = last.cwnd < last.ssthresh && info.cwnd <= info.ssthresh && info.congestion_control != "bbr";
+    let has_model = info.congestion_control == "bbr";
+    if same && !has_model && info.echoes > last.echoes && info.cwnd > last.cwnd {
+        let detail = format!("from {} to {}, and the ACK tells of marks", last.cwnd, info.cwnd);
+        return Err((Invariant::GrowsAsAcked, detail));
+    }
+    let slow_start = last.cwnd < last.ssthresh && info.cwnd <= info.ssthresh && !has_model;
     let most = last.cwnd.saturating_add(delivered).max(2 * u32::from(info.snd_mss));
     if same && slow_start && info.cwnd > most {
         let detail = format!("from {} to {}, {delivered} octets were delivered", last.cwnd, info.cwnd);
@@ -227,9 +236,15 @@ fn slows_on_loss(last: &Last, info: &Vitals) -> Result<(), Broken> {
     if info.timeouts > last.timeouts && info.snd_wnd > 0 && last.snd_wnd > 0 && info.cwnd > mss {
         return broken("a timeout");
     }
-    // The ACK that shows the loss may itself have let the window grow, where a timeout is just repaired.
+    // The ACK that shows the loss may itself have let the window grow, where a timeout is just repaired: in slow start, by
+    // Reno's segment, or along CUBIC's curve, by half of what is delivered at most (RFC 9438 section 4.2).
     let delivered = u32::try_from(info.delivered - last.delivered).unwrap_or(u32::MAX);
-    let was = if last.cwnd < last.ssthresh { last.cwnd.saturating_add(delivered) } else { last.cwnd };
+    let growth = match last.phase {
+        LossPhase::Loss if last.cwnd < last.ssthresh => delivered,
+        LossPhase::Loss => mss.max(delivered / 2),
+        _ => 0,
+    };
+    let was = last.cwnd.saturating_add(growth);
     let most = (was / 10).saturating_mul(7).saturating_add(mss).max(2 * mss);
     let began = info.fast_recoveries > last.fast_recoveries && info.undone == last.undone && info.echoes == 0;
     if began && info.congestion_control != "bbr" && info.ssthresh.min(info.cwnd) > most {

@@ -105,6 +105,7 @@ impl Tcb {
         let recovery = self.recovery.counts();
         Vitals {
             state: self.state,
+            phase: self.phase(),
             snd_mss: self.send.mss(),
             srtt: self.rtt.srtt(),
             min_rtt: self.recovery.min_rtt(),

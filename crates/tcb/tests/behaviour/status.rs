@@ -14,8 +14,9 @@ macro_rules! vitals_of {
 
 fn vitals_in(info: &TcpInfo) -> Vitals {
     vitals_of!(info:
-        state snd_mss srtt min_rtt rto congestion_control cwnd ssthresh snd_wnd rcv_wnd send_queued recv_queued in_flight
-        lost sacked bytes_acked delivered echoes tail_probes timeouts fast_recoveries undone segments_lost reordering_seen)
+        state phase snd_mss srtt min_rtt rto congestion_control cwnd ssthresh snd_wnd rcv_wnd send_queued recv_queued
+        in_flight lost sacked bytes_acked delivered echoes tail_probes timeouts fast_recoveries undone segments_lost
+        reordering_seen)
 }
 
 #[test]
