@@ -212,7 +212,10 @@ fn grows_as_acked(last: &Last, info: &Vitals) -> Result<(), Broken> {
     let delivered = u32::try_from(info.delivered - last.delivered).unwrap_or(u32::MAX);
     let same = info.undone == last.undone && info.fast_recoveries == last.fast_recoveries;
     let has_model = info.congestion_control == "bbr";
-    if same && !has_model && info.echoes > last.echoes && info.cwnd > last.cwnd {
+    // DCTCP answers the loss that a probe of the tail has repaired besides the mark (RFC 8257 section 3.5).
+    let answered =
+        if info.tail_probes > 0 && info.congestion_control == "dctcp" { 2 * u32::from(info.snd_mss) } else { 0 };
+    if same && !has_model && info.echoes > last.echoes && info.cwnd > last.cwnd.max(answered) {
         let detail = format!("from {} to {}, and the ACK tells of marks", last.cwnd, info.cwnd);
         return Err((Invariant::GrowsAsAcked, detail));
     }

@@ -83,7 +83,7 @@ impl Recovery {
         let entered = undone.is_none() && self.may_enter(&mut flight, arrival.now, account.newly_lost, congestion);
         self.tell(&mut flight, arrival, &account, &delivered, rtt, congestion);
         flight.repair(arrival, &account, &delivered, entered, congestion);
-        self.answer_probe(&flight, arrival, reported, congestion);
+        self.answer_probe(&flight, arrival, account.una, reported, congestion);
         if let Some(cause) = undone {
             self.give_back(&mut flight, arrival, cause, &delivered, rtt, congestion);
         }
@@ -392,19 +392,23 @@ impl Recovery {
         });
     }
 
-    /// A probe of the tail may have repaired a loss: the only sign of it is that no duplicate was reported.
+    /// A probe of the tail may have repaired a loss: the only sign of it is that no duplicate was reported. `una` is the place
+    /// of SND.UNA before the ACK: if a mark told of that window, it is answered.
     //= rfc8985#7.4.2-2
+    //= rfc3168#6.1.2-7
     fn answer_probe(
         &mut self,
         flight: &Flight,
         arrival: &Arrival<'_>,
+        una: u64,
         reported: Reported,
         congestion: &mut dyn CongestionControl,
     ) {
         let Some(history) = &mut self.history else {
             return;
         };
-        if history.tlp.on_ack(arrival, reported.probe) && flight.phase == Phase::Open {
+        let repaired = history.tlp.on_ack(arrival, reported.probe);
+        if repaired && flight.phase == Phase::Open && una >= flight.marked_until {
             let octets = flight.flight_at_loss(congestion.cwnd());
             congestion.on_loss(arrival.now, octets);
             congestion.on_recovered(arrival.now, octets);
