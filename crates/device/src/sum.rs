@@ -6,6 +6,9 @@ use bytes::Bytes;
 use sockeye_wire::checksum::Sum;
 use sockeye_wire::ip::protocol;
 
+/// Octets from which wider vectors are worth a call.
+const WORTHWHILE: usize = 128;
+
 /// Adds a piece of a packet, as [`Sum::add`] does: where there is AVX2, on which a program for every processor may not rely,
 /// 32 octets at a time instead of 16.
 ///
@@ -20,7 +23,7 @@ use sockeye_wire::ip::protocol;
 #[inline]
 pub fn add(sum: &mut Sum, octets: &[u8]) {
     #[cfg(target_arch = "x86_64")]
-    if std::arch::is_x86_feature_detected!("avx2") {
+    if octets.len() >= WORTHWHILE && std::arch::is_x86_feature_detected!("avx2") {
         #[expect(unsafe_code, reason = "calling what not every processor can run")]
         // SAFETY: this one has AVX2, as was just asked.
         return unsafe { add_by_avx2(sum, octets) };

@@ -31,7 +31,9 @@ impl Stack {
     }
 
     fn take_packet(&mut self, now: Instant, packet: Packet) -> Result<(), Reason> {
-        match self.check_ip(now, joined_unless_segment(packet))? {
+        // What comes in pieces is joined if it isn't a whole TCP segment: what is rare needs no code for pieces.
+        let packet = if packet.text.is_empty() || is_segment(&packet) { packet } else { packet.joined() };
+        match self.check_ip(now, packet)? {
             Some(datagram) => self.on_datagram(now, datagram),
             None => Ok(()),
         }
@@ -379,14 +381,10 @@ impl Stack {
     }
 }
 
-/// What comes in pieces is joined if it isn't a whole TCP segment: what is rare needs no code for pieces.
-fn joined_unless_segment(packet: Packet) -> Packet {
+/// True if it is a whole TCP segment.
+fn is_segment(packet: &Packet) -> bool {
     let is_segment = |ip: IpView<'_>| ip.protocol() == protocol::TCP && ip.fragment().is_none();
-    if packet.text.is_empty() || IpView::parse_front(&packet.bytes, packet.text_len()).is_ok_and(is_segment) {
-        packet
-    } else {
-        packet.joined()
-    }
+    IpView::parse_front(&packet.bytes, packet.text_len()).is_ok_and(is_segment)
 }
 
 /// The segment as the connection sees it, its text still to come.

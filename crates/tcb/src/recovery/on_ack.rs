@@ -366,8 +366,11 @@ impl Recovery {
         let min_rtt = self.min_rtt.get();
         let marked = if arrival.ece { delivered.octets } else { 0 };
         let rate = flight.sampler.sample(newest, marked, min_rtt);
-        if let Some(rate) = rate.filter(|rate| !rate.app_limited || rate.rate() > self.delivery_rate) {
-            self.delivery_rate = rate.rate();
+        if let Some(sample) = &rate {
+            let rate = sample.rate();
+            if !sample.app_limited || rate > self.delivery_rate {
+                self.delivery_rate = rate;
+            }
         }
         let reorders = self.reorders();
         // While something is missing, and the path isn't known to reorder, the window waits for what that will turn out

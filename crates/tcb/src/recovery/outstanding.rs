@@ -295,6 +295,7 @@ impl Outstanding {
     }
 
     /// Everything before `ack` has arrived: takes out the first run of it, until there is none.
+    #[inline]
     pub(super) fn take_acked(&mut self, ack: u64) -> Option<(u64, Run)> {
         let (front, run) = self.front.as_mut().filter(|(start, _)| *start < ack)?;
         let start = *front;
@@ -307,8 +308,15 @@ impl Outstanding {
             run.segments -= acked.segments;
             self.tallies[acked.mark as usize].subtract(&acked);
         } else {
-            let run = *run;
-            self.take(start);
+            self.take_front(start, covered);
+        }
+        debug_assert!(self.holds());
+        Some((start, acked))
+    }
+
+    /// Takes out the first run, which begins at `start`; what is behind its first `covered` octets is put back.
+    fn take_front(&mut self, start: u64, covered: u32) {
+        if let Some(run) = self.take(start) {
             let mut place = start + u64::from(covered);
             for rest in run.without(covered).into_iter().flatten() {
                 self.put(place, rest);
@@ -316,8 +324,6 @@ impl Outstanding {
             }
             self.promote();
         }
-        debug_assert!(self.holds());
-        Some((start, acked))
     }
 
     /// The first run, if it isn't in front yet, gets there.
