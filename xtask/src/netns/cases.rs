@@ -1,7 +1,7 @@
 //! The cases, by name.
 
 use super::bench::{Bench, Over};
-use super::{flows, kernel_peers, link, programs, simulated, strain, trouble};
+use super::{flows, hostile, kernel_peers, link, programs, simulated, strain, trouble};
 use crate::shell::Outcome;
 
 /// One case.
@@ -55,6 +55,8 @@ pub const CASES: &[Case] = cases![
     strain::a_hundred_thousand_tiny_segments_are_held: "100,000 segments of one octet, unread: memory follows what is held",
     strain::many_readers_that_never_read: "200 windows full of what nobody reads, and a transfer beside them",
     strain::damaged_segments_are_dropped_and_counted: "segments with wrong checksums in between, from a raw socket",
+    hostile::offload_headers_that_lie: "offload headers that can't be, both ways under a transfer: dropped, refused, counted",
+    hostile::a_neighbour_whose_offload_headers_lie: "a packet socket with wrong offload headers beside a transfer",
     flows::a_swarm_of_flows_in_real_time: "six seconds of random flows, many at once, both families",
     trouble::a_killed_peer_is_noticed: "a peer killed in mid-transfer",
     trouble::a_link_that_goes_down_and_up_again: "the interface goes down and up in mid-transfer",

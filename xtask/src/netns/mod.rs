@@ -8,6 +8,7 @@ mod bench;
 mod cases;
 mod faulty;
 mod flows;
+mod hostile;
 mod kernel_peers;
 mod link;
 mod programs;

@@ -162,10 +162,15 @@ pub fn damaged_segments_are_dropped_and_counted(bench: &Bench) -> Outcome {
 }
 
 /// Waits a moment for a counter to reach `count`; fails if it doesn't, or exceeds it.
-fn expect_counted(host: &Host, name: &str, count: u64) -> Outcome {
+pub fn expect_counted(host: &Host, name: &str, count: u64) -> Outcome {
+    wait_until(|| host.counters().ended(name) >= count);
+    expect(name, host.counters().ended(name), count)
+}
+
+/// Waits until it is so, for five seconds at most.
+pub fn wait_until(is_so: impl Fn() -> bool) {
     let until = Instant::now() + Duration::from_secs(5);
-    while host.counters().ended(name) < count && Instant::now() < until {
+    while !is_so() && Instant::now() < until {
         thread::sleep(Duration::from_millis(10));
     }
-    expect(name, host.counters().ended(name), count)
 }

@@ -8,7 +8,7 @@ pub mod vnet_hdr;
 use std::collections::VecDeque;
 use std::io;
 use std::iter;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 
 use sockeye_wire::Instant;
 
@@ -48,6 +48,12 @@ impl Tun {
         let Opened { first, more, name, offloads } = create(config, Layer::Ip, count)?;
         let queue = |fd| Self { name: name.clone(), queue: Queue::new(fd, offloads, config.mtu, 0) };
         Ok(iter::once(first).chain(more).map(queue).collect())
+    }
+
+    /// A queue that somebody else has opened, who may make devices where this process may not, and has handed on: with
+    /// `IFF_NO_PI`, non-blocking, and where `offloads` with `IFF_VNET_HDR`, its header of [`vnet_hdr::LEN`] octets.
+    pub fn from_queue(queue: OwnedFd, name: String, offloads: bool, mtu: u16) -> Self {
+        Self { name, queue: Queue::new(queue, offloads, mtu, 0) }
     }
 
     /// The name that the kernel gave the device.

@@ -61,13 +61,18 @@ impl Queue {
             }
         };
         frame.advance(vnet_hdr::LEN);
-        if let Checksum::Partial { start, offset } = header.checksum
-            && offset != vnet_hdr::TCP_CHECKSUM
-        {
-            complete(&mut frame, start.into(), offset.into());
-        }
+        let checksum_verified = match header.checksum {
+            Checksum::Unknown => false,
+            Checksum::Verified => true,
+            Checksum::Partial { offset, .. } if offset == vnet_hdr::TCP_CHECKSUM => true,
+            // Summed above as here: where the place was a lie, and something else was overwritten, that shows.
+            Checksum::Partial { start, offset } => {
+                complete(&mut frame, start.into(), offset.into());
+                false
+            }
+        };
         Some(Packet {
-            checksum_verified: header.checksum != Checksum::Unknown,
+            checksum_verified,
             segment_size: header.cut.map_or(0, |cut| cut.size),
             ..Packet::new(frame.freeze(), now)
         })
@@ -299,5 +304,22 @@ mod tests {
         queue.receive(Instant::ZERO, 64, &mut |packet| packets.push(packet.bytes)).unwrap();
         assert_eq!(packets, [&[0x45; 40][..]]);
         assert_eq!(queue.tally.snapshot().get(Counter::Malformed), 3);
+    }
+
+    #[test]
+    fn what_is_completed_where_a_lie_points_is_not_vouched_for() {
+        let flags = SocketFlags::NONBLOCK;
+        let (kernel, ours) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None).unwrap();
+        let queue = Queue::new(ours, true, 1500, 0);
+        let vouched_for = |offset| {
+            let checksum = Checksum::Partial { start: 20, offset };
+            let header = VnetHeader { checksum, ..VnetHeader::default() }.to_bytes();
+            rustix::io::write(&kernel, &[&header[..], &[0x45; 60]].concat()).unwrap();
+            let mut packets = Vec::new();
+            queue.receive(Instant::ZERO, 64, &mut |packet| packets.push(packet.checksum_verified)).unwrap();
+            packets
+        };
+        assert_eq!(vouched_for(vnet_hdr::TCP_CHECKSUM), [true]);
+        assert_eq!(vouched_for(30), [false], "of a TCP segment that is text");
     }
 }
