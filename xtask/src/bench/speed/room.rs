@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use rustix::thread::{CpuSet, sched_setaffinity};
 use sockeye_device::netlink::{Link, LinkSettings, create_veth};
-use sockeye_device::netns::{Namespace, Settings, describe};
+use sockeye_device::netns::{Namespace, Settings, describe, set_sysctl};
 use sockeye_device::{Tun, TunConfig};
 
 use crate::shell::Outcome;
@@ -123,6 +123,7 @@ impl Room {
         let clients = Namespace::create()?;
         clients.enter()?;
         Settings::default().apply()?;
+        set_sysctl("net.ipv4.ip_local_port_range", "1024 65535")?;
         let servers = match plan.joint {
             Joint::Veth | Joint::VethWithoutTso => Self::join(plan.joint)?,
             _ => clients,
