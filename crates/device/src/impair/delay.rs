@@ -162,7 +162,7 @@ impl DelayLine {
         self.delay = delay;
     }
 
-    /// Sends a packet on its way. It takes `extra` longer; with `skips` it takes no time at all.
+    /// Sends a packet on its way at `now`. It takes `extra` longer; with `skips` it takes no time at all.
     pub(super) fn push(&mut self, now: Instant, carried: Carried, extra: Duration, skips: bool) {
         let mut at = if skips { now } else { now + self.draw() + extra };
         if self.delay.in_order && extra.is_zero() && !skips {
@@ -196,9 +196,17 @@ impl DelayLine {
         self.flying.front().map(|(at, _)| *at)
     }
 
-    /// The next packet, if it has arrived by `at`.
-    pub(super) fn pop(&mut self, at: Instant) -> Option<Carried> {
-        self.flying.pop_front_if(|(arrives, _)| *arrives <= at).map(|(_, carried)| carried)
+    /// The next packet, if it has arrived by `at`, and when it did.
+    pub(super) fn pop(&mut self, at: Instant) -> Option<(Instant, Carried)> {
+        self.flying.pop_front_if(|(arrives, _)| *arrives <= at)
+    }
+
+    /// Takes back a packet that isn't on its way yet, by its number.
+    pub(super) fn take_back(&mut self, serial: u64) -> Option<Carried> {
+        let place = self.flying.iter().position(|(_, carried)| carried.serial == serial)?;
+        let taken = self.flying.remove(place);
+        self.last = self.flying.back().map_or(Instant::ZERO, |(at, _)| *at);
+        taken.map(|(_, carried)| carried)
     }
 
     pub(super) fn is_empty(&self) -> bool {

@@ -10,7 +10,7 @@ use super::damage::Damage;
 use super::delay::DelayLine;
 use super::loss::Losses;
 use super::police::Policer;
-use super::queue::Queue;
+use super::queue::{Departure, Queue};
 use super::random::{Coin, Dice};
 use super::reorder::{Displacement, Overtaking};
 use super::thin::AckGate;
@@ -55,6 +55,8 @@ pub struct Link {
     next: Option<Instant>,
     /// Nothing can happen to a packet: it comes out as it enters.
     is_wire: bool,
+    /// All that happens by itself is that packets come out of the line.
+    is_plain: bool,
     counters: LinkCounters,
     scratch: Vec<Carried>,
 }
@@ -91,22 +93,19 @@ impl Link {
             highest: 0,
             next: None,
             is_wire: is_wire(&config),
+            is_plain: false,
             counters: LinkCounters::default(),
             scratch: Vec::new(),
             config,
         };
         link.apply(origin);
+        link.is_plain = link.only_carries();
         link
     }
 
     /// A packet enters, in one piece. A super-segment is cut first, and a checksum that was left to a device completed.
     pub fn send(&mut self, now: Instant, packet: Packet) {
         self.advance(now);
-        if self.is_free() && packet.is_as_on_a_wire() {
-            let packet = self.go_through(now, packet);
-            self.arrived.push_back(packet);
-            return;
-        }
         self.follow_schedule(now);
         if packet.is_as_on_a_wire() {
             self.enter(now, packet);
@@ -116,28 +115,26 @@ impl Link {
         self.next = self.next_event();
     }
 
-    /// Sends a packet and receives it again, if it is out at once and before all others. Else it comes back unsent.
-    pub(super) fn pass(&mut self, now: Instant, packet: Packet) -> Result<Packet, Packet> {
-        if self.is_free() && self.arrived.is_empty() && packet.is_as_on_a_wire() {
-            Ok(self.go_through(now, packet))
-        } else {
-            Err(packet)
+    /// True if the packet has gone through, being out at once and before all others; else it is to be [sent](Self::send).
+    pub(super) fn pass(&mut self, now: Instant, packet: &mut Packet) -> bool {
+        let passes = self.is_wire && self.next_timeout().is_none() && packet.is_as_on_a_wire();
+        if passes {
+            self.count_entry(packet);
+            self.serial += 1;
+            self.count_exit(now, self.serial, packet);
         }
-    }
-
-    /// True of nothing but a wire with nothing on it: a packet is out as it enters.
-    const fn is_free(&self) -> bool {
-        self.is_wire && self.next.is_none()
-    }
-
-    fn go_through(&mut self, now: Instant, packet: Packet) -> Packet {
-        self.count_entry(&packet);
-        let carried = self.number(packet);
-        self.count_exit(now, carried)
+        passes
     }
 
     /// The next packet that has come out by `now`; it arrived when it came out.
     pub fn receive(&mut self, now: Instant) -> Option<Packet> {
+        if self.arrived.is_empty() && self.is_plain {
+            self.queue.settle(now);
+            let (at, Carried { mut packet, serial }) = self.line.pop(now)?;
+            self.next = self.line.next_event();
+            self.count_exit(at, serial, &mut packet);
+            return Some(packet);
+        }
         self.advance(now);
         self.arrived.pop_front()
     }
@@ -177,14 +174,16 @@ impl Link {
         self.gate.change(config.acks);
         self.displacement.change(config.displace);
         let mut out = Vec::new();
-        self.queue.change(now, &config, (self.origin, seed), &mut self.counters, &mut out);
+        let (line, counters) = (&mut self.line, &mut self.counters);
+        self.queue.change(now, &config, (self.origin, seed), (line, counters), &mut out);
         self.is_wire = is_wire(&config);
         self.config = config;
         self.apply(now);
-        out.into_iter().for_each(|carried| self.fly(now, carried));
+        out.into_iter().for_each(|(at, carried)| self.fly(at, carried));
         if self.config.gro.is_none() {
             self.flush_merge(now);
         }
+        self.is_plain = self.only_carries();
         self.next = self.next_event();
     }
 
@@ -223,22 +222,32 @@ impl Link {
             && self.merge_until.is_none()
     }
 
+    /// True if nothing can happen to a packet.
+    pub(super) const fn is_wire(&self) -> bool {
+        self.is_wire
+    }
+
+    /// True if all that happens by itself is that packets come out, one by one.
+    pub(super) const fn is_plain(&self) -> bool {
+        self.is_plain
+    }
+
+    /// What [`Self::is_plain`] is to be.
+    fn only_carries(&self) -> bool {
+        let holds = !self.gate.is_idle() || !self.displacement.is_idle() || self.merge_until.is_some();
+        self.queue.foresees() && !holds && self.config.gro.is_none() && self.config.schedule.is_empty()
+    }
+
     /// When something happens by itself.
     fn next_event(&self) -> Option<Instant> {
-        let carried = earlier(self.queue.next_event(), self.line.next_event());
-        if !self.has_more_than_queue_and_delay() {
-            return carried;
+        if self.is_plain {
+            return self.line.next_event();
         }
+        let carried = earlier(self.queue.next_event(), self.line.next_event());
         let held = earlier(self.gate.next_event(), self.displacement.next_event());
         // The schedule moves only what is in the queue: without that it is looked at when the next packet comes.
         let change = if self.queue.is_empty() { None } else { self.next_change() };
         earlier(earlier(carried, held), earlier(self.merge_until, change))
-    }
-
-    /// True if something else than the queue and the time on the way decides when something happens.
-    fn has_more_than_queue_and_delay(&self) -> bool {
-        let holds = !self.gate.is_empty() || !self.displacement.is_empty() || self.merge_until.is_some();
-        holds || !self.config.schedule.is_empty()
     }
 
     fn next_change(&self) -> Option<Instant> {
@@ -247,10 +256,11 @@ impl Link {
     }
 
     /// Lets happen what happens by `now`, one after the other.
-    fn advance(&mut self, now: Instant) {
+    pub(super) fn advance(&mut self, now: Instant) {
         if self.next.is_some_and(|at| at <= now) {
             self.step_until(now);
         }
+        self.queue.settle(now);
     }
 
     fn step_until(&mut self, now: Instant) {
@@ -270,7 +280,7 @@ impl Link {
             self.displacement.release(at, &mut batch);
             batch.drain(..).for_each(|carried| self.come_out(at, carried));
         }
-        while let Some(carried) = self.line.pop(at) {
+        while let Some((_, carried)) = self.line.pop(at) {
             self.arrive(at, carried);
         }
         if self.queue.next_event().is_some_and(|due| due <= at) {
@@ -308,10 +318,6 @@ impl Link {
     fn enter(&mut self, now: Instant, packet: Packet) {
         self.count_entry(&packet);
         let octets = packet.bytes.len() as u64;
-        if self.is_free() {
-            let carried = self.number(packet);
-            return self.come_out(now, carried);
-        }
         if self.down {
             self.counters.lost_down += 1;
             return;
@@ -346,13 +352,13 @@ impl Link {
         self.counters.sent_octets += packet.bytes.len() as u64;
     }
 
-    /// Gives the packet as it comes out.
-    fn count_exit(&mut self, now: Instant, carried: Carried) -> Packet {
+    /// The packet comes out at `now`.
+    fn count_exit(&mut self, now: Instant, serial: u64, packet: &mut Packet) {
         self.counters.delivered += 1;
-        self.counters.delivered_octets += carried.octets();
-        self.counters.reordered += u64::from(carried.serial < self.highest);
-        self.highest = self.highest.max(carried.serial);
-        Packet { arrived_at: now, ..carried.packet }
+        self.counters.delivered_octets += packet.bytes.len() as u64;
+        self.counters.reordered += u64::from(serial < self.highest);
+        self.highest = self.highest.max(serial);
+        packet.arrived_at = now;
     }
 
     fn number(&mut self, packet: Packet) -> Carried {
@@ -379,8 +385,10 @@ impl Link {
     }
 
     fn join_queue(&mut self, now: Instant, carried: Carried) {
-        if let Some(carried) = self.queue.push(now, carried, &mut self.counters) {
-            self.fly(now, carried);
+        match self.queue.departure(now, &carried, &mut self.counters) {
+            Departure::At(at) => self.fly(at, carried),
+            Departure::Never => {}
+            Departure::Unknown => self.queue.push(now, carried, &mut self.counters),
         }
     }
 
@@ -402,7 +410,8 @@ impl Link {
     }
 
     fn come_out(&mut self, now: Instant, carried: Carried) {
-        let packet = self.count_exit(now, carried);
+        let Carried { mut packet, serial } = carried;
+        self.count_exit(now, serial, &mut packet);
         let Some(within) = self.config.gro else {
             self.arrived.push_back(packet);
             return;

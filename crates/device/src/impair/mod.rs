@@ -58,6 +58,7 @@ mod random;
 mod reorder;
 mod schedule;
 mod thin;
+mod timetable;
 mod too_long;
 mod trace;
 mod units;

@@ -59,6 +59,8 @@ pub struct Network {
     between: Option<(Instant, Via)>,
     /// What has come over an access link that is but a wire, by when and to whom.
     there: VecDeque<(Instant, HostId, Packet)>,
+    /// All access links towards hosts are but wires.
+    hosts_are_near: bool,
 }
 
 /// A link. Of one instant all access links away from hosts come before the bottleneck.
@@ -127,6 +129,7 @@ impl Network {
             down: Agenda::default(),
             between: None,
             there: VecDeque::new(),
+            hosts_are_near: true,
         }
     }
 
@@ -134,32 +137,35 @@ impl Network {
     pub fn add_host(&mut self, side: Side, addresses: &[IpAddr], up: LinkConfig, down: LinkConfig) -> HostId {
         let id = HostId(self.links.hosts.len());
         let seed = self.seed.wrapping_add(2 + 2 * id.0 as u64);
-        self.links.hosts.push(Host { side, up: Link::new(up, seed), down: Link::new(down, seed.wrapping_add(1)) });
+        let host = Host { side, up: Link::new(up, seed), down: Link::new(down, seed.wrapping_add(1)) };
+        self.hosts_are_near &= host.down.is_wire();
+        self.links.hosts.push(host);
         self.by_address.extend(addresses.iter().map(|address| (number(*address), id)));
         id
     }
 
     /// A host sends a packet. From a host that there isn't it goes nowhere.
-    pub fn send(&mut self, now: Instant, from: HostId, packet: Packet) {
-        self.advance(now);
+    pub fn send(&mut self, now: Instant, from: HostId, mut packet: Packet) {
+        self.carry(now);
         let via = Via::Up(from);
         let Some(up) = self.links.at_mut(via) else {
             return;
         };
-        match up.pass(now, packet) {
-            Ok(packet) => self.lead_on(now, via, packet),
-            Err(packet) => {
-                for error in self.on_access(via, |up| send(up, now, packet)).unwrap_or_default() {
-                    // About an error no error is sent.
-                    self.arrive(now, from, error);
-                }
-            }
+        if up.pass(now, &mut packet) {
+            return self.lead_on(now, via, packet);
+        }
+        self.on_access(via, |up| up.send(now, packet));
+        while let Some(error) = self.links.at_mut(via).and_then(Link::reply) {
+            self.tell(now, from, error);
         }
     }
 
     /// The next packet that has arrived at a host by `now`, and at which.
     pub fn receive(&mut self, now: Instant) -> Option<(HostId, Packet)> {
-        self.advance(now);
+        if let Some(arrived) = self.receive_alone(now) {
+            return Some(arrived);
+        }
+        self.carry(now);
         loop {
             let there = self.there.front().map(|&(at, id, _)| (at, Via::Down(id)));
             let (_, via) = first_of(there, self.down.first()).filter(|(at, _)| *at <= now)?;
@@ -174,24 +180,57 @@ impl Network {
         }
     }
 
+    /// What comes out of the bottleneck, is at a host as it does, and has nothing beside it with which it would have to be
+    /// brought into order. That goes for nearly all packets.
+    fn receive_alone(&mut self, now: Instant) -> Option<(HostId, Packet)> {
+        let (at, via) = self.between.filter(|(at, via)| *at <= now && self.leads_to_host(*via))?;
+        if self.first_arrival().is_some_and(|first| first <= at) {
+            return None;
+        }
+        let mut packet = self.links.at_mut(via)?.receive(at)?;
+        self.between = self.first_between();
+        let is_alone = self.between.is_none_or(|(next, _)| next > at);
+        if is_alone
+            && let Some(to) = self.destination(&packet)
+            && self.links.at_mut(Via::Down(to)).is_some_and(|down| down.pass(at, &mut packet))
+        {
+            return Some((to, packet));
+        }
+        self.lead_on(at, via, packet);
+        None
+    }
+
+    /// True if what happens to this link next is that something comes out of it and is at a host at once.
+    fn leads_to_host(&self, via: Via) -> bool {
+        let bottleneck = matches!(via, Via::Bottleneck(_));
+        bottleneck && self.hosts_are_near && self.links.at(via).is_some_and(Link::is_plain)
+    }
+
     /// When to call [`receive`](Self::receive) next. `None` if nothing is on its way.
     pub fn next_timeout(&self) -> Option<Instant> {
         earlier(self.first_arrival(), self.between.map(|(at, _)| at))
     }
 
-    /// When the next packet arrives at a host, if one does by `by`; what happens between links until then has happened. For
-    /// whoever does nothing to the network in the meantime: it spares looking at every link's own events.
+    /// When the next packet arrives at a host, if one does by `by` (or would, if anybody had its address); what happens
+    /// between links until then has happened. For whoever does nothing to the network in the meantime: it spares looking at
+    /// every link's own events.
     pub fn next_arrival(&mut self, by: Instant) -> Option<Instant> {
         loop {
             let arrives = self.first_arrival().filter(|at| *at <= by);
             match self.between {
-                Some((at, via)) if at <= arrives.unwrap_or(by) => self.let_out(at, via),
+                Some((at, via)) if at <= arrives.unwrap_or(by) => {
+                    if self.leads_to_host(via) {
+                        return Some(at);
+                    }
+                    self.let_out(at, via);
+                }
                 _ => return arrives,
             }
         }
     }
 
-    /// The bottleneck, as seen from a side.
+    /// The bottleneck, as seen from a side; its queue is as it was when a packet last entered or left it, unless it was
+    /// [advanced](Self::advance).
     pub const fn bottleneck(&self, from: Side) -> &Link {
         match from {
             Side::Left => &self.links.rightward,
@@ -199,9 +238,16 @@ impl Network {
         }
     }
 
+    /// Lets happen what happens by `now`, for whoever looks at the links.
+    pub fn advance(&mut self, now: Instant) {
+        self.carry(now);
+        self.links.rightward.advance(now);
+        self.links.leftward.advance(now);
+    }
+
     /// From now on another bottleneck on the way from a side; see [`Link::set_config`].
     pub fn set_bottleneck(&mut self, now: Instant, from: Side, config: LinkConfig) {
-        self.advance(now);
+        self.carry(now);
         self.links.bottleneck(from).set_config(now, config);
         self.between = self.first_between();
     }
@@ -249,7 +295,7 @@ impl Network {
     }
 
     /// Carries packets from link to link, in the order of their times, until all have happened that happens by `now`.
-    fn advance(&mut self, now: Instant) {
+    fn carry(&mut self, now: Instant) {
         while let Some((at, via)) = self.between.filter(|(at, _)| *at <= now) {
             self.let_out(at, via);
         }
@@ -275,34 +321,44 @@ impl Network {
             Via::Up(from) => links.side(from).filter(|from| links.side(to) != Some(*from)),
             Via::Bottleneck(_) | Via::Down(_) => None,
         };
-        let errors = match crosses {
+        let over = match crosses {
             Some(from) => {
-                let errors = send(self.links.bottleneck(from), at, packet);
-                self.between = self.first_between();
-                errors
+                let (over, link) = (Via::Bottleneck(from), self.links.bottleneck(from));
+                link.send(at, packet);
+                // One more packet puts off nothing.
+                self.between = first_of(self.between, link.next_timeout().map(|at| (at, over)));
+                over
             }
             None => self.arrive(at, to, packet),
         };
-        for error in errors {
+        while let Some(error) = self.links.at_mut(over).and_then(Link::reply) {
             match self.destination(&error) {
-                Some(id) => drop(self.arrive(at, id, error)),
+                Some(id) => self.tell(at, id, error),
                 None => self.unroutable += 1,
             }
         }
     }
 
-    /// Down the last link to a host; gives the errors that this gave rise to.
-    fn arrive(&mut self, at: Instant, to: HostId, packet: Packet) -> Vec<Packet> {
+    /// Down the last link to a host; gives that link, which may have something to reply.
+    fn arrive(&mut self, at: Instant, to: HostId, mut packet: Packet) -> Via {
         let via = Via::Down(to);
-        match self.links.at_mut(via).map(|down| down.pass(at, packet)) {
-            None => Vec::new(),
-            Some(Ok(packet)) => {
-                let others = self.there.iter().rev().take_while(|(when, id, _)| (*when, *id) > (at, to)).count();
-                self.there.insert(self.there.len() - others, (at, to, packet));
-                Vec::new()
+        if self.links.at_mut(via).is_some_and(|down| down.pass(at, &mut packet)) {
+            // Most are behind all others: looked for from there.
+            let others = self.there.iter().rev().take_while(|(when, id, _)| (*when, *id) > (at, to)).count();
+            match self.there.len() - others {
+                place if others > 0 => self.there.insert(place, (at, to, packet)),
+                _ => self.there.push_back((at, to, packet)),
             }
-            Some(Err(packet)) => self.on_access(via, |down| send(down, at, packet)).unwrap_or_default(),
+        } else {
+            self.on_access(via, |down| down.send(at, packet));
         }
+        via
+    }
+
+    /// An error goes down the last link to a host. About an error no error is sent.
+    fn tell(&mut self, at: Instant, to: HostId, error: Packet) {
+        let via = self.arrive(at, to, error);
+        while self.links.at_mut(via).and_then(Link::reply).is_some() {}
     }
 
     fn destination(&self, packet: &Packet) -> Option<HostId> {
@@ -317,12 +373,6 @@ const fn number(address: IpAddr) -> u128 {
         IpAddr::V4(v4) => v4.to_ipv6_mapped().to_bits(),
         IpAddr::V6(v6) => v6.to_bits(),
     }
-}
-
-/// Sends a packet over a link; gives the errors that the link sends back.
-fn send(link: &mut Link, now: Instant, packet: Packet) -> Vec<Packet> {
-    link.send(now, packet);
-    std::iter::from_fn(|| link.reply()).collect()
 }
 
 /// The first of two that something comes out of, either of which may not be.

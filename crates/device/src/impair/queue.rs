@@ -10,7 +10,9 @@ use sockeye_wire::Instant;
 
 use super::aqm::{CoDelState, Early, RedState};
 use super::carried::Carried;
+use super::delay::DelayLine;
 use super::random::Dice;
+use super::timetable::Timetable;
 use super::trace::{OPPORTUNITY, Opportunities};
 use super::{Discipline, LinkConfig, LinkCounters, Rate, Waits};
 
@@ -51,6 +53,9 @@ impl Overhead {
 enum Pace {
     /// At once.
     Wire,
+    /// So many bits per second for good, and nothing is dropped but what finds the queue full: that a packet goes out, and when,
+    /// is known as it comes.
+    Foreseen(Timetable),
     /// So many bits per second.
     Rate {
         rate: Rate,
@@ -78,6 +83,17 @@ enum Manager {
 struct Waiting {
     carried: Carried,
     since: Instant,
+}
+
+/// What becomes of a packet that comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Departure {
+    /// It has gone out then.
+    At(Instant),
+    /// Nothing: it is dropped.
+    Never,
+    /// That will show: it is to be [pushed](Queue::push).
+    Unknown,
 }
 
 /// The queue and what sends from it.
@@ -123,23 +139,30 @@ impl Queue {
         }
     }
 
-    /// From now on as another configuration says. What waits goes on waiting, unless there is no rate to wait for any more:
-    /// then it is in `out`. What is going out starts again.
+    /// From now on as another configuration says. What waits goes on waiting, though it may be on the `line` already, unless
+    /// there is no rate to wait for any more. What is going out starts again. In `out` is what goes out, and when.
     pub(super) fn change(
         &mut self,
         now: Instant,
         config: &LinkConfig,
         (origin, seed): (Instant, u64),
-        counters: &mut LinkCounters,
-        out: &mut Vec<Carried>,
+        (line, counters): (&mut DelayLine, &mut LinkCounters),
+        out: &mut Vec<(Instant, Carried)>,
     ) {
+        self.settle(now);
         let sending = match &mut self.pace {
             Pace::Wire => None,
+            Pace::Foreseen(timetable) => {
+                let unsent = timetable.unsent(now);
+                let back =
+                    unsent.filter_map(|(serial, since)| Some(Waiting { carried: line.take_back(serial)?, since }));
+                self.waiting.extend(back);
+                None
+            }
             Pace::Rate { sending, .. } => sending.take().map(|(carried, _)| carried),
             Pace::Trace { sending, .. } => sending.take().map(|(carried, _)| carried),
         };
         if let Some(carried) = sending {
-            self.octets += carried.octets();
             self.waiting.push_front(Waiting { carried, since: now });
         }
         if self.config.discipline != config.discipline {
@@ -147,10 +170,19 @@ impl Queue {
         }
         self.config = QueueConfig::of(config);
         self.pace = Pace::of(config, origin);
+        self.octets = self.waiting.iter().map(|waiting| waiting.carried.octets()).sum();
         match &mut self.pace {
             Pace::Wire => {
                 self.octets = 0;
-                out.extend(self.waiting.drain(..).map(|waiting| waiting.carried));
+                out.extend(self.waiting.drain(..).map(|waiting| (now, waiting.carried)));
+            }
+            Pace::Foreseen(timetable) => {
+                for Waiting { carried, since } in self.waiting.drain(..) {
+                    let octets = carried.octets();
+                    let at = timetable.add(now, carried.serial, octets, since, self.config.overhead.of(octets));
+                    out.push((at, carried));
+                }
+                self.settle(now);
             }
             Pace::Rate { .. } => self.begin(now, counters),
             Pace::Trace { opportunities, .. } => opportunities.skip_to(now),
@@ -169,7 +201,10 @@ impl Queue {
 
     /// Packets that wait, without the one that is going out.
     pub(super) fn packets(&self) -> usize {
-        self.waiting.len()
+        match &self.pace {
+            Pace::Foreseen(timetable) => timetable.len(),
+            Pace::Wire | Pace::Rate { .. } | Pace::Trace { .. } => self.waiting.len(),
+        }
     }
 
     /// Their octets.
@@ -182,23 +217,58 @@ impl Queue {
         &self.waits
     }
 
-    /// True if nothing is in here.
+    /// True if it keeps no packet back, and so has nothing to do by itself.
+    pub(super) fn foresees(&self) -> bool {
+        matches!(self.pace, Pace::Wire | Pace::Foreseen(_))
+    }
+
+    /// True if no packet is kept back in here.
     pub(super) fn is_empty(&self) -> bool {
         let sending = match &self.pace {
-            Pace::Wire => false,
+            Pace::Wire | Pace::Foreseen(_) => false,
             Pace::Rate { sending, .. } => sending.is_some(),
             Pace::Trace { sending, .. } => sending.is_some(),
         };
         self.waiting.is_empty() && !sending
     }
 
-    /// A packet comes. On a link without rate it is out at once, and comes back.
-    pub(super) fn push(&mut self, now: Instant, mut carried: Carried, counters: &mut LinkCounters) -> Option<Carried> {
-        if matches!(self.pace, Pace::Wire) {
-            return Some(carried);
+    /// Counts those that have begun to go out by `now`.
+    #[inline]
+    pub(super) fn settle(&mut self, now: Instant) {
+        while let Pace::Foreseen(timetable) = &mut self.pace
+            && let Some(begun) = timetable.begin(now)
+        {
+            self.octets -= begun.octets;
+            self.waits.record(begun.waits());
         }
+    }
+
+    /// A packet comes: when it has gone out, as far as that is known.
+    pub(super) fn departure(&mut self, now: Instant, carried: &Carried, counters: &mut LinkCounters) -> Departure {
+        self.settle(now);
+        let octets = carried.octets();
+        let fits = match &self.pace {
+            Pace::Wire => return Departure::At(now),
+            Pace::Foreseen(timetable) => timetable.is_idle(now) || self.has_room(octets, timetable.rate()),
+            Pace::Rate { .. } | Pace::Trace { .. } => return Departure::Unknown,
+        };
+        counters.dropped_full += u64::from(!fits);
+        let cost = self.config.overhead.of(octets);
+        match &mut self.pace {
+            Pace::Foreseen(timetable) if fits => {
+                let at = timetable.add(now, carried.serial, octets, now, cost);
+                self.octets += octets;
+                self.settle(now);
+                Departure::At(at)
+            }
+            _ => Departure::Never,
+        }
+    }
+
+    /// A packet comes, of which it isn't known when it goes out.
+    pub(super) fn push(&mut self, now: Instant, mut carried: Carried, counters: &mut LinkCounters) {
         if !self.accepts(now, &mut carried, counters) {
-            return None;
+            return;
         }
         if self.is_empty()
             && let Pace::Trace { opportunities, .. } = &mut self.pace
@@ -209,7 +279,6 @@ impl Queue {
         self.longest = self.longest.max(carried.octets());
         self.waiting.push_back(Waiting { carried, since: now });
         self.begin(now, counters);
-        None
     }
 
     /// Whether a packet may wait.
@@ -229,22 +298,26 @@ impl Queue {
                 return false;
             }
         }
-        let octets = carried.octets();
-        let room = match self.config.limit {
-            Limit::Packets(packets) => (self.waiting.len() as u64) < packets,
-            Limit::Octets(limit) => self.octets + octets <= limit,
-            Limit::Time(time) => self.waiting.is_empty() || self.octets + octets <= rate.octets_in(time),
-        };
         // Nothing waits in front of a link that has nothing to do, whatever the limit.
-        let fits = room || (self.is_empty() && matches!(self.pace, Pace::Rate { .. }));
+        let fits = self.has_room(carried.octets(), rate) || (self.is_empty() && matches!(self.pace, Pace::Rate { .. }));
         counters.dropped_full += u64::from(!fits);
         fits
+    }
+
+    /// True if there is room for so many octets more.
+    fn has_room(&self, octets: u64, rate: Rate) -> bool {
+        match self.config.limit {
+            Limit::Packets(packets) => (self.packets() as u64) < packets,
+            Limit::Octets(limit) => self.octets + octets <= limit,
+            Limit::Time(time) => self.packets() == 0 || self.octets + octets <= rate.octets_in(time),
+        }
     }
 
     /// The rate; of a trace what it carries on average.
     fn rate(&self) -> Rate {
         match &self.pace {
             Pace::Wire => Rate::bits(u64::MAX),
+            Pace::Foreseen(timetable) => timetable.rate(),
             Pace::Rate { rate, .. } => *rate,
             Pace::Trace { opportunities, .. } => opportunities.mean_rate(),
         }
@@ -253,7 +326,7 @@ impl Queue {
     /// When something happens by itself.
     pub(super) fn next_event(&self) -> Option<Instant> {
         match &self.pace {
-            Pace::Wire => None,
+            Pace::Wire | Pace::Foreseen(_) => None,
             Pace::Rate { sending, .. } => sending.as_ref().map(|(_, done)| *done),
             Pace::Trace { opportunities, .. } => (!self.is_empty()).then(|| opportunities.next_at()),
         }
@@ -262,7 +335,7 @@ impl Queue {
     /// Does what is due at `at`; what has gone out is in `out`.
     pub(super) fn advance(&mut self, at: Instant, counters: &mut LinkCounters, out: &mut Vec<Carried>) {
         match &mut self.pace {
-            Pace::Wire => {}
+            Pace::Wire | Pace::Foreseen(_) => {}
             Pace::Rate { sending, .. } => {
                 out.extend(sending.take().map(|(carried, _)| carried));
                 self.begin(at, counters);
@@ -359,6 +432,7 @@ impl Pace {
     fn of(config: &LinkConfig, origin: Instant) -> Self {
         match (&config.trace, config.rate) {
             (Some(trace), _) => Self::Trace { opportunities: Opportunities::new(trace.clone(), origin), sending: None },
+            (None, Some(rate)) if is_even(config, rate) => Self::Foreseen(Timetable::new(rate)),
             (None, Some(rate)) => Self::Rate { rate, sending: None, remainder: 0 },
             (None, None) => Self::Wire,
         }
@@ -373,6 +447,12 @@ impl Manager {
             Discipline::CoDel(codel) => Self::CoDel(CoDelState::new(codel)),
         }
     }
+}
+
+/// True if the rate stays as it is, and what waits is neither marked nor dropped.
+fn is_even(config: &LinkConfig, rate: Rate) -> bool {
+    let LinkConfig { discipline, mark_above, schedule, .. } = config;
+    rate.as_bits() > 0 && *discipline == Discipline::TailDrop && mark_above.is_none() && schedule.is_empty()
 }
 
 /// Marks a packet or has it dropped, and says whether it goes on.

@@ -10,6 +10,7 @@ use sockeye_wire::ip::v4::Ipv4Header;
 use sockeye_wire::ip::{Ecn, IpView};
 use sockeye_wire::tcp::{Flags, Options, TcpHeader, TcpView, fill_checksum};
 
+use super::random::Dice;
 use super::*;
 use crate::Packet;
 
@@ -72,7 +73,7 @@ fn text_that_stands_apart_goes_through_in_one_piece() {
         let mut apart = whole.clone();
         apart.text = vec![apart.bytes.split_off(40)];
         let mut link = link(words);
-        let apart = link.pass(Instant::ZERO, apart).expect_err("not as it is");
+        assert!(!link.pass(Instant::ZERO, &mut apart), "not as it is");
         link.send(Instant::ZERO, apart);
         let out = drain_packets(&mut link);
         assert_eq!((out.len(), &out[0].bytes, out[0].text_len()), (1, &whole.bytes, 0), "{words}");
@@ -379,6 +380,44 @@ fn a_super_segment_is_cut_at_the_near_edge_and_merged_at_the_far_one() {
     assert_eq!(merged.iter().map(|packet| packet.bytes.len()).collect::<Vec<_>>(), [whole.bytes.len()]);
     assert_eq!((merged[0].segment_size, merged[0].arrived_at), (1_460, millis(21)), "20 ms after the first");
     assert_eq!(merging.counters().merged, 9);
+}
+
+/// A schedule, though it changes nothing in that time, makes a link find out when each packet goes out.
+#[test]
+fn departures_that_are_foreseen_are_those_that_come() {
+    for words in [
+        "rate 1mbit delay 20ms limit 4",
+        "rate 1mbit 20 48 5 delay 3ms limit 5000b",
+        "rate 700kbit delay 20ms 15ms limit 30ms loss 5% duplicate 5%",
+        "rate 1mbit delay 20ms reorder 25% gap 3 limit 3 late 10% 9ms",
+        "rate 1mbit delay 1ms displace 10% 3 thin 3 corrupt 10% limit 50",
+    ] {
+        let (mut foreseen, mut found) = (link(words), link(&format!("{words} at 1000s rate 1mbit")));
+        let (mut dice, mut now) = (Dice::new(3, "test"), Instant::ZERO);
+        let mut seen = [Vec::new(), Vec::new()];
+        for serial in 0..2_000 {
+            now += Duration::from_micros(u64::from(dice.below(18_000)));
+            let packet = segment(serial, 40 + dice.below(1_400) as usize, Ecn::NotEct);
+            let links = [&mut foreseen, &mut found].map(|link| {
+                link.send(now, packet.clone());
+                (link.queued_packets(), link.queued_octets())
+            });
+            assert_eq!(links[0], links[1], "{words}: at {now:?}");
+            if serial % 5 == 0 {
+                for (link, seen) in [&mut foreseen, &mut found].into_iter().zip(&mut seen) {
+                    seen.extend(std::iter::from_fn(|| link.receive(now)));
+                }
+            }
+        }
+        for (link, seen) in [&mut foreseen, &mut found].into_iter().zip(&mut seen) {
+            seen.extend(drain_packets(link));
+        }
+        let told =
+            seen.map(|packets| -> Vec<_> { packets.into_iter().map(|one| (one.arrived_at, one.bytes)).collect() });
+        assert_eq!(told[0], told[1], "{words}");
+        assert_eq!(foreseen.counters(), found.counters(), "{words}");
+        assert_eq!(foreseen.queue_waits(), found.queue_waits(), "{words}");
+    }
 }
 
 #[test]

@@ -54,6 +54,7 @@ impl World {
     /// Takes the samples that were due by now.
     fn sample(&mut self) {
         while let Some(at) = self.record.next_sample().filter(|at| *at <= self.now) {
+            self.network.advance(self.now);
             let queued = self.network.bottleneck(Side::Left).queued_octets();
             let connections = self.flows.iter().enumerate().map(|(connection, flow)| Progress {
                 whose: Whose { flow: flow.spec, connection },

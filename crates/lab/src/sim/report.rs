@@ -107,12 +107,12 @@ fn millis(time: Duration) -> f64 {
 
 impl World {
     /// What has come of everything by now.
-    pub(super) fn report(&self, scenario: &Scenario, wall: Duration) -> Report {
+    pub(super) fn report(&mut self, scenario: &Scenario, wall: Duration) -> Report {
         let flows: Vec<FlowReport> = (0..scenario.flows.len()).map(|spec| self.flow_report(scenario, spec)).collect();
-        let link = self.network.bottleneck(Side::Left);
-        let waits = link.queue_waits();
-        let counters = link.counters();
         let forward: f64 = flows.iter().map(|flow| self.rate(flow.bytes)).sum();
+        self.network.advance(self.now);
+        let link = self.network.bottleneck(Side::Left);
+        let (waits, counters) = (link.queue_waits(), link.counters());
         let rate = scenario.forward.rate.filter(|rate| scenario.forward.schedule.is_empty() && rate.as_bits() > 0);
         let long = scenario.flows.iter().zip(&flows);
         let long = long.filter(|(spec, _)| !matches!(spec.application, Application::ShortFlows { .. }));
