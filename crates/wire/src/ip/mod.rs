@@ -60,6 +60,7 @@ impl<'a> IpView<'a> {
     ///
     /// # Errors
     /// What the two versions' parsers return; [`ParseError::IpEmpty`], [`ParseError::IpVersion`].
+    #[inline]
     pub fn parse(bytes: &'a [u8]) -> Result<Self, ParseError> {
         Self::parse_front(bytes, 0)
     }
@@ -68,6 +69,7 @@ impl<'a> IpView<'a> {
     ///
     /// # Errors
     /// Those of [`Self::parse`].
+    #[inline]
     pub fn parse_front(bytes: &'a [u8], behind: usize) -> Result<Self, ParseError> {
         match bytes.first().ok_or(ParseError::IpEmpty)? >> 4 {
             4 => Ipv4View::parse_front(bytes, behind).map(Self::V4),

@@ -41,6 +41,7 @@ impl<'a> Ipv4View<'a> {
     ///
     /// # Errors
     /// Those of [`Self::parse`]; [`ParseError::Ipv4TotalLength`] also if the packet isn't as long as that.
+    #[inline]
     pub fn parse_front(bytes: &'a [u8], behind: usize) -> Result<Self, ParseError> {
         let missing = ParseError::Ipv4Truncated(HEADER_LEN.saturating_sub(bytes.len()));
         let fields = Ipv4Packet::new(bytes).ok_or(missing)?;

@@ -33,6 +33,7 @@ impl<'a> TcpView<'a> {
     ///
     /// # Errors
     /// [`ParseError::TcpTruncated`]; [`ParseError::TcpDataOffset`] if the data offset is below 5 words or beyond the end.
+    #[inline]
     pub fn parse(segment: &'a [u8]) -> Result<Self, ParseError> {
         let missing = ParseError::TcpTruncated(HEADER_LEN.saturating_sub(segment.len()));
         let fields = TcpPacket::new(segment).ok_or(missing)?;
