@@ -24,30 +24,30 @@ impl World {
     /// Lets everything happen that happens until `until`, or until all flows are done or a rule is broken. True if
     /// there is more to come.
     pub(super) fn run_until(&mut self, until: Instant) -> bool {
-        while self.violation.is_none() && self.ended < self.flows.len() {
-            if !self.step(until) {
-                return true;
+        while self.violation.is_none() {
+            // What else happens at the instant at which the last flow ends belongs to it.
+            let is_over = self.ended == self.flows.len();
+            if !self.step(if is_over { self.now } else { until }) {
+                return !is_over;
             }
         }
         false
     }
 
-    /// Lets the next event happen, unless it is after `until`.
+    /// Lets happen what happens next, unless it is after `until`.
     fn step(&mut self, until: Instant) -> bool {
         let Some(next) = self.next_event(until) else {
             self.now = self.now.max(until);
             return false;
         };
+        self.rounds = if next > self.now { 1 } else { self.rounds + 1 };
         self.now = self.now.max(next);
-        self.sample();
-        let mut rounds = 0;
-        while self.happens() {
-            rounds += 1;
-            if rounds > AT_ONE_INSTANT {
-                self.broken(Invariant::NoLiveLock, None, format!("{rounds} events, and no time passes"));
-                break;
-            }
+        if self.rounds > AT_ONE_INSTANT {
+            self.broken(Invariant::NoLiveLock, None, format!("{} events, and no time passes", self.rounds));
+            return true;
         }
+        self.sample();
+        self.happens();
         true
     }
 
@@ -75,18 +75,16 @@ impl World {
         arrival.or(ours).filter(|at| *at <= until)
     }
 
-    /// What happens at this instant; false if nothing does any more.
-    fn happens(&mut self) -> bool {
-        let (mut any, mut due) = (false, Vec::new());
+    /// A round of what happens at this instant.
+    fn happens(&mut self) {
         while let Some((host, packet)) = self.network.receive(self.now) {
-            any = true;
             self.arrives(host.0, packet);
             if self.violation.is_some() {
-                return false;
+                return;
             }
         }
+        let mut due = Vec::new();
         while let Some(&(_, host)) = self.deadlines.first().filter(|(at, _)| *at <= self.now) {
-            any = true;
             self.set_deadline(host, None);
             due.push(host);
         }
@@ -94,11 +92,9 @@ impl World {
         due.sort_unstable();
         due.into_iter().for_each(|host| self.on_timeout(host));
         while let Some(&(at, flow, role)) = self.agenda.first().filter(|(at, ..)| *at <= self.now) {
-            any = true;
             self.agenda.remove(&(at, flow, role));
             self.on_agenda(flow, role);
         }
-        any && self.violation.is_none()
     }
 
     fn arrives(&mut self, host: usize, mut packet: Packet) {
@@ -233,12 +229,13 @@ impl World {
             self.agenda.remove(&(old, flow, role));
         }
         self.agenda.extend(wake.map(|at| (at, flow, role)));
-        self.touched.push((flow, role));
         let ended = known.is_done();
         let [ours, theirs] = [role, role.other()].map(|role| &known.ends[role as usize].ledger);
         let cut = (ours.heard_end && ours.read != theirs.wrote)
             .then(|| format!("the stream ends after {} octets of {}", ours.read, theirs.wrote));
-        if let Some(damage) = ours.damage.clone().or(cut) {
+        let damage = ours.damage.clone().or(cut);
+        self.touch(flow, role);
+        if let Some(damage) = damage {
             self.broken(Invariant::Intact, Some((flow, role)), damage);
         }
         if ended && next == Next::Done {
@@ -280,7 +277,7 @@ impl World {
         self.record.says(self.now, whose, role, &view, vitals.as_ref());
         let result = end.ear.says(self.now, &view, packet.segment_size, vitals.as_ref(), &end.limits);
         self.judged(result, flow, role);
-        self.touched.push((flow, role));
+        self.touch(flow, role);
     }
 
     fn hears(&mut self, host: usize, packet: &Packet) {
@@ -299,12 +296,19 @@ impl World {
         let end = &mut self.flows[flow].ends[role as usize];
         end.dropped_before = dropped;
         end.ear.hears(self.now, &view, packet.segment_size);
-        self.touched.push((flow, role));
+        self.touch(flow, role);
     }
 
     fn judged(&mut self, result: Result<(), Broken>, flow: usize, role: Role) {
         if let Err((invariant, detail)) = result {
             self.broken(invariant, Some((flow, role)), detail);
+        }
+    }
+
+    /// Something happens to an end: it is to be judged.
+    fn touch(&mut self, flow: usize, role: Role) {
+        if self.touched.last() != Some(&(flow, role)) {
+            self.touched.push((flow, role));
         }
     }
 
@@ -431,7 +435,10 @@ impl World {
 
 /// The TCP segment in a packet.
 fn tcp(packet: &[u8]) -> Option<TcpView<'_>> {
-    let ip = IpView::parse(packet).ok().filter(|ip| ip.protocol() == protocol::TCP)?;
+    let ip = IpView::parse(packet).ok()?;
+    if ip.protocol() != protocol::TCP {
+        return None;
+    }
     TcpView::parse(ip.payload()).ok()
 }
 

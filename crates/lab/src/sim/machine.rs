@@ -109,10 +109,11 @@ impl Machine {
     /// What leaves now, to lie among `packets`; a stack may give up to `limit` octets of text in one packet that is to be cut.
     pub(crate) fn poll_transmit(&mut self, now: Instant, limit: u32, packets: &mut Packets) -> Option<Packet> {
         match self {
-            Self::Stack(stack) => stack.poll_transmit(now, limit).map(|outgoing| Packet {
-                segment_size: outgoing.segment_size,
-                ..Packet::new(packets.join(&outgoing), now)
-            }),
+            Self::Stack(stack) => {
+                let outgoing = stack.poll_transmit(now, limit)?;
+                let packet = Packet::new(packets.join(&outgoing), now);
+                Some(Packet { segment_size: outgoing.segment_size, ..packet })
+            }
             Self::Bare(bare) => bare.poll_transmit(now).map(|packet| Packet::new(packets.copy(&packet), now)),
         }
     }

@@ -96,6 +96,7 @@ impl Record {
         self.stopped = true;
     }
 
+    #[inline]
     pub(super) fn packet(&mut self, host: usize, now: Instant, leaves: bool, packet: &[u8]) {
         if let Some(writer) = self.captures.get_mut(host) {
             let way = if leaves { Way::Out } else { Way::In };
@@ -106,12 +107,14 @@ impl Record {
         }
     }
 
+    #[inline]
     pub(super) fn says(&mut self, now: Instant, whose: Whose, role: Role, view: &TcpView<'_>, vitals: Option<&Vitals>) {
         if let Some(sequence) = self.drawn(whose, role) {
             sequence.says(now, view, vitals);
         }
     }
 
+    #[inline]
     pub(super) fn hears(&mut self, now: Instant, whose: Whose, role: Role, view: &TcpView<'_>) {
         if let Some(sequence) = self.drawn(whose, role) {
             sequence.hears(now, view);

@@ -129,6 +129,8 @@ impl Flow {
 /// A simulated network with all that lives in it.
 pub(super) struct World {
     pub(super) now: Instant,
+    /// Rounds in which something happened at this instant.
+    pub(super) rounds: u32,
     pub(super) nodes: Vec<Node>,
     pub(super) network: Network,
     pub(super) flows: Vec<Flow>,
@@ -164,6 +166,7 @@ impl World {
         }
         let mut world = Self {
             now: Instant::ZERO,
+            rounds: 0,
             nodes,
             network,
             flows: Vec::new(),
