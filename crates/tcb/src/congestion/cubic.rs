@@ -46,8 +46,9 @@ pub struct Cubic {
     hystart: HyStart,
     /// Slow start repairs what a timeout lost.
     after_timeout: bool,
-    /// When the last ACK came, and since when the application has not filled the window.
-    acked_at: Instant,
+    /// When the last ACK came, or after it the first segment of a flight left; and since when the application has not filled
+    /// the window.
+    moved_at: Instant,
     limited_since: Option<Instant>,
     /// All that the last reduction changed, to be given back if there was no loss.
     before: Option<Box<Curve>>,
@@ -88,7 +89,7 @@ impl Cubic {
             initial,
             hystart: HyStart::new(),
             after_timeout: false,
-            acked_at: Instant::ZERO,
+            moved_at: Instant::ZERO,
             limited_since: None,
             before: None,
         }
@@ -225,14 +226,14 @@ impl CongestionControl for Cubic {
 
     //= rfc9438#4.2-5
     fn on_ack(&mut self, sample: &AckSample) {
-        self.acked_at = sample.now;
+        let before = core::mem::replace(&mut self.moved_at, sample.now);
         if self.curve.ssthresh == u32::MAX && self.hystart.is_over(sample) {
             self.curve.ssthresh = self.curve.cwnd;
         }
         //= rfc9438#5.8-1
         //= rfc3168#6.1.2-3
         if sample.app_limited {
-            self.limited_since.get_or_insert(sample.now);
+            self.limited_since.get_or_insert(before);
         }
         if sample.app_limited || sample.recovering || sample.marked > 0 {
             return;
@@ -281,9 +282,12 @@ impl CongestionControl for Cubic {
         }
     }
 
-    fn on_sent(&mut self, _now: Instant, in_flight: u32, _octets: u32, _app_limited: bool) {
+    fn on_sent(&mut self, now: Instant, in_flight: u32, _octets: u32, _app_limited: bool) {
         if in_flight == 0 {
-            self.limited_since.get_or_insert(self.acked_at);
+            // Silence doesn't count. The flight that begins now does, if it fills the window: its first ACK tells.
+            self.limited_since.get_or_insert(self.moved_at);
+            self.skip_limited(now);
+            self.moved_at = now;
         }
     }
 
@@ -296,7 +300,6 @@ impl CongestionControl for Cubic {
             curve.ssthresh = curve.ssthresh.max(mul_div(curve.cwnd, 3, 4));
         }
         curve.cwnd = curve.cwnd.min(initial_window(self.initial, self.mss));
-        self.limited_since.get_or_insert(self.acked_at);
     }
 
     fn set_mss(&mut self, mss: u16) {

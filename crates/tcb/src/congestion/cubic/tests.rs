@@ -199,6 +199,21 @@ fn time_in_which_the_application_sends_little_does_not_count() {
     assert!(pausing.cwnd().abs_diff(busy.cwnd()) < 1000, "{} and {}", pausing.cwnd(), busy.cwnd());
 }
 
+/// Where segments are merged on the way one ACK may tell of a whole flight: nothing is in flight when the next begins, and yet
+/// no time passes unused.
+//= rfc9438#4.2-4
+#[test]
+fn round_trips_that_a_single_ack_ends_count() {
+    let mut cubic = reduced(100);
+    for second in 0..6 {
+        cubic.on_sent(at(f64::from(second)), 0, 1000, false);
+        let whole = cubic.cwnd();
+        cubic.on_ack(&ack(at(f64::from(second + 1)), whole, Duration::from_secs(1)));
+    }
+    // K is 4.2 s, the first of them that of the ACK with which the curve begins.
+    assert!((100_000..105_000).contains(&cubic.cwnd()), "{}", cubic.cwnd());
+}
+
 /// FIELD D51.
 //= rfc9438#4.2-4
 #[test]
