@@ -212,7 +212,10 @@ mod tests {
 
     #[test]
     fn the_largest_sums_carry_around() {
-        assert_eq!(checksum(&[0xff; 16_001]), plain(&[0xff; 16_001]));
+        let most = [0xff; 2 * HELD + 7];
+        for length in [16_001, HELD - 1, HELD, HELD + 1, most.len()] {
+            assert_eq!(checksum(&most[..length]), plain(&most[..length]), "{length}");
+        }
     }
 
     #[test]
