@@ -239,6 +239,18 @@ mod tests {
         assert_eq!((dctcp.cwnd(), dctcp.ssthresh()), (reno.cwnd(), reno.ssthresh()));
     }
 
+    #[test]
+    fn what_a_mark_has_taken_is_not_given_back_with_a_loss_before_it() {
+        let mut feed = Feed::new(100);
+        feed.dctcp.on_loss(Instant::ZERO, 100_000);
+        feed.dctcp.on_recovered(Instant::ZERO, 50_000);
+        (0..2).for_each(|_| feed.round(10));
+        let (cwnd, ssthresh) = (feed.dctcp.cwnd(), feed.dctcp.ssthresh());
+        assert!(ssthresh < 50_000, "{ssthresh}");
+        feed.dctcp.undo(Instant::ZERO);
+        assert_eq!((feed.dctcp.cwnd(), feed.dctcp.ssthresh()), (cwnd, ssthresh));
+    }
+
     /// 100 Mbit/s, a round trip of 5 ms, marks from 1 ms of queue on.
     #[test]
     fn a_queue_that_marks_at_a_millisecond_stays_short_and_the_link_busy() {

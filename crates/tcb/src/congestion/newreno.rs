@@ -67,11 +67,13 @@ impl NewReno {
         self.acked = 0;
     }
 
-    /// A mark was answered: `window`, but at least as much as keeps the connection going; never more than before.
+    /// A mark was answered: `window`, but at least as much as keeps the connection going; never more than before. It is
+    /// certain: should a loss before it prove to be none, nothing is given back.
     pub(super) fn reduce_to_at_least(&mut self, window: u32) {
         let cwnd = self.cwnd;
         self.reduce_to(window.max(2 * self.mss));
         self.cwnd = self.cwnd.min(cwnd);
+        self.before = None;
     }
 
     //= rfc7661#4.4.3-1

@@ -280,10 +280,14 @@ impl Recovery {
         }
     }
 
-    /// The network's mark was answered: losses among what is outstanding tell of the same congestion.
+    /// The network's mark was answered: losses among what is outstanding tell of the same congestion, and a recovery before
+    /// it is undone no more, for what congestion control would give back is what the mark took.
     pub(crate) fn on_mark_answered(&mut self) {
         if let Some(flight) = &mut self.flight {
             flight.marked_until = flight.nxt;
+        }
+        if let Some(history) = &mut self.history {
+            history.undo.end();
         }
     }
 

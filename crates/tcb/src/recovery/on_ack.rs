@@ -423,6 +423,8 @@ impl Recovery {
     //= rfc6675#5-11
     //= rfc6675#5-12
     //= rfc6675#5.1-4
+            // What would be given back is what this loss has taken.
+            history.undo.end();
     fn leave(&mut self, flight: &mut Flight, arrival: &Arrival<'_>, congestion: &mut dyn CongestionControl) {
         if flight.phase == Phase::Open || flight.una < flight.recover {
             return;
