@@ -132,11 +132,6 @@ impl Rtt {
         }
     }
 
-    /// Progress was made: the RTO is again what the samples say.
-    pub const fn end_back_off(&mut self) {
-        self.backoff = 0;
-    }
-
     /// A timeout proved spurious: its back-off is taken back, and the next sample lifts the estimate at once, so that a
     /// path that has become longer isn't misjudged again (RFC 4015 section 3.1, steps 0 and 11). `granularity` is G.
     //= rfc4015#3.1-4

@@ -164,12 +164,14 @@ impl Recovery {
     }
 
     /// The round-trip time. Karn's algorithm: what was sent once tells it; of what was sent again only the timestamp
-    /// does.
+    /// does. Only what is measured ends the back-off: the ACK of what was sent again may answer either transmission, and on
+    /// a path longer than the RTO nothing would ever be measured.
     //= rfc9293#MUST-18
     //= rfc6298#3-1
     //= rfc6298#3-2
     //= rfc6298#3-3
     //= rfc7323#4.1-2
+    //= rfc6298#5-3
     fn measure(
         &mut self,
         delivered: &Delivered,
@@ -193,9 +195,6 @@ impl Recovery {
             if let Some(history) = &mut self.history {
                 history.tlp.needs_rtt = false;
             }
-        }
-        if advanced {
-            rtt.end_back_off();
         }
         sample
     }
