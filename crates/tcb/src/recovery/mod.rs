@@ -370,6 +370,7 @@ impl Recovery {
         let flight = self.flight.as_mut()?;
         let (start, &first) = flight.outstanding.first_lost()?;
         let beyond = first.resent && start > flight.una && start - flight.una >= u64::from(window);
+        //= rfc9937#6.2-6
         let urgent = core::mem::take(&mut flight.front_is_urgent);
         let held = flight.frto.holds_retransmissions() || room < first.size.min(first.len).min(mss);
         if beyond || (held && !urgent) {

@@ -80,7 +80,8 @@ impl Recovery {
         account.rtt = self.measure(&delivered, arrival, account.advanced, rtt);
         account.newly_lost = self.find_losses(&mut flight, arrival, account.advanced, reported, rtt, congestion);
         let undone = self.is_needless(&mut flight, arrival, &account, &delivered, reported);
-        let entered = undone.is_none() && self.may_enter(&mut flight, arrival.now, account.newly_lost, congestion);
+        let entered = undone.is_none()
+            && self.may_enter(&mut flight, arrival.now, account.newly_lost, delivered.octets, congestion);
         self.tell(&mut flight, arrival, &account, &delivered, rtt, congestion);
         flight.repair(arrival, &account, &delivered, entered, congestion);
         self.answer_probe(&flight, arrival, account.una, reported, congestion);
@@ -170,8 +171,8 @@ impl Recovery {
     //= rfc6298#3-1
     //= rfc6298#3-2
     //= rfc6298#3-3
-    //= rfc7323#4.1-2
     //= rfc6298#5-3
+    //= rfc7323#4.1-2
     fn measure(
         &mut self,
         delivered: &Delivered,
@@ -292,32 +293,33 @@ impl Recovery {
         found
     }
 
-    /// Begins a recovery if what was found lost calls for one; true if so. While a timeout is repaired, that is what was sent
+    /// Begins a recovery if what was found lost calls for one; true if so. `delivered` octets were told of by the same ACK. While a timeout is repaired, that is what was sent
     /// again: the window has grown too large once more. Who keeps an account of losses of its own hears of it anyhow.
     pub(super) fn may_enter(
         &mut self,
         flight: &mut Flight,
         now: Instant,
         found: Found,
+        delivered: u32,
         congestion: &mut dyn CongestionControl,
     ) -> bool {
         let is_first = flight.phase == Phase::Open && flight.blamed() > 0;
         if is_first {
-            self.enter(flight, now, congestion);
+            self.enter(flight, now, delivered, congestion);
         }
         let is_further = flight.phase == Phase::Loss && found.again && congestion.uses_prr();
         if is_further {
-            self.enter_again(flight, now, congestion);
+            self.enter_again(flight, now, delivered, congestion);
         }
         is_first || is_further
     }
 
-    /// A loss was found while ACKs come.
+    /// A loss was found while ACKs come. The ACK that has just told of `delivered` octets is the recovery's first.
     //= rfc5681#4.3-5
     //= rfc6675#5-7
     //= rfc6675#5-8
     //= rfc5681#3.2-8
-    fn enter(&mut self, flight: &mut Flight, now: Instant, congestion: &mut dyn CongestionControl) {
+    fn enter(&mut self, flight: &mut Flight, now: Instant, delivered: u32, congestion: &mut dyn CongestionControl) {
         // The window shrinks once for all that is told of one window, marks and losses (as in Linux).
         //= rfc3168#6.1.2-7
         let told = flight.una < flight.marked_until;
@@ -329,9 +331,10 @@ impl Recovery {
         flight.frto = frto::Frto::Off;
         flight.front_is_urgent = true;
         flight.ramp = None;
-        // RFC 9937: what was sacked before doesn't count as delivered in the recovery.
+        // What was sacked before that ACK doesn't count as delivered in the recovery; what it brings does.
+        //= rfc9937#6.1-2
         let sacked = flight.outstanding.tally(Mark::Sacked).octets;
-        flight.prr = prr::Prr::new(flight.outstanding.octets() - sacked);
+        flight.prr = prr::Prr::new(flight.outstanding.octets() - sacked + delivered);
         let history = self.history();
         history.counts.fast_recoveries += 1;
         if told {
@@ -343,9 +346,15 @@ impl Recovery {
     }
 
     /// A loss behind another: some of what is on its way was sent again already.
-    fn enter_again(&mut self, flight: &mut Flight, now: Instant, congestion: &mut dyn CongestionControl) {
+    fn enter_again(
+        &mut self,
+        flight: &mut Flight,
+        now: Instant,
+        delivered: u32,
+        congestion: &mut dyn CongestionControl,
+    ) {
         let resent = flight.outstanding.tally(Mark::InFlight).resent;
-        self.enter(flight, now, congestion);
+        self.enter(flight, now, delivered, congestion);
         self.history().undo.on_resent(now, resent, false, false);
     }
 
@@ -414,6 +423,8 @@ impl Recovery {
             let octets = flight.flight_at_loss(congestion.cwnd());
             congestion.on_loss(arrival.now, octets);
             congestion.on_recovered(arrival.now, octets);
+            // What would be given back is what this loss has taken.
+            history.undo.end();
         }
     }
 
@@ -422,14 +433,13 @@ impl Recovery {
     //= rfc6675#5-11
     //= rfc6675#5-12
     //= rfc6675#5.1-4
-            // What would be given back is what this loss has taken.
-            history.undo.end();
     fn leave(&mut self, flight: &mut Flight, arrival: &Arrival<'_>, congestion: &mut dyn CongestionControl) {
         if flight.phase == Phase::Open || flight.una < flight.recover {
             return;
         }
         if flight.phase == Phase::Recovery {
             //= rfc5681#3.2-12
+            //= rfc9937#6.4-1
             congestion.on_recovered(arrival.now, flight.outstanding.octets());
         }
         self.history().reordering.on_recovered();
@@ -439,13 +449,16 @@ impl Recovery {
         // What was sent since and lost is another window's, also what was sent again already: it is answered by itself.
         let (in_flight, lost) = (flight.outstanding.tally(Mark::InFlight), flight.outstanding.tally(Mark::Lost));
         if in_flight.resent > 0 || lost.octets > 0 {
-            self.enter_again(flight, arrival.now, congestion);
+            // The ACK was the last of the recovery before: it counts there.
+            self.enter_again(flight, arrival.now, 0, congestion);
         }
     }
 }
 
 impl Flight {
     /// In a recovery: how much may leave now, and what else is to be sent again. `entered` if it has just begun.
+    //= rfc9937#6.2-2
+    //= rfc9937#6.2-5
     fn repair(
         &mut self,
         arrival: &Arrival<'_>,

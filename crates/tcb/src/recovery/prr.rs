@@ -27,8 +27,9 @@ pub(super) struct Step {
 }
 
 impl Prr {
-    /// A loss was found in a flight of `flight` octets.
+    /// A loss was found in a flight of `flight` octets, those included that the first ACK of the recovery delivers.
     //= rfc6937#3-1
+    //= rfc9937#6.1-2
     pub(super) fn new(flight: u32) -> Self {
         Self { recover_fs: u64::from(flight.max(1)), ..Self::default() }
     }
@@ -56,6 +57,7 @@ impl Prr {
         } else {
             //= rfc6937#3-5
             //= rfc6937#3-6
+            //= rfc9937#6.2-4
             let limit = banked.max(u64::from(delivered)) + if safe { u64::from(mss) } else { 0 };
             //= rfc6937#3-7
             limit.min(u64::from(ssthresh - in_flight))
@@ -114,6 +116,8 @@ mod tests {
     //= rfc6937#3-5
     //= rfc6937#3-6
     //= rfc6937#3-7
+    //= rfc9937#6.2-4
+    //= rfc9937#6.2-5
     #[test]
     fn fifteen_losses_in_twenty_are_repaired_by_one_for_one_or_in_slow_start() {
         assert_eq!(run(5, 20, 10, 15, false), [1, 1, 1, 1, 1]);

@@ -127,7 +127,7 @@ impl Recovery {
             return;
         };
         let found = self.find_overdue(&mut flight, now, now, rtt, congestion);
-        self.may_enter(&mut flight, now, found, congestion);
+        self.may_enter(&mut flight, now, found, 0, congestion);
         self.flight = Some(flight);
     }
 
