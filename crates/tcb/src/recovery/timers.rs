@@ -61,11 +61,12 @@ impl Recovery {
     /// When the timer is due, and what it then means; `None` if nothing is outstanding.
     //= rfc8985#6.2-12
     //= rfc8985#7.2-5
+    //= rfc8985#7.3-1
     pub(crate) fn watch(&mut self, rtt: &Rtt, granularity: Duration, sack: bool) -> Option<Instant> {
-        let probed = self.history.as_ref().is_some_and(|history| history.tlp.end.is_some());
+        let free = self.history.as_ref().is_none_or(|history| history.tlp.is_free());
         let flight = self.flight.as_mut()?;
         let timeout_at = flight.timers.from + rtt.rto();
-        let probe_from = flight.timers.probe_from.filter(|_| sack && !probed && flight.wants_probe());
+        let probe_from = flight.timers.probe_from.filter(|_| sack && free && flight.wants_probe());
         let (watch, at) = match (flight.timers.overdue_at, probe_from) {
             (Some(at), _) => (Watch::Reordering, at),
             (None, Some(from)) => (Watch::Probe, timeout_at.min(from + flight.probe_timeout(rtt, granularity))),
@@ -131,15 +132,13 @@ impl Recovery {
         self.flight = Some(flight);
     }
 
-    /// The tail may be lost: a probe is to leave, if the rules allow it.
-    //= rfc8985#7.3-1
+    /// The tail may be lost: a probe is to leave.
     //= rfc8985#7.3-2
     //= rfc8985#7.3-6
     pub(crate) fn on_probe_timer(&mut self, now: Instant) {
-        let free = self.history.as_ref().is_none_or(|history| history.tlp.is_free());
         if let Some(flight) = &mut self.flight {
             flight.timers.probe_from = None;
-            flight.timers.probe_is_due = free;
+            flight.timers.probe_is_due = true;
             flight.timers.from = now;
         }
     }
