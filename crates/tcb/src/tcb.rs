@@ -221,7 +221,8 @@ impl Tcb {
         }
     }
 
-    /// When [`Self::on_timeout`] is to be called at the latest; `None` if nothing is due, ever.
+    /// When [`Self::on_timeout`] is to be called at the latest; `None` if nothing is due, ever. What a call changes shows
+    /// here once [`Self::poll_transmit`] has said `None`: until then this is what was due before.
     pub fn next_timeout(&self) -> Option<Instant> {
         self.deadlines.next()
     }

@@ -1,4 +1,4 @@
-//! The rate at which the path delivers (draft-ietf-ccwg-bbr-02 section 4.1): each segment remembers how much was
+//! The rate at which the path delivers (draft-ietf-ccwg-bbr-05 section 4.1): each segment remembers how much was
 //! delivered when it left, and when; its acknowledgment so measures what was delivered over one flight.
 
 use core::time::Duration;
