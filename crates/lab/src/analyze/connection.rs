@@ -192,9 +192,13 @@ impl Connection {
             me.syn_at.get_or_insert(segment.at);
             me.syns += 1;
             me.syn = Some(segment.options);
+            let permitted = [&*me, &*peer].iter().all(|side| side.syn.is_some_and(|syn| syn.sack_permitted));
+            (me.sack_permitted, peer.sack_permitted) = (permitted, permitted);
             peer.numbers.mss = segment.options.mss.map_or(peer.numbers.mss, u32::from).max(1);
-        } else if flags.ack && from == 0 && self.sides.iter().all(|side| side.syn.is_some()) {
-            self.opened_at.get_or_insert(segment.at);
+        } else if flags.ack && from == 0 && self.opened_at.is_none() && self.sides.iter().all(|side| side.syn.is_some())
+        {
+            self.opened_at = Some(segment.at);
+            self.sides.iter_mut().for_each(|side| side.limits.opened(segment.at));
         }
     }
 
@@ -345,7 +349,7 @@ fn take_sack(segment: &Segment<'_>, me: &mut Side, peer: &mut Side, ack: i64) {
             me.figures.d_sacks += 1;
             peer.came_twice(block);
         } else {
-            peer.sacked(block);
+            peer.sacked(segment.at, block);
         }
     }
 }

@@ -32,7 +32,10 @@ struct Told {
 pub struct Limits {
     /// The oldest is the last that the side knows of; behind it those on their way.
     told: VecDeque<Told>,
+    /// When new octets were last sent; before the first, when the handshake was over.
     last_new_at: Option<Instant>,
+    /// None were sent since the handshake.
+    is_first: bool,
     /// The window was full when new octets were last sent.
     filled: bool,
 }
@@ -68,12 +71,20 @@ impl Limits {
         }
     }
 
+    /// The handshake is over: from now on the side may send text, if its application has some.
+    pub fn opened(&mut self, at: Instant) {
+        if self.last_new_at.is_none() {
+            (self.last_new_at, self.is_first) = (Some(at), true);
+        }
+    }
+
     /// New octets up to `end` were sent: what had kept them waiting since the last, and for how long.
     pub fn sent(&mut self, now: Instant, end: i64, mss: u32, repairs: bool, paths: Paths) -> Option<(Limit, Duration)> {
         self.forget(now, paths);
         let known = self.told.front().filter(|told| now.since(told.at) >= paths.to_side);
         let is_prompt = known.is_some_and(|told| now.since(told.at) <= paths.to_side + paths.prompt());
         let limit = match () {
+            () if std::mem::take(&mut self.is_first) => Limit::Application,
             () if self.filled => Limit::Window,
             () if is_prompt || repairs => Limit::Congestion,
             () => Limit::Application,
@@ -109,6 +120,15 @@ mod tests {
         limits.told(Instant::from_millis(10), 100_000, FAR);
         assert_eq!(sent(&mut limits, 51, 2000), Some((Limit::Congestion, 51)));
         assert_eq!(sent(&mut limits, 90, 3000), Some((Limit::Application, 39)));
+    }
+
+    #[test]
+    fn nothing_but_the_application_holds_back_the_first_octets() {
+        let mut limits = Limits::default();
+        limits.told(Instant::from_millis(10), 5000, FAR);
+        limits.opened(Instant::from_millis(20));
+        assert_eq!(sent(&mut limits, 50, 1000), Some((Limit::Application, 30)));
+        assert_eq!(sent(&mut limits, 51, 2000), Some((Limit::Congestion, 1)));
     }
 
     #[test]

@@ -79,6 +79,8 @@ pub struct Numbers {
     pub duplicates: u32,
     /// One past the last octet that a SACK block named.
     pub sacked_to: i64,
+    /// When one last named octets that none had named before.
+    pub sacked_at: Instant,
     /// When the other side last acknowledged something.
     pub acked_at: Instant,
     /// Octets up to here were sent before the last loss that ACKs told of.
@@ -99,6 +101,8 @@ pub struct Side {
     pub address: SocketAddr,
     /// What its SYN offered.
     pub syn: Option<Options>,
+    /// Both sides' SYNs permit SACK.
+    pub sack_permitted: bool,
     /// When its first SYN went out, and how often it did.
     pub syn_at: Option<Instant>,
     pub syns: u32,
@@ -135,6 +139,7 @@ impl Side {
             mss: DEFAULT_MSS,
             duplicates: 0,
             sacked_to: 0,
+            sacked_at: Instant::ZERO,
             acked_at: Instant::ZERO,
             recover: 0,
             timeout_recover: 0,
@@ -142,6 +147,7 @@ impl Side {
         Self {
             address,
             syn: None,
+            sack_permitted: false,
             syn_at: None,
             syns: 0,
             fin: None,
@@ -265,11 +271,24 @@ impl Side {
         let record = self.record(range.start.max(self.numbers.una));
         let patience = self.rtt.rto().mul_f64(0.9).min(Duration::from_millis(900));
         range.start <= self.numbers.una
+            && !self.just_overtaken(now, range)
             && record.is_some_and(|record| now.since(record.last_at) >= patience)
             && now.since(self.numbers.acked_at) >= patience / 2
     }
 
+    /// True if SACK has just told that later octets overtook these: whoever judges by time sends them again within a part of
+    /// a round trip (RFC 8985 section 6.2), however long they were out when a probe found that out.
+    fn just_overtaken(&self, now: Instant, range: &Range<i64>) -> bool {
+        let soon = self.paths.to_side + (self.paths.whole / 2).max(Duration::from_millis(3));
+        self.numbers.sacked_to > range.end
+            && self.record(range.start).is_some_and(|record| record.times == 1)
+            && now.since(self.numbers.sacked_at) <= soon
+    }
+
     /// Why octets were sent again: because of ACKs, of a timeout, or as a probe (RFC 5681, 6298, 8985).
+    ///
+    /// A probe comes no later than the timeout whose place it takes (RFC 8985 section 7.2), and where one segment is
+    /// outstanding often just then: from outside the two are the same, and the first of them is taken for a probe.
     fn why_again(&self, now: Instant, range: &Range<i64>) -> Sending {
         let numbers = &self.numbers;
         let record = self.record(range.start.max(numbers.una));
@@ -280,12 +299,13 @@ impl Side {
             || numbers.sacked_to > range.end
             || numbers.recover > numbers.una
             || (numbers.duplicates > 0 && numbers.in_flight() < 4 * i64::from(numbers.mss));
-        let probes = self.syn.is_some_and(|syn| syn.sack_permitted)
+        let probes = self.sack_permitted
             && range.end == numbers.max
             && numbers.max > 1
             && record.is_some_and(|record| record.times == 1)
             && numbers.timeout_recover <= numbers.una;
         match () {
+            () if timed_out && probes && numbers.recover <= numbers.una => Sending::TailProbe,
             () if timed_out && !(probes && waited < self.rtt.rto().mul_f64(0.95)) => Sending::Timeout,
             () if numbers.timeout_recover > numbers.una => Sending::Timeout,
             () if told => Sending::Fast,
@@ -339,10 +359,13 @@ impl Side {
     }
 
     fn sent_new(&mut self, segment: &Segment<'_>, range: &Range<i64>) {
-        let repairs = self.numbers.recover > self.numbers.una;
-        let waited = self.limits.sent(segment.at, range.end, self.numbers.mss, repairs, self.paths);
-        if let Some((limit, waited)) = waited {
-            *self.figures.limited(limit) += waited;
+        // Neither SYN nor FIN waits for a window.
+        if segment.text_len > 0 {
+            let repairs = self.numbers.recover > self.numbers.una;
+            let waited = self.limits.sent(segment.at, range.end, self.numbers.mss, repairs, self.paths);
+            if let Some((limit, waited)) = waited {
+                *self.figures.limited(limit) += waited;
+            }
         }
         if self.outstanding.len() >= REMEMBERED {
             self.outstanding.pop_front();
@@ -494,10 +517,11 @@ impl Side {
     }
 
     /// SACK blocks of the other side, as offsets.
-    pub fn sacked(&mut self, octets: &Range<i64>) {
+    pub fn sacked(&mut self, at: Instant, octets: &Range<i64>) {
         self.numbers.sacked_to = self.numbers.sacked_to.max(octets.end);
         let octets = octets.start.max(self.numbers.una)..octets.end.min(self.numbers.max);
-        if !octets.is_empty() {
+        if !octets.is_empty() && self.sacked.gaps(&octets).next().is_some() {
+            self.numbers.sacked_at = at;
             self.sacked.insert(octets);
         }
     }

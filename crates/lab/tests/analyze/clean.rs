@@ -161,6 +161,27 @@ fn limits(world: &World, end: End) -> [Duration; 3] {
 }
 
 #[test]
+fn a_handshake_and_a_fin_limit_nobody() {
+    const ZERO: Duration = Duration::ZERO;
+    for pause in [0, 500] {
+        let mut world = World::new(config(), config());
+        world.delay = Duration::from_millis(100);
+        world.run_for(Duration::from_millis(pause));
+        transfer(&mut world, 900); // one segment
+        for end in [A, B] {
+            let [window, congestion, application] = limits(&world, end);
+            assert_eq!((window, congestion), (ZERO, ZERO), "captured at {end:?}");
+            // Each segment takes a microsecond to send.
+            let waited = if pause == 0 { 0 } else { 300 };
+            assert_eq!((application + Duration::from_micros(10)).as_millis(), waited, "captured at {end:?}");
+            let figures = &world.report(end).connections[0].directions[1].figures;
+            let idle = [figures.window_limited, figures.cwnd_limited, figures.application_limited];
+            assert_eq!(idle, [ZERO; 3], "B sent a FIN only; captured at {end:?}");
+        }
+    }
+}
+
+#[test]
 fn a_path_that_loses_limits_by_the_congestion_window() {
     let mut world = World::new(config(), config());
     bad_path(&mut world, 7, 30, 0);

@@ -5,5 +5,6 @@ mod faulty;
 mod files;
 mod problems;
 mod sim_captures;
+mod simulated;
 mod tshark;
 mod world;
