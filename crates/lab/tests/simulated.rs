@@ -68,7 +68,6 @@ fn the_same_scenario_gives_the_same_run_and_another_seed_another() {
     assert_ne!(figures(5), figures(6));
 }
 
-//= rfc2398#2.10-1
 //= rfc2398#2.1-1
 //= rfc2398#2.2-1
 #[test]

@@ -30,7 +30,6 @@
 //! `against_kernel` runs the same scenario with the kernel at one end.
 
 //= rfc2398#2.1-1
-//= rfc2398#2.10-1
 
 pub mod against_kernel;
 mod application;
