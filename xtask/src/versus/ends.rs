@@ -56,6 +56,9 @@ impl Control {
 }
 
 /// Who sends to whom.
+///
+/// One end at most differs from the kernel's, so that a ratio is that end's doing: Sockeye to itself would show two at once.
+/// Each pairing makes a run longer, so ours receives from the kernel's default only, and smoltcp from nobody.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pairing {
     SockeyeToLinux(Control),

@@ -138,7 +138,14 @@ fn write_left_out(to: &mut impl Write, report: &Report) -> io::Result<()> {
         }
     }
     let left_out = if words.is_empty() { String::new() } else { format!("; left out: {}", words.join(", ")) };
-    writeln!(to, "{} packets, {} connections{left_out}", tally.packets, report.connections.len())
+    let packets = counted(tally.packets, "packet");
+    let connections = counted(report.connections.len() as u64, "connection");
+    writeln!(to, "{packets}, {connections}{left_out}")
+}
+
+/// So many of that.
+fn counted(count: u64, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 /// Its name for machines, and for people.
