@@ -356,7 +356,7 @@ impl World {
     pub(super) fn stop(&mut self) {
         for index in 0..self.flows.len() {
             let flow = &self.flows[index];
-            if !flow.endless && !flow.is_patient(self.now) && !flow.is_starved() {
+            if !flow.endless && !flow.is_patient(self.now) && !flow.is_starved() && !self.crawls(flow) {
                 self.check_stopped(index);
                 continue;
             }

@@ -357,7 +357,7 @@ fn exponential(random: &mut Random) -> f64 {
 }
 
 /// How long an end waits in silence before it gives up, where the peer may have gone without a word.
-const PATIENCE: Duration = Duration::from_mins(20);
+pub(super) const PATIENCE: Duration = Duration::from_mins(20);
 
 /// A connection to be made.
 #[derive(Debug)]

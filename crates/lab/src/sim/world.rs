@@ -18,7 +18,7 @@ use super::machine::{Calls as _, Handle, Machine};
 use super::packets::Packets;
 use super::payload::Payload;
 use super::record::Record;
-use super::scenario::{Bank, HostSpec, Planned, Scenario, ScenarioError};
+use super::scenario::{Bank, HostSpec, PATIENCE, Planned, Scenario, ScenarioError};
 use super::tricks::{Trick, Trickster};
 
 /// The port that the first flow's server listens on; each flow has one of its own, which tells whose a packet is.
@@ -285,6 +285,13 @@ impl World {
     /// The flow whose server listens on this port.
     pub(super) fn flow_of_port(port: u16) -> usize {
         usize::from(port.wrapping_sub(FIRST_PORT))
+    }
+
+    /// True if a flood loses nearly all of the flow, and yet something arrives now and then. What is sent again and again tells
+    /// no round-trip time, so its timer stays at the maximum (RFC 6298 section 5).
+    pub(super) fn crawls(&self, flow: &Flow) -> bool {
+        let moves = |end: &End| self.now < end.ledger.moved_at + PATIENCE;
+        self.floods && flow.ends.iter().any(moves)
     }
 
     /// Packets for which queues and policers had no room, where a host floods the path; else none.
