@@ -29,6 +29,7 @@ pub(super) struct Step {
 impl Prr {
     /// A loss was found in a flight of `flight` octets, those included that the first ACK of the recovery delivers.
     //= rfc6937#3-1
+    //= rfc9937#6.1-1
     //= rfc9937#6.1-2
     pub(super) fn new(flight: u32) -> Self {
         Self { recover_fs: u64::from(flight.max(1)), ..Self::default() }
