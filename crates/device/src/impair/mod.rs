@@ -30,8 +30,8 @@
 //! let mut link = Link::new(config, 7);
 //! link.send(Instant::ZERO, Packet::new(vec![0x45; 1250].into(), Instant::ZERO));
 //!
-//! // 1,250 octets at 1 Mbit/s take 10 ms.
-//! assert_eq!(link.next_timeout(), Some(Instant::from_millis(10)));
+//! // 1,250 octets at 1 Mbit/s take 10 ms, and the way 40 more.
+//! assert_eq!(link.next_timeout(), Some(Instant::from_millis(50)));
 //! assert!(link.receive(Instant::from_millis(49)).is_none());
 //! let packet = link.receive(Instant::from_millis(60)).unwrap();
 //! assert_eq!(packet.arrived_at, Instant::from_millis(50));
