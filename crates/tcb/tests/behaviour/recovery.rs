@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use sockeye_tcb::congestion::Algorithm;
 use sockeye_tcb::{Buffer, ClosedBecause, Config, Event, SoftError, State};
+use sockeye_wire::SeqNumber;
 use sockeye_wire::tcp::{Flags, SackBlock};
 
 use crate::pair::{Fate, ISS_A, Pair, Random, Side, config, text};
@@ -45,6 +46,18 @@ fn three_losses_in_one_window_take_one_recovery_and_no_timeout() {
     assert!(info.ssthresh >= 8 * 988, "halved once: {}", info.ssthresh);
 }
 
+/// Text from A that begins at one of these sequence numbers is lost, as often as the number stands there.
+fn lose_text_at(pair: &mut Pair, mut to_lose: Vec<SeqNumber>) {
+    pair.filter = Box::new(move |sent| {
+        let is_text = sent.from == Side::A && !sent.segment.payload.is_empty();
+        let lost = to_lose.iter().position(|&lost| is_text && lost == sent.segment.seq);
+        lost.map_or(Fate::Arrives, |index| {
+            to_lose.swap_remove(index);
+            Fate::Lost
+        })
+    });
+}
+
 /// The first segment is lost twice, so that its recovery takes two round trips; one that was sent in the first of them is
 /// lost, found and sent again in the second: that is another window's loss, however early it was repaired.
 #[test]
@@ -52,15 +65,7 @@ fn losses_in_two_windows_are_answered_twice() {
     for congestion in [Algorithm::NEWRENO, Algorithm::CUBIC] {
         let mut pair = Pair::established_with(Config { congestion, ..config() }, config());
         let (front, later) = (ISS_A + 1, ISS_A + 1 + 12 * 988);
-        let mut to_lose = vec![front, front, later];
-        pair.filter = Box::new(move |sent| {
-            let is_text = sent.from == Side::A && !sent.segment.payload.is_empty();
-            let lost = to_lose.iter().position(|&lost| is_text && lost == sent.segment.seq);
-            lost.map_or(Fate::Arrives, |index| {
-                to_lose.swap_remove(index);
-                Fate::Lost
-            })
-        });
+        lose_text_at(&mut pair, vec![front, front, later]);
         pair.send(Side::A, text(100_000));
         assert!(pair.run_until(Duration::from_secs(2), |pair| pair.b.received.len() == 100_000));
         let info = pair.info();
@@ -77,15 +82,7 @@ fn what_a_timeout_has_sent_again_and_is_lost_lowers_the_threshold_once_more() {
     for congestion in [Algorithm::NEWRENO, Algorithm::CUBIC, Algorithm::DCTCP] {
         let mut pair = Pair::established_with(Config { congestion, ..config() }, config());
         let segments = (0..10).map(|index| ISS_A + 1 + index * 988);
-        let mut to_lose: Vec<_> = segments.chain([ISS_A + 1 + 9 * 988, ISS_A + 1 + 988]).collect();
-        pair.filter = Box::new(move |sent| {
-            let is_text = sent.from == Side::A && !sent.segment.payload.is_empty();
-            let lost = to_lose.iter().position(|&lost| is_text && lost == sent.segment.seq);
-            lost.map_or(Fate::Arrives, |index| {
-                to_lose.swap_remove(index);
-                Fate::Lost
-            })
-        });
+        lose_text_at(&mut pair, segments.chain([ISS_A + 1 + 9 * 988, ISS_A + 1 + 988]).collect());
         pair.send(Side::A, text(9_880));
         assert!(pair.run_until(Duration::from_secs(3), |pair| pair.b.received.len() == 9_880));
         let info = pair.info();
