@@ -168,17 +168,14 @@ impl DelayLine {
         if self.delay.in_order && extra.is_zero() && !skips {
             at = at.max(self.last);
         }
-        self.last = self.last.max(at);
-        // Most arrive behind all others: looked for from there.
-        let mut place = self.flying.len();
-        while place.checked_sub(1).and_then(|before| self.flying.get(before)).is_some_and(|(other, _)| *other > at) {
-            place -= 1;
-        }
-        if place == self.flying.len() {
+        // Most arrive behind all others, and the rest are looked for from there.
+        if at >= self.last {
+            self.last = at;
             self.flying.push_back((at, carried));
-        } else {
-            self.flying.insert(place, (at, carried));
+            return;
         }
+        let later = self.flying.iter().rev().take_while(|(other, _)| *other > at).count();
+        self.flying.insert(self.flying.len() - later, (at, carried));
     }
 
     fn draw(&mut self) -> Duration {

@@ -9,7 +9,7 @@
 //! alone; to an address that nobody has it is lost and counted. An error about a packet that is too long (`mtu … icmp`)
 //! takes a shorter way: down the access link of the packet's sender, wherever it arose.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::net::IpAddr;
 
 use sockeye_wire::Instant;
@@ -49,8 +49,8 @@ pub enum Side {
 pub struct Network {
     seed: u64,
     links: Links,
-    /// By [`number`].
-    by_address: BTreeMap<u128, HostId>,
+    /// By [`number`], in order.
+    by_address: Vec<(u128, HostId)>,
     unroutable: u64,
     /// When something comes out of access links: nobody looks at those where nothing does.
     up: Agenda,
@@ -123,7 +123,7 @@ impl Network {
         Self {
             seed,
             links: Links { rightward, leftward, hosts: Vec::new() },
-            by_address: BTreeMap::new(),
+            by_address: Vec::new(),
             unroutable: 0,
             up: Agenda::default(),
             down: Agenda::default(),
@@ -140,7 +140,12 @@ impl Network {
         let host = Host { side, up: Link::new(up, seed), down: Link::new(down, seed.wrapping_add(1)) };
         self.hosts_are_near &= host.down.is_wire();
         self.links.hosts.push(host);
-        self.by_address.extend(addresses.iter().map(|address| (number(*address), id)));
+        for address in addresses.iter().copied().map(number) {
+            match self.by_address.binary_search_by_key(&address, |(known, _)| *known) {
+                Ok(place) => self.by_address[place].1 = id,
+                Err(place) => self.by_address.insert(place, (address, id)),
+            }
+        }
         id
     }
 
@@ -162,6 +167,7 @@ impl Network {
 
     /// The next packet that has arrived at a host by `now`, and at which.
     pub fn receive(&mut self, now: Instant) -> Option<(HostId, Packet)> {
+        self.next_timeout().filter(|at| *at <= now)?;
         if let Some(arrived) = self.receive_alone(now) {
             return Some(arrived);
         }
@@ -363,7 +369,9 @@ impl Network {
 
     fn destination(&self, packet: &Packet) -> Option<HostId> {
         let ip = IpView::parse(&packet.bytes).ok()?;
-        self.by_address.get(&number(ip.destination())).copied()
+        let address = number(ip.destination());
+        let place = self.by_address.binary_search_by_key(&address, |(known, _)| *known).ok()?;
+        self.by_address.get(place).map(|(_, id)| *id)
     }
 }
 

@@ -247,18 +247,21 @@ impl Queue {
     pub(super) fn departure(&mut self, now: Instant, carried: &Carried, counters: &mut LinkCounters) -> Departure {
         self.settle(now);
         let octets = carried.octets();
-        let fits = match &self.pace {
+        let (is_idle, rate) = match &self.pace {
             Pace::Wire => return Departure::At(now),
-            Pace::Foreseen(timetable) => timetable.is_idle(now) || self.has_room(octets, timetable.rate()),
+            Pace::Foreseen(timetable) => (timetable.is_idle(now), timetable.rate()),
             Pace::Rate { .. } | Pace::Trace { .. } => return Departure::Unknown,
         };
+        let fits = is_idle || self.has_room(octets, rate);
         counters.dropped_full += u64::from(!fits);
         let cost = self.config.overhead.of(octets);
         match &mut self.pace {
             Pace::Foreseen(timetable) if fits => {
                 let at = timetable.add(now, carried.serial, octets, now, cost);
                 self.octets += octets;
-                self.settle(now);
+                if is_idle {
+                    self.settle(now);
+                }
                 Departure::At(at)
             }
             _ => Departure::Never,

@@ -383,12 +383,14 @@ fn a_super_segment_is_cut_at_the_near_edge_and_merged_at_the_far_one() {
     assert_eq!(merging.counters().merged, 9);
 }
 
-/// A schedule, though it changes nothing in that time, makes a link find out when each packet goes out.
+/// A schedule, though it changes nothing in that time, makes a link find out when each packet goes out, and take it through
+/// each element, also where only its queue has anything to do.
 #[test]
 fn departures_that_are_foreseen_are_those_that_come() {
     for words in [
         "rate 1mbit delay 20ms limit 4",
         "rate 1mbit 20 48 5 delay 3ms limit 5000b",
+        "rate 1mbit delay 20ms 15ms limit 50ms",
         "rate 700kbit delay 20ms 15ms limit 30ms loss 5% duplicate 5%",
         "rate 1mbit delay 20ms reorder 25% gap 3 limit 3 late 10% 9ms",
         "rate 1mbit delay 1ms displace 10% 3 thin 3 corrupt 10% limit 50",
@@ -419,6 +421,15 @@ fn departures_that_are_foreseen_are_those_that_come() {
         assert_eq!(foreseen.counters(), found.counters(), "{words}");
         assert_eq!(foreseen.queue_waits(), found.queue_waits(), "{words}");
     }
+}
+
+#[test]
+fn packets_that_cannot_be_lost_count_for_those_that_can() {
+    let mut link = link("delay 1ms");
+    send(&mut link, 4, Duration::ZERO, Ecn::NotEct);
+    link.set_config(Instant::ZERO, "delay 1ms loss every 5".parse().expect("a link"));
+    send(&mut link, 2, Duration::ZERO, Ecn::NotEct);
+    assert_eq!((link.counters().lost, drain(&mut link).len()), (1, 5));
 }
 
 #[test]

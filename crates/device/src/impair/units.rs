@@ -51,7 +51,13 @@ impl Rate {
         if self.0 == 0 {
             return u64::MAX;
         }
-        let whole = u128::from(octets) * 8 * u128::from(SECOND) + u128::from(*remainder);
+        let (octet, rest) = (8 * SECOND, *remainder);
+        // Of up to 2 GiB: a division of 64 bits takes a tenth of the time of one of 128.
+        if let Some(whole) = octets.checked_mul(octet).and_then(|whole| whole.checked_add(rest)) {
+            *remainder = whole % self.0;
+            return whole / self.0;
+        }
+        let whole = u128::from(octets) * u128::from(octet) + u128::from(rest);
         *remainder = u64::try_from(whole % u128::from(self.0)).unwrap_or(0);
         u64::try_from(whole / u128::from(self.0)).unwrap_or(u64::MAX)
     }
