@@ -68,9 +68,8 @@ impl World {
 
     /// When something happens at a host next, or a sample is due, if by `until`.
     fn next_event(&mut self, until: Instant) -> Option<Instant> {
-        let timer = self.deadlines.first().map(|&(at, _)| at);
         let agenda = self.agenda.first().map(|&(at, ..)| at);
-        let ours = [timer, agenda, self.record.next_sample()].into_iter().flatten().min();
+        let ours = earlier(earlier(self.deadlines.first(), agenda), self.record.next_sample());
         let arrival = self.network.next_arrival(ours.map_or(until, |at| at.min(until)));
         arrival.or(ours).filter(|at| *at <= until)
     }
@@ -83,13 +82,9 @@ impl World {
                 return;
             }
         }
-        let mut due = Vec::new();
-        while let Some(&(_, host)) = self.deadlines.first().filter(|(at, _)| *at <= self.now) {
-            self.set_deadline(host, None);
-            due.push(host);
-        }
         // In the order of the hosts. One whose next deadline is now, too, has its turn in the next round.
-        due.sort_unstable();
+        let mut due = Vec::new();
+        due.extend(std::iter::from_fn(|| self.deadlines.take_due(self.now)));
         due.into_iter().for_each(|host| self.on_timeout(host));
         while let Some(&(at, flow, role)) = self.agenda.first().filter(|(at, ..)| *at <= self.now) {
             self.agenda.remove(&(at, flow, role));
@@ -170,7 +165,7 @@ impl World {
         }
         let node = &mut self.nodes[host];
         let deadline = node.machine.next_timeout().map(|at| node.shows(at));
-        self.set_deadline(host, deadline);
+        self.deadlines.set(host, deadline);
         self.judge(host);
     }
 
@@ -231,9 +226,9 @@ impl World {
         self.agenda.extend(wake.map(|at| (at, flow, role)));
         let ended = known.is_done();
         let [ours, theirs] = [role, role.other()].map(|role| &known.ends[role as usize].ledger);
-        let cut = (ours.heard_end && ours.read != theirs.wrote)
-            .then(|| format!("the stream ends after {} octets of {}", ours.read, theirs.wrote));
-        let damage = ours.damage.clone().or(cut);
+        let is_cut = ours.heard_end && ours.read != theirs.wrote;
+        let cut = || is_cut.then(|| format!("the stream ends after {} octets of {}", ours.read, theirs.wrote));
+        let damage = ours.damage.clone().or_else(cut);
         self.touch(flow, role);
         if let Some(damage) = damage {
             self.broken(Invariant::Intact, Some((flow, role)), damage);
@@ -315,8 +310,10 @@ impl World {
     /// Judges the ends that something happened to.
     fn judge(&mut self, host: usize) {
         let mut touched = std::mem::take(&mut self.touched);
-        touched.sort_unstable();
-        touched.dedup();
+        if touched.len() > 1 {
+            touched.sort_unstable();
+            touched.dedup();
+        }
         for (flow, role) in touched.drain(..) {
             let end = &mut self.flows[flow].ends[role as usize];
             if end.host != host || end.application.is_none() {
@@ -324,10 +321,12 @@ impl World {
             }
             let Some(handle) = end.handle else { continue };
             let machine = &self.nodes[host].machine;
-            let Some(vitals) = machine.vitals(handle) else { continue };
+            // Looked at where they are: they are long.
+            let vitals = machine.vitals(handle);
+            let Some(vitals) = &vitals else { continue };
             let deadline = machine.deadline(handle);
-            let result = end.judge.after_event(self.now, &vitals, deadline, &end.ear, &end.limits);
-            end.ear.settled(self.now, &vitals);
+            let result = end.judge.after_event(self.now, vitals, deadline, &end.ear, &end.limits);
+            end.ear.settled(self.now, vitals);
             self.judged(result, flow, role);
         }
         self.touched = touched;
@@ -430,6 +429,14 @@ impl World {
         if !self.packets.are_returned() {
             self.broken(Invariant::MemoryReturned, None, "somebody holds a packet, or a piece of one".into());
         }
+    }
+}
+
+/// The earlier of two instants, either of which may never come.
+fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
     }
 }
 

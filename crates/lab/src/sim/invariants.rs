@@ -115,7 +115,8 @@ pub(super) type Broken = (Invariant, String);
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
     pub(super) receive_buffer: u32,
-    pub(super) delayed_ack: Duration,
+    /// An ACK may be owed for so long: for the delay that was set, and what clocks round.
+    pub(super) ack_within: Duration,
     pub(super) min_rto: Duration,
     pub(super) max_rto: Duration,
     pub(super) granularity: Duration,

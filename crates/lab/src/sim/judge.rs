@@ -71,8 +71,11 @@ impl Judge {
             loss_found(info, ear, limits)?;
             times_true(info, limits)?;
             tail_probed(now, info, deadline, ear, limits)?;
-            let last = self.last.replace(Last::of(info)).filter(|last| last.snd_mss == info.snd_mss);
-            last.map_or(Ok(()), |last| grows_as_acked(&last, info).and_then(|()| slows_on_loss(&last, info)))?;
+            if let Some(last) = self.last.as_ref().filter(|last| last.snd_mss == info.snd_mss) {
+                grows_as_acked(last, info)?;
+                slows_on_loss(last, info)?;
+            }
+            self.last = Some(Last::of(info));
         }
         self.backs_off(now, info, limits)
     }
@@ -132,9 +135,10 @@ fn timer_armed(info: &Vitals, deadline: Option<Instant>, ear: &Ear) -> Result<()
 fn flight_adds_up(info: &Vitals, ear: &Ear, limits: &Limits) -> Result<(), Broken> {
     let sum = info.in_flight.saturating_add(info.sacked).saturating_add(info.lost);
     let (least, most) = (ear.outstanding(), ear.outstanding_at_most());
-    let open =
-        matches!(info.state, State::Established | State::CloseWait | State::FinWait1 | State::Closing | State::LastAck);
-    if sum > most || (open && ear.has_sack() && limits.trusted && sum < least) {
+    let is_open = |state: State| {
+        matches!(state, State::Established | State::CloseWait | State::FinWait1 | State::Closing | State::LastAck)
+    };
+    if sum > most || (sum < least && limits.trusted && ear.has_sack() && is_open(info.state)) {
         let Vitals { in_flight, sacked, lost, .. } = info;
         let detail = format!("{in_flight} in flight, {sacked} sacked, {lost} lost; outstanding {least} to {most}");
         return Err((Invariant::FlightAddsUp, detail));
@@ -156,7 +160,7 @@ const fn is_unharmed(info: &Vitals, ear: &Ear) -> bool {
 }
 
 fn loss_found(info: &Vitals, ear: &Ear, limits: &Limits) -> Result<(), Broken> {
-    if !limits.trusted || !is_unharmed(info, ear) || info.segments_lost > 0 {
+    if info.segments_lost > 0 || !limits.trusted || !is_unharmed(info, ear) {
         return Ok(());
     }
     let overtook = if ear.has_sack() { info.sacked / u32::from(info.snd_mss).max(1) } else { ear.dup_acks() };
@@ -186,8 +190,8 @@ fn tail_probed(
     ear: &Ear,
     limits: &Limits,
 ) -> Result<(), Broken> {
+    let wants = is_unharmed(info, ear) && ear.has_sack() && info.sacked == 0 && info.lost == 0 && info.snd_wnd > 0;
     let outstanding = ear.outstanding();
-    let wants = ear.has_sack() && is_unharmed(info, ear) && info.sacked == 0 && info.lost == 0 && info.snd_wnd > 0;
     let Some(srtt) = info.srtt.filter(|_| wants && outstanding > 0 && info.in_flight > 0) else {
         return Ok(());
     };
@@ -209,6 +213,9 @@ fn tail_probed(
 /// becomes two when a loss is found (RFC 5681 equation 4). An ACK that tells of marks lets nothing grow (RFC 3168 section
 /// 6.1.2).
 fn grows_as_acked(last: &Last, info: &Vitals) -> Result<(), Broken> {
+    if info.cwnd <= last.cwnd {
+        return Ok(());
+    }
     let delivered = u32::try_from(info.delivered - last.delivered).unwrap_or(u32::MAX);
     let same = info.undone == last.undone && info.fast_recoveries == last.fast_recoveries;
     let has_model = info.congestion_control == "bbr";
@@ -231,6 +238,9 @@ fn grows_as_acked(last: &Last, info: &Vitals) -> Result<(), Broken> {
 /// RFC 5681 equation 4 and RFC 9438 section 4.6: a recovery begins with at most 0.7 of the window, a timeout with one segment.
 /// BBR answers to a loss by its model; a loss in a window that was marked was answered with the mark (RFC 3168 section 6.1.2).
 fn slows_on_loss(last: &Last, info: &Vitals) -> Result<(), Broken> {
+    if info.timeouts == last.timeouts && info.fast_recoveries == last.fast_recoveries {
+        return Ok(());
+    }
     let mss = u32::from(info.snd_mss);
     let broken = |what: &str| {
         let detail = format!("{what}: cwnd from {} to {}, ssthresh {}", last.cwnd, info.cwnd, info.ssthresh);

@@ -110,8 +110,10 @@ impl Machine {
     pub(crate) fn poll_transmit(&mut self, now: Instant, limit: u32, packets: &mut Packets) -> Option<Packet> {
         match self {
             Self::Stack(stack) => {
-                let outgoing = stack.poll_transmit(now, limit)?;
-                let packet = Packet::new(packets.join(&outgoing), now);
+                // Looked at where it is: it is long.
+                let outgoing = stack.poll_transmit(now, limit);
+                let outgoing = outgoing.as_ref()?;
+                let packet = Packet::new(packets.join(outgoing), now);
                 Some(Packet { segment_size: outgoing.segment_size, ..packet })
             }
             Self::Bare(bare) => bare.poll_transmit(now).map(|packet| Packet::new(packets.copy(&packet), now)),

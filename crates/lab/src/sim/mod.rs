@@ -34,6 +34,7 @@
 pub mod against_kernel;
 mod application;
 mod bare;
+mod deadlines;
 mod ear;
 mod event_loop;
 mod invariants;

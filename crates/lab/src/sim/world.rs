@@ -11,6 +11,7 @@ use sockeye_wire::Instant;
 
 use super::application::{Application, Ledger, Role};
 use super::bare::Bare;
+use super::deadlines::Deadlines;
 use super::ear::Ear;
 use super::invariants::{Invariant, Limits, Violation};
 use super::judge::Judge;
@@ -29,20 +30,19 @@ pub(super) struct Node {
     pub(super) name: String,
     address: IpAddr,
     pub(super) machine: Machine,
-    tick: Duration,
+    /// Nanoseconds of its clock's tick, at least 1.
+    tick: u64,
     /// Octets of text in one packet that the network cuts; 0 if it gets segments.
     pub(super) tso: u32,
     pub(super) trickster: Option<Trickster>,
     pub(super) connections: BTreeMap<Handle, (usize, Role)>,
-    /// When, on its clock, something is due: also in [`World::deadlines`].
-    deadline: Option<Instant>,
     pub(super) vanishes: Option<Instant>,
 }
 
 impl Node {
     /// The time as its clock shows it.
     pub(super) fn clock(&self, now: Instant) -> Instant {
-        match ticks(self.tick) {
+        match self.tick {
             1 => now,
             tick => Instant::from_nanos(now.as_nanos() / tick * tick),
         }
@@ -50,7 +50,7 @@ impl Node {
 
     /// When its clock will show `at`.
     pub(super) fn shows(&self, at: Instant) -> Instant {
-        match ticks(self.tick) {
+        match self.tick {
             1 => at,
             tick => Instant::from_nanos(at.as_nanos().div_ceil(tick).saturating_mul(tick)),
         }
@@ -139,7 +139,7 @@ pub(super) struct World {
     /// Ends of flows that want to act at a time.
     pub(super) agenda: BTreeSet<(Instant, usize, Role)>,
     /// When something is due at which host.
-    pub(super) deadlines: BTreeSet<(Instant, usize)>,
+    pub(super) deadlines: Deadlines,
     /// Flows that have ended.
     pub(super) ended: usize,
     /// The first rule that was broken: the run stops.
@@ -173,7 +173,7 @@ impl World {
             payload: Payload::new(scenario.seed),
             packets: Packets::default(),
             agenda: BTreeSet::new(),
-            deadlines: BTreeSet::new(),
+            deadlines: Deadlines::new(hosts.len()),
             ended: 0,
             violation: None,
             record,
@@ -234,17 +234,6 @@ impl World {
         self.flows.push(Flow { spec, start, ends, client_port: None, endless, may_fail, patience });
         self.agenda.insert((start, index, Role::Client));
         Ok(())
-    }
-
-    /// Something is due at a host then, and no more when it was before.
-    pub(super) fn set_deadline(&mut self, host: usize, at: Option<Instant>) {
-        let before = std::mem::replace(&mut self.nodes[host].deadline, at);
-        if before != at {
-            if let Some(before) = before {
-                self.deadlines.remove(&(before, host));
-            }
-            self.deadlines.extend(at.map(|at| (at, host)));
-        }
     }
 
     /// Connects the client of a flow.
@@ -349,7 +338,7 @@ fn least_rtt(scenario: &Scenario, hosts: [&HostSpec; 2]) -> Duration {
 fn limits(config: &Config, host: &HostSpec) -> Limits {
     Limits {
         receive_buffer: config.receive_buffer.limit(),
-        delayed_ack: config.delayed_ack,
+        ack_within: config.delayed_ack + host.tick.0 * 2 + Duration::from_millis(1),
         min_rto: config.min_rto,
         max_rto: config.max_rto,
         granularity: config.granularity,
@@ -387,11 +376,10 @@ fn node(
         name: host.name.clone(),
         address,
         machine,
-        tick: host.tick.0,
+        tick: ticks(host.tick.0),
         tso: if host.tso { 60_000 } else { 0 },
         trickster: host.trick.map(|trick| Trickster::new(trick, seed)),
         connections: BTreeMap::new(),
-        deadline: None,
         vanishes: host.vanishes.map(|at| Instant::ZERO + at.0),
     })
 }

@@ -4,8 +4,6 @@ mod asked;
 mod repeats;
 mod sent;
 
-use std::time::Duration;
-
 use sockeye_tcb::Vitals;
 use sockeye_wire::tcp::{Flags, Options, SackBlock, TcpView};
 use sockeye_wire::{Instant, SeqNumber};
@@ -24,11 +22,34 @@ struct Offer {
     sack: bool,
 }
 
+/// What both SYNs agree on: known, so that not every rule asks both.
+#[derive(Clone, Copy, Debug)]
+struct Agreed {
+    /// Both sides must offer scaling, or neither has it.
+    our_shift: u8,
+    their_shift: u8,
+    timestamps: bool,
+    sack: bool,
+}
+
+impl Agreed {
+    fn of(ours: &Offer, theirs: &Offer) -> Self {
+        Self {
+            our_shift: theirs.shift.and(ours.shift).unwrap_or(0),
+            their_shift: ours.shift.and(theirs.shift).unwrap_or(0).min(14),
+            timestamps: ours.timestamps && theirs.timestamps,
+            sack: ours.sack && theirs.sack,
+        }
+    }
+}
+
 /// Listens at a host's door, for one connection. "Ours" is what the host says, "theirs" what arrives.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Ear {
     ours: Option<Offer>,
     theirs: Option<Offer>,
+    /// Once there are both.
+    agreed: Option<Agreed>,
     /// The highest sequence number that we have used, plus one: SND.NXT.
     snd_nxt: SeqNumber,
     /// The end of the last window probe.
@@ -92,17 +113,17 @@ impl Ear {
         1 << self.our_shift()
     }
 
-    fn both(&self) -> Option<(Offer, Offer)> {
-        self.ours.zip(self.theirs)
-    }
-
-    /// Both sides must offer scaling, or neither has it.
     fn our_shift(&self) -> u8 {
-        self.both().and_then(|(ours, theirs)| theirs.shift.and(ours.shift)).unwrap_or(0)
+        self.agreed.map_or(0, |agreed| agreed.our_shift)
     }
 
     fn their_shift(&self) -> u8 {
-        self.both().and_then(|(ours, theirs)| ours.shift.and(theirs.shift)).unwrap_or(0).min(14)
+        self.agreed.map_or(0, |agreed| agreed.their_shift)
+    }
+
+    /// One side offers something in a SYN.
+    fn agree(&mut self) {
+        self.agreed = self.ours.as_ref().zip(self.theirs.as_ref()).map(|(ours, theirs)| Agreed::of(ours, theirs));
     }
 
     /// An ACK must leave within the delay that was set.
@@ -111,7 +132,7 @@ impl Ear {
             return Ok(());
         };
         let waits = now.since(since);
-        if waits > limits.delayed_ack + limits.tick * 2 + Duration::from_millis(1) {
+        if waits > limits.ack_within {
             return Err(format!("text up to {seq} arrived {waits:?} ago and isn't acknowledged"));
         }
         Ok(())
@@ -119,7 +140,7 @@ impl Ear {
 
     /// SACK was offered both ways.
     pub(super) fn has_sack(&self) -> bool {
-        self.both().is_some_and(|(ours, theirs)| ours.sack && theirs.sack)
+        self.agreed.is_some_and(|agreed| agreed.sack)
     }
 
     /// Octets that credible SACK blocks have named, at most.
@@ -160,6 +181,7 @@ impl Ear {
                 self.arrived_to = segment.seq() + length;
             }
             self.theirs = Some(offer);
+            self.agree();
         }
         if self.theirs.is_none() {
             return;
@@ -253,7 +275,7 @@ impl Ear {
             return;
         };
         let stale = self.is_stale(timestamp);
-        let untimed = timestamp.is_none() && self.both().is_some_and(|(a, b)| a.timestamps && b.timestamps);
+        let untimed = timestamp.is_none() && self.agreed.is_some_and(|agreed| agreed.timestamps);
         let (start, end) = (segment.seq(), (segment.seq() + text).min(self.our_edge.unwrap_or(acked)));
         let fits = start.at_or_before(acked) && end.after(acked) && start.at_or_after(acked - (1 << 20));
         // An ACK of ours that is wild makes the segment suspect.
@@ -306,6 +328,7 @@ impl Ear {
             self.sent = Sent::from(segment.seq());
         }
         self.ours = Some(offer(segment));
+        self.agree();
         if segment.flags().ack {
             self.acked = Some(segment.ack());
             self.our_edge = Some(segment.ack() + u32::from(segment.window()));
@@ -316,7 +339,7 @@ impl Ear {
     fn in_state(&self, segment: &TcpView<'_>) -> Result<(), Broken> {
         let length = octets(segment.payload().len());
         let broken = |detail: String| Err((Invariant::InState, detail));
-        if self.both().is_none() {
+        if self.agreed.is_none() {
             return broken(format!("{:?} before both have said SYN", segment.flags()));
         }
         if self.we_reset {
@@ -331,7 +354,7 @@ impl Ear {
     }
 
     fn fits(&self, segment: &TcpView<'_>, segment_size: u16, limits: &Limits) -> Result<(), Broken> {
-        let Some((_, theirs)) = self.both() else {
+        let Some(theirs) = &self.theirs else {
             return Ok(());
         };
         let whole = segment.payload().len();
@@ -349,16 +372,15 @@ impl Ear {
     }
 
     fn options_as_agreed(&self, segment: &TcpView<'_>) -> Result<(), Broken> {
-        let Some((ours, theirs)) = self.both() else {
+        let Some(agreed) = &self.agreed else {
             return Ok(());
         };
         let broken = |detail: String| Err((Invariant::OptionsAsAgreed, detail));
         let options = segment.options();
-        if options.timestamps.is_some() != (ours.timestamps && theirs.timestamps) {
-            return broken(format!("timestamps {:?}, agreed: {}", options.timestamps, ours.timestamps));
+        if options.timestamps.is_some() != agreed.timestamps {
+            return broken(format!("timestamps {:?}, agreed: {}", options.timestamps, agreed.timestamps));
         }
-        let may_sack = ours.sack && theirs.sack;
-        if !options.sack.is_empty() && !may_sack {
+        if !options.sack.is_empty() && !agreed.sack {
             return broken("SACK blocks that were not permitted".into());
         }
         self.echoes_as_heard(options.timestamps.map(|timestamps| timestamps.echo))?;
