@@ -163,6 +163,7 @@ impl DelayLine {
     }
 
     /// Sends a packet on its way at `now`. It takes `extra` longer; with `skips` it takes no time at all.
+    #[inline]
     pub(super) fn push(&mut self, now: Instant, carried: Carried, extra: Duration, skips: bool) {
         let mut at = if skips { now } else { now + self.draw() + extra };
         if self.delay.in_order && extra.is_zero() && !skips {

@@ -147,6 +147,7 @@ impl Link {
     }
 
     /// The next packet that has come out by `now`; it arrived when it came out.
+    #[inline]
     pub fn receive(&mut self, now: Instant) -> Option<Packet> {
         if self.arrived.is_empty() && self.is_plain {
             self.queue.settle(now);

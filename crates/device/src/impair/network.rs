@@ -188,6 +188,7 @@ impl Network {
 
     /// What comes out of the bottleneck, is at a host as it does, and has nothing beside it with which it would have to be
     /// brought into order. That goes for nearly all packets.
+    #[inline]
     fn receive_alone(&mut self, now: Instant) -> Option<(HostId, Packet)> {
         let (at, via) = self.between.filter(|(at, via)| *at <= now && self.leads_to_host(*via))?;
         if self.first_arrival().is_some_and(|first| first <= at) {

@@ -244,6 +244,7 @@ impl Queue {
     }
 
     /// A packet comes: when it has gone out, as far as that is known.
+    #[inline]
     pub(super) fn departure(&mut self, now: Instant, carried: &Carried, counters: &mut LinkCounters) -> Departure {
         self.settle(now);
         let octets = carried.octets();

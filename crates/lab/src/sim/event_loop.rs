@@ -82,10 +82,12 @@ impl World {
                 return;
             }
         }
-        // In the order of the hosts. One whose next deadline is now, too, has its turn in the next round.
-        let mut due = Vec::new();
-        due.extend(std::iter::from_fn(|| self.deadlines.take_due(self.now)));
-        due.into_iter().for_each(|host| self.on_timeout(host));
+        if self.deadlines.first().is_some_and(|at| at <= self.now) {
+            // In the order of the hosts. One whose next deadline is now, too, has its turn in the next round.
+            let mut due = Vec::new();
+            due.extend(std::iter::from_fn(|| self.deadlines.take_due(self.now)));
+            due.into_iter().for_each(|host| self.on_timeout(host));
+        }
         while let Some(&(at, flow, role)) = self.agenda.first().filter(|(at, ..)| *at <= self.now) {
             self.agenda.remove(&(at, flow, role));
             self.on_agenda(flow, role);
@@ -324,7 +326,7 @@ impl World {
             // Looked at where they are: they are long.
             let vitals = machine.vitals(handle);
             let Some(vitals) = &vitals else { continue };
-            let deadline = machine.deadline(handle);
+            let deadline = || machine.deadline(handle);
             let result = end.judge.after_event(self.now, vitals, deadline, &end.ear, &end.limits);
             end.ear.settled(self.now, vitals);
             self.judged(result, flow, role);

@@ -53,16 +53,16 @@ impl Last {
 }
 
 impl Judge {
-    /// `deadline` is when something is due for the connection, `ear` what was heard of it on the wire.
+    /// `deadline` says when something is due for the connection, `ear` is what was heard of it on the wire.
     pub(super) fn after_event(
         &mut self,
         now: Instant,
         info: &Vitals,
-        deadline: Option<Instant>,
+        deadline: impl Fn() -> Option<Instant>,
         ear: &Ear,
         limits: &Limits,
     ) -> Result<(), Broken> {
-        timer_armed(info, deadline, ear)?;
+        timer_armed(info, &deadline, ear)?;
         buffer_limit(info, ear, limits)?;
         window_reopens(info, limits)?;
         ear.acks_in_time(now, limits).map_err(|detail| (Invariant::AcksInTime, detail))?;
@@ -70,7 +70,7 @@ impl Judge {
             flight_adds_up(info, ear, limits)?;
             loss_found(info, ear, limits)?;
             times_true(info, limits)?;
-            tail_probed(now, info, deadline, ear, limits)?;
+            tail_probed(now, info, &deadline, ear, limits)?;
             if let Some(last) = self.last.as_ref().filter(|last| last.snd_mss == info.snd_mss) {
                 grows_as_acked(last, info)?;
                 slows_on_loss(last, info)?;
@@ -120,8 +120,8 @@ fn owes_something(info: &Vitals, ear: &Ear) -> bool {
     }
 }
 
-fn timer_armed(info: &Vitals, deadline: Option<Instant>, ear: &Ear) -> Result<(), Broken> {
-    if deadline.is_none() && owes_something(info, ear) {
+fn timer_armed(info: &Vitals, deadline: impl Fn() -> Option<Instant>, ear: &Ear) -> Result<(), Broken> {
+    if owes_something(info, ear) && deadline().is_none() {
         let Vitals { state, send_queued, snd_wnd, .. } = info;
         let detail = format!("{state}, {} outstanding, {send_queued} queued, window {snd_wnd}", ear.outstanding());
         return Err((Invariant::TimerArmed, detail));
@@ -186,7 +186,7 @@ fn times_true(info: &Vitals, limits: &Limits) -> Result<(), Broken> {
 fn tail_probed(
     now: Instant,
     info: &Vitals,
-    deadline: Option<Instant>,
+    deadline: impl Fn() -> Option<Instant>,
     ear: &Ear,
     limits: &Limits,
 ) -> Result<(), Broken> {
@@ -198,7 +198,7 @@ fn tail_probed(
     // A FIN goes with the last segment.
     let delay = if outstanding > u32::from(info.snd_mss) + 1 { Duration::ZERO } else { MAX_ACK_DELAY };
     let timeout = (2 * srtt + delay + 2 * limits.granularity).min(info.rto);
-    match deadline {
+    match deadline() {
         Some(at) if at > now + timeout + limits.tick => {
             let detail = format!("{outstanding} outstanding, no timer for {:?}, PTO {timeout:?}", at.since(now));
             Err((Invariant::TailProbed, detail))

@@ -43,6 +43,8 @@ pub(crate) trait Calls: fmt::Debug {
     fn send(&mut self, now: Instant, handle: Handle, text: &mut Bytes) -> Result<usize, CallError>;
     /// How many octets it would take.
     fn send_room(&self, handle: Handle) -> usize;
+    /// False if nothing waits to be read and more may come; true if a read would tell more than that, or may.
+    fn may_read(&self, handle: Handle) -> bool;
     /// Gives at most `max` octets.
     fn recv(&mut self, now: Instant, handle: Handle, max: usize) -> Result<Bytes, CallError>;
     /// A FIN follows what was sent.
@@ -92,6 +94,7 @@ impl Machine {
     }
 
     /// `packet` arrives; [`Packet::arrived_at`] is to be `now`.
+    #[inline]
     pub(crate) fn on_packet(&mut self, now: Instant, packet: Packet) {
         match self {
             Self::Stack(stack) => stack.on_packet(now, packet),
@@ -107,6 +110,7 @@ impl Machine {
     }
 
     /// What leaves now, to lie among `packets`; a stack may give up to `limit` octets of text in one packet that is to be cut.
+    #[inline]
     pub(crate) fn poll_transmit(&mut self, now: Instant, limit: u32, packets: &mut Packets) -> Option<Packet> {
         match self {
             Self::Stack(stack) => {
@@ -203,6 +207,17 @@ impl Calls for Machine {
             (Self::Stack(stack), Handle::Stack(id)) => stack.send_room(id),
             (Self::Bare(bare), Handle::Only) => bare.tcb().map_or(0, sockeye_tcb::Tcb::send_room),
             _ => 0,
+        }
+    }
+
+    fn may_read(&self, handle: Handle) -> bool {
+        let has_ended = |state: Option<State>| !state.is_some_and(State::receives_text);
+        match (self, handle) {
+            (Self::Stack(stack), Handle::Stack(id)) => stack.recv_queued(id) > 0 || has_ended(stack.state(id)),
+            (Self::Bare(bare), Handle::Only) => {
+                bare.tcb().is_none_or(|tcb| tcb.recv_queued() > 0 || has_ended(Some(tcb.state())))
+            }
+            _ => true,
         }
     }
 

@@ -170,6 +170,10 @@ impl Calls for Connection {
         BLOCK
     }
 
+    fn may_read(&self, _: Handle) -> bool {
+        true
+    }
+
     fn recv(&mut self, _: Instant, _: Handle, max: usize) -> Result<Bytes, CallError> {
         let stream = self.stream.as_mut().ok_or(CallError::NotConnected)?;
         let mut block = vec![0; max.min(BLOCK)];
