@@ -23,8 +23,8 @@
 //!
 //! # Reading order
 //!
-//! `scenario` is what is written; `world` is what it becomes; `event_loop` moves it. `machine` is a stack or a bare
-//! connection, `application` what an application may do, `talker` those that scenarios name. `ear` and `judge` hold `invariants`,
+//! `scenario` is what is written; `world` is what it becomes; `event_loop` moves it by `deadlines`. `machine` is a stack or a
+//! bare connection, `application` what an application may do, `talker` those that scenarios name. `ear` and `judge` hold `invariants`,
 //! `tricks` misbehaves, `packets` is where packets lie, `record` keeps what is to be looked at, `report` counts, `told` is what
 //! a connection told of itself.
 //! `against_kernel` runs the same scenario with the kernel at one end.
