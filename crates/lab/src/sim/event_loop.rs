@@ -40,14 +40,21 @@ impl World {
             self.now = self.now.max(until);
             return false;
         };
-        self.rounds = if next > self.now { 1 } else { self.rounds + 1 };
-        self.now = self.now.max(next);
+        if next > self.now {
+            (self.now, self.rounds) = (next, 0);
+        }
+        self.sample();
+        // First whatever arrives at this instant, then what is due.
+        if let Some((host, packet)) = self.network.receive(self.now) {
+            self.arrives(host.0, packet);
+            return true;
+        }
+        self.rounds += 1;
         if self.rounds > AT_ONE_INSTANT {
             self.broken(Invariant::NoLiveLock, None, format!("{} events, and no time passes", self.rounds));
             return true;
         }
-        self.sample();
-        self.happens();
+        self.falls_due();
         true
     }
 
@@ -74,14 +81,8 @@ impl World {
         arrival.or(ours).filter(|at| *at <= until)
     }
 
-    /// A round of what happens at this instant.
-    fn happens(&mut self) {
-        while let Some((host, packet)) = self.network.receive(self.now) {
-            self.arrives(host.0, packet);
-            if self.violation.is_some() {
-                return;
-            }
-        }
+    /// A round of what is due by this instant.
+    fn falls_due(&mut self) {
         if self.deadlines.first().is_some_and(|at| at <= self.now) {
             // In the order of the hosts. One whose next deadline is now, too, has its turn in the next round.
             let mut due = Vec::new();

@@ -129,7 +129,7 @@ impl Flow {
 /// A simulated network with all that lives in it.
 pub(super) struct World {
     pub(super) now: Instant,
-    /// Rounds in which something happened at this instant.
+    /// Rounds in which something was due at this instant.
     pub(super) rounds: u32,
     pub(super) nodes: Vec<Node>,
     pub(super) network: Network,
