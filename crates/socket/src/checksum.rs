@@ -3,11 +3,13 @@
 //! The stack is told that the device finishes checksums. Where it doesn't, the thread that transmits does it here; what
 //! arrives is verified here by the thread that reads before the stack sees it.
 
+use std::net::IpAddr;
+
 use bytes::Bytes;
 use sockeye_device::{Outgoing, Packet, sum};
 use sockeye_wire::checksum::Sum;
 use sockeye_wire::ip::{IpView, protocol};
-use sockeye_wire::tcp::CHECKSUM_OFFSET;
+use sockeye_wire::tcp::{CHECKSUM_OFFSET, sum_pseudo_header};
 
 /// Turns the sum of the pseudo-header, which the stack has left in a TCP segment's checksum, into the checksum. What isn't
 /// TCP is whole already.
@@ -21,7 +23,18 @@ pub(crate) fn finish(packet: &mut Outgoing) {
 //= rfc9293#MUST-2
 /// Turns the sum of the pseudo-header in `header` into the checksum of the segment.
 pub(crate) fn complete(header: &mut [u8], text: &[Bytes]) {
-    let mut sum = Sum::default();
+    put(Sum::default(), header, text);
+}
+
+/// Writes the checksum of the segment between `source` and `destination` into its `header`, where that of the text isn't left to
+/// the device.
+#[inline]
+pub(crate) fn fill(source: IpAddr, destination: IpAddr, header: &mut [u8], text: &[Bytes], text_len: usize) {
+    put(sum_pseudo_header(source, destination, header.len() + text_len), header, text);
+}
+
+#[inline]
+fn put(mut sum: Sum, header: &mut [u8], text: &[Bytes]) {
     sum.add(header);
     text.iter().for_each(|piece| sum::add(&mut sum, piece));
     if let Some(field) = header.get_mut(CHECKSUM_OFFSET..CHECKSUM_OFFSET + 2) {

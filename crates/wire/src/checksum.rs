@@ -46,6 +46,7 @@ impl Sum {
     /// Adds the pseudo-header of RFC 9293 section 3.1: addresses, protocol and the length of what follows, in octets.
     ///
     /// Both addresses are of one family in every packet.
+    #[inline]
     pub fn add_pseudo_header(&mut self, source: IpAddr, destination: IpAddr, protocol: u8, length: u32) {
         for address in [source, destination] {
             let sum = match address {
@@ -60,11 +61,13 @@ impl Sum {
     }
 
     /// Adds one 16-bit word by its value: a field at an even place of the packet.
+    #[inline]
     pub fn add_word(&mut self, word: u16) {
         self.total = plus(self.total, u64::from(word.to_be()));
     }
 
     /// The sum folded to 16 bits, not complemented: what a device that finishes the checksum wants to find in its place.
+    #[inline]
     pub fn partial(self) -> u16 {
         u16::from_be(fold(self.total))
     }
@@ -75,6 +78,7 @@ impl Sum {
     }
 
     /// True if a packet with its checksum in place sums up to what a correct one does.
+    #[inline]
     pub fn is_valid(self) -> bool {
         self.partial() == 0xffff
     }
@@ -146,6 +150,7 @@ fn sum_many(octets: &[u8]) -> u64 {
 }
 
 /// The sum of a few octets.
+#[inline]
 fn sum_few(octets: &[u8]) -> u64 {
     let (words, rest) = octets.as_chunks::<8>();
     let sum = words.iter().fold(0, |sum, word| plus(sum, u64::from_ne_bytes(*word)));
@@ -166,6 +171,7 @@ const fn plus(a: u64, b: u64) -> u64 {
 }
 
 /// Folds a sum to 16 bits, carries added back in.
+#[inline]
 fn fold(sum: u64) -> u16 {
     let sum = (sum & 0xffff_ffff) + (sum >> 32);
     let sum = (sum & 0xffff) + (sum >> 16);

@@ -10,7 +10,6 @@ use sockeye_wire::tcp::{TcpHeader, fill_partial_checksum};
 
 use super::counters::Drop;
 use super::demux::Pair;
-use super::slab::Key;
 use super::{HeldBy, Stack};
 use crate::checksum;
 
@@ -60,16 +59,9 @@ impl Stack {
                 self.counters.packets_out += 1;
                 return Some(packet(&connection.sockets.pair(), transmit, envelope));
             }
+            // It has nothing more to send: its timer is set, what it holds is counted, what it has learnt of the path is
+            // remembered, and it is forgotten if it has ended.
             connection.is_to_send = false;
-            self.settle(now, key);
-        }
-        None
-    }
-
-    /// A connection has nothing more to send: its timer is set, what it holds is counted, what it has learnt of the path is
-    /// remembered, and it is forgotten if it has ended.
-    fn settle(&mut self, now: Instant, key: Key) {
-        if let Some(connection) = self.connections.get_mut(key) {
             let before = std::mem::replace(&mut connection.octets, connection.tcb.memory());
             self.memory.recount(before, connection.octets);
             self.wheel.set(connection.timer, connection.tcb.next_timeout());
@@ -81,6 +73,7 @@ impl Stack {
                 self.retire(now, key);
             }
         }
+        None
     }
 
     /// Queues a segment that belongs to no connection.
@@ -160,10 +153,11 @@ fn packet(pair: &Pair, transmit: Transmit, envelope: Envelope) -> Outgoing {
     packet.segment_size = segment_size;
     let (head, payload) = packet.parts_mut();
     let header = head.get_mut(if source.is_ipv4() { v4::HEADER_LEN } else { v6::HEADER_LEN }..).unwrap_or_default();
-    let octets = header.len() + text_len;
-    fill_partial_checksum(source, destination, header, octets);
-    if !envelope.checksum_offload {
-        checksum::complete(header, payload);
+    if envelope.checksum_offload {
+        let octets = header.len() + text_len;
+        fill_partial_checksum(source, destination, header, octets);
+    } else {
+        checksum::fill(source, destination, header, payload, text_len);
     }
     packet
 }

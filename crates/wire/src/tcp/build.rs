@@ -3,7 +3,7 @@
 use core::net::IpAddr;
 
 use super::view::HEADER_LEN;
-use super::{Flags, Options};
+use super::{Flags, Options, Timestamps};
 use crate::SeqNumber;
 use crate::checksum::{Sum, pieces_with_pseudo_header};
 use crate::error::{BufferTooSmall, room};
@@ -72,38 +72,49 @@ impl TcpHeader {
     ///
     /// # Errors
     /// [`BufferTooSmall`].
+    #[inline]
     pub fn emit(&self, buffer: &mut [u8]) -> Result<usize, BufferTooSmall> {
+        match self.options.timestamps_alone() {
+            // As in nearly every segment: of known length, and in place at once.
+            Some(timestamps) if !self.flags.syn => {
+                let length = HEADER_LEN + Timestamps::LEN;
+                let (fixed, space) = room(buffer, length)?.split_at_mut(HEADER_LEN);
+                self.emit_fixed(fixed, length);
+                space.copy_from_slice(&timestamps.encode_alone());
+                Ok(length)
+            }
+            _ => self.emit_any(buffer),
+        }
+    }
+
+    fn emit_any(&self, buffer: &mut [u8]) -> Result<usize, BufferTooSmall> {
         let (options, options_len) = self.options.encode(self.flags.syn);
         let length = HEADER_LEN + options_len;
         let (fixed, space) = room(buffer, length)?.split_at_mut(HEADER_LEN);
-        let offset = u8::try_from(length / 4).unwrap_or(15) << 4;
-        let urgent = if self.flags.urg { self.urgent } else { 0 };
-        let words = [
-            self.source_port.to_be_bytes(),
-            self.destination_port.to_be_bytes(),
-            upper(self.seq),
-            lower(self.seq),
-            upper(self.ack),
-            lower(self.ack),
-            [offset, self.flags.bits()],
-            self.window.to_be_bytes(),
-            [0, 0],
-            urgent.to_be_bytes(),
-        ];
-        fixed.copy_from_slice(words.as_flattened());
+        self.emit_fixed(fixed, length);
         space.copy_from_slice(options.get(..options_len).unwrap_or_default());
         Ok(length)
     }
+
+    /// Writes the first 20 octets of a header of `length`.
+    #[inline]
+    fn emit_fixed(&self, fixed: &mut [u8], length: usize) {
+        let offset = u8::try_from(length / 4).unwrap_or(15) << 4;
+        let urgent = if self.flags.urg { self.urgent } else { 0 };
+        let words = [
+            pair(self.source_port, self.destination_port),
+            self.seq.value().to_be_bytes(),
+            self.ack.value().to_be_bytes(),
+            pair(u16::from_be_bytes([offset, self.flags.bits()]), self.window),
+            pair(0, urgent),
+        ];
+        fixed.copy_from_slice(words.as_flattened());
+    }
 }
 
-fn upper(number: SeqNumber) -> [u8; 2] {
-    let [a, b, _, _] = number.value().to_be_bytes();
-    [a, b]
-}
-
-fn lower(number: SeqNumber) -> [u8; 2] {
-    let [_, _, c, d] = number.value().to_be_bytes();
-    [c, d]
+/// Two fields of 16 bits.
+fn pair(first: u16, second: u16) -> [u8; 4] {
+    (u32::from(first) << 16 | u32::from(second)).to_be_bytes()
 }
 
 //= rfc9293#MUST-2
@@ -115,12 +126,18 @@ pub fn fill_checksum<'a>(source: IpAddr, destination: IpAddr, header: &mut [u8],
     put_checksum(header, sum.checksum());
 }
 
+/// Starts the sum of a segment with its pseudo-header. `octets` is the length of header and text together.
+#[inline]
+pub fn sum_pseudo_header(source: IpAddr, destination: IpAddr, octets: usize) -> Sum {
+    let mut sum = Sum::default();
+    sum.add_pseudo_header(source, destination, protocol::TCP, u32::try_from(octets).unwrap_or(u32::MAX));
+    sum
+}
+
 /// Leaves in the checksum's place the sum of the pseudo-header, as a device wants it that adds the rest. `octets` is the
 /// length of header and text together.
 pub fn fill_partial_checksum(source: IpAddr, destination: IpAddr, header: &mut [u8], octets: usize) {
-    let mut sum = Sum::default();
-    sum.add_pseudo_header(source, destination, protocol::TCP, u32::try_from(octets).unwrap_or(u32::MAX));
-    put_checksum(header, sum.partial());
+    put_checksum(header, sum_pseudo_header(source, destination, octets).partial());
 }
 
 fn put_checksum(header: &mut [u8], checksum: u16) {

@@ -8,7 +8,7 @@ mod options;
 mod sack;
 mod view;
 
-pub use build::{CHECKSUM_OFFSET, TcpHeader, fill_checksum, fill_partial_checksum};
+pub use build::{CHECKSUM_OFFSET, TcpHeader, fill_checksum, fill_partial_checksum, sum_pseudo_header};
 pub use flags::Flags;
 pub use option_iter::{OptionIter, TcpOption};
 pub use options::{FastOpenCookie, Options, Timestamps, UserTimeout};

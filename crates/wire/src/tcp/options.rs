@@ -14,6 +14,30 @@ pub struct Timestamps {
     pub echo: u32,
 }
 
+impl Timestamps {
+    /// Octets that the option takes in a header, with the no-operations in front of it.
+    pub(super) const LEN: usize = 12;
+
+    //= rfc7323#A-1
+    /// What [`Self::alone`] reads.
+    #[inline]
+    pub(super) const fn encode_alone(self) -> [u8; Self::LEN] {
+        let ([a, b, c, d], [e, f, g, h]) = (self.value.to_be_bytes(), self.echo.to_be_bytes());
+        [NOP, NOP, TIMESTAMPS, 10, a, b, c, d, e, f, g, h]
+    }
+
+    /// What stands in `bytes` if that is this option and nothing else, as in nearly every segment (RFC 7323 appendix A).
+    #[inline]
+    pub(super) const fn alone(bytes: &[u8]) -> Option<Self> {
+        match *bytes {
+            [NOP, NOP, TIMESTAMPS, 10, a, b, c, d, e, f, g, h] => {
+                Some(Self { value: u32::from_be_bytes([a, b, c, d]), echo: u32::from_be_bytes([e, f, g, h]) })
+            }
+            _ => None,
+        }
+    }
+}
+
 /// The user timeout option (RFC 5482 section 3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UserTimeout {
@@ -104,12 +128,6 @@ impl Options {
     /// counts.
     pub fn parse(bytes: &[u8]) -> Self {
         let mut options = Self::NONE;
-        // Nearly every segment has this and nothing else (RFC 7323 appendix A): a tenth of the instructions.
-        if let &[NOP, NOP, TIMESTAMPS, 10, a, b, c, d, e, f, g, h] = bytes {
-            let (value, echo) = (u32::from_be_bytes([a, b, c, d]), u32::from_be_bytes([e, f, g, h]));
-            options.timestamps = Some(Timestamps { value, echo });
-            return options;
-        }
         for option in OptionIter::new(bytes) {
             match option {
                 TcpOption::Mss(mss) => options.mss = Some(mss),
@@ -138,6 +156,12 @@ impl Options {
     /// True if there is no option.
     pub fn is_empty(&self) -> bool {
         *self == Self::NONE
+    }
+
+    /// The timestamps, if a header without SYN has no other option.
+    #[inline]
+    pub(super) fn timestamps_alone(&self) -> Option<Timestamps> {
+        self.timestamps.filter(|_| self.sack.is_empty() && self.user_timeout.is_none())
     }
 
     /// Without those that belong to the handshake.

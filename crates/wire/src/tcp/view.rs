@@ -4,7 +4,7 @@ use core::net::IpAddr;
 
 use pnet_packet::tcp::TcpPacket;
 
-use super::{Flags, OptionIter, Options};
+use super::{Flags, OptionIter, Options, Timestamps};
 use crate::checksum::with_pseudo_header;
 use crate::ip::protocol;
 use crate::{ParseError, SeqNumber};
@@ -33,7 +33,8 @@ impl<'a> TcpView<'a> {
     ///
     /// # Errors
     /// [`ParseError::TcpTruncated`]; [`ParseError::TcpDataOffset`] if the data offset is below 5 words or beyond the end.
-    #[inline]
+    #[expect(clippy::inline_always, reason = "of most fields one is asked for: half the instructions")]
+    #[inline(always)]
     pub fn parse(segment: &'a [u8]) -> Result<Self, ParseError> {
         let missing = ParseError::TcpTruncated(HEADER_LEN.saturating_sub(segment.len()));
         let fields = TcpPacket::new(segment).ok_or(missing)?;
@@ -102,7 +103,16 @@ impl<'a> TcpView<'a> {
     //= rfc1122#4.2.2.5-1
     /// The options as meaning. Those that belong to the handshake count in a segment with SYN only: maximum segment
     /// size, window scale, SACK permitted and Fast Open are absent from any other.
+    #[inline]
     pub fn options(&self) -> Options {
+        match Timestamps::alone(self.option_bytes()) {
+            Some(timestamps) => Options { timestamps: Some(timestamps), ..Options::NONE },
+            None => self.other_options(),
+        }
+    }
+
+    /// The same where there may be others than timestamps.
+    fn other_options(&self) -> Options {
         let options = Options::parse(self.option_bytes());
         //= rfc7323#2.2-6
         //= rfc7413#4.1.1-3
