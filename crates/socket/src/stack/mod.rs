@@ -19,6 +19,7 @@ mod isn;
 mod listen;
 mod memory;
 mod packet_arrives;
+mod plain;
 mod ports;
 mod reply_limit;
 mod share;
@@ -255,6 +256,7 @@ impl Stack {
     pub fn add_address(&mut self, address: Cidr) {
         self.addresses.add(address);
         self.accepted = None;
+        self.demux.forget_last();
     }
 
     /// The counters.
@@ -333,6 +335,10 @@ impl Stack {
                 if connection.held_by == HeldBy::Application
                     && let Some(event) = connection.tcb.poll_event()
                 {
+                    if !connection.tcb.has_event() {
+                        connection.is_to_tell = false;
+                        self.touched.to_tell.pop_front();
+                    }
                     return Some(StackEvent::Connection(ConnectionId(key), event));
                 }
                 connection.is_to_tell = false;

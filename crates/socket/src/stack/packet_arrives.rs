@@ -23,14 +23,20 @@ const BEYOND_TIME_WAIT: u32 = 65_537;
 
 impl Stack {
     /// A packet arrived. Whatever is wrong with it is counted, and nothing else comes of it.
-    pub fn on_packet(&mut self, now: Instant, packet: Packet) {
+    pub fn on_packet(&mut self, now: Instant, mut packet: Packet) {
         self.counters.packets_in += 1;
-        if let Err(reason) = self.take_packet(now, packet) {
+        let taken = match self.take_plain(now, &mut packet) {
+            Some(taken) => taken,
+            None => self.take_packet(now, packet),
+        };
+        if let Err(reason) = taken {
             self.counters.count(reason);
         }
     }
 
-    fn take_packet(&mut self, now: Instant, packet: Packet) -> Result<(), Reason> {
+    /// Any packet, step by step.
+    #[inline(never)]
+    pub(super) fn take_packet(&mut self, now: Instant, packet: Packet) -> Result<(), Reason> {
         // What comes in pieces is joined if it isn't a whole TCP segment: what is rare needs no code for pieces.
         let packet = if packet.text.is_empty() || is_segment(&packet) { packet } else { packet.joined() };
         match self.check_ip(now, packet)? {
@@ -91,7 +97,7 @@ impl Stack {
     //= rfc1122#3.2.1.3-4
     //= rfc9293#MUST-57
     //= rfc9293#MUST-63
-    fn check_addresses(&mut self, source: IpAddr, destination: IpAddr) -> Result<(), Drop> {
+    pub(super) fn check_addresses(&mut self, source: IpAddr, destination: IpAddr) -> Result<(), Drop> {
         if self.accepted == Some((source, destination)) {
             return Ok(());
         }
