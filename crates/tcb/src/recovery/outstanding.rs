@@ -2,10 +2,10 @@
 //!
 //! A place is a sequence number that doesn't wrap: its low 32 bits are the number on the wire. Whatever is asked costs
 //! the logarithm of the number of runs, and a run is split only between segments: runs never outnumber segments. The first
-//! run stands apart, so that nothing is searched where ACKs come in order. What is selectively acknowledged and adjoins
+//! run stands apart, and so do those that were last sent, so that nothing is searched where ACKs come in order. What is selectively acknowledged and adjoins
 //! becomes one run, so a block that reports the same again passes over it in one step.
 
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
 
 use smallvec::SmallVec;
@@ -104,14 +104,17 @@ pub(super) struct Resent {
     pub(super) size: u32,
 }
 
-/// All runs. Holds: no gap between runs; `front` is the first and `runs` has the others, of which `by_time` has those in
-/// flight and `lost` those held lost; the tallies count what all runs say.
+/// All runs. Holds: no gap between runs; `front` is the first, then come `runs`, of which `by_time` has those in flight and
+/// `lost` those held lost, then `fresh`; the tallies count what all runs say.
 #[derive(Debug, Default)]
 pub(super) struct Outstanding {
     front: Option<(u64, Run)>,
     runs: BTreeMap<u64, Run>,
     by_time: BTreeSet<(Instant, u64)>,
     lost: BTreeSet<u64>,
+    /// What was sent since anything was last missing, all in flight, by place and time alike: while nothing is, runs pass
+    /// through here to the front, and not through three search trees.
+    fresh: VecDeque<(u64, Run)>,
     tallies: [Tally; 3],
     stamps: Stamps,
     /// How often a run was looked up, put or taken.
@@ -161,14 +164,39 @@ impl Outstanding {
 
     /// All runs, in order.
     fn all(&self) -> impl DoubleEndedIterator<Item = (u64, &Run)> {
-        self.front.iter().map(|(start, run)| (*start, run)).chain(self.runs.iter().map(|(&start, run)| (start, run)))
+        let front = self.front.iter().map(|(start, run)| (*start, run));
+        let fresh = self.fresh.iter().map(|(start, run)| (*start, run));
+        front.chain(self.runs.iter().map(|(&start, run)| (start, run))).chain(fresh)
     }
 
     /// The run that begins at `start`.
     fn at(&self, start: u64) -> Option<&Run> {
         match &self.front {
             Some((first, run)) if *first == start => Some(run),
-            _ => self.runs.get(&start),
+            _ => self.runs.get(&start).or_else(|| self.fresh_over(start).map(|(_, run)| run)),
+        }
+    }
+
+    /// The fresh run in which `place` lies.
+    fn fresh_over(&self, place: u64) -> Option<(u64, &Run)> {
+        let before = self.fresh.partition_point(|(start, _)| *start <= place).checked_sub(1)?;
+        self.fresh.get(before).map(|(start, run)| (*start, run))
+    }
+
+    /// Something is missing, or may be: from now on each run is searched for, by place and by time.
+    fn file_fresh(&mut self) {
+        while let Some((start, run)) = self.fresh.pop_front() {
+            self.file(start, run);
+        }
+    }
+
+    /// Puts a run behind all others that is in flight and left last.
+    fn append(&mut self, start: u64, run: Run) {
+        self.tallies[run.mark as usize].add(&run);
+        if self.front.is_none() {
+            self.front = Some((start, run));
+        } else {
+            self.fresh.push_back((start, run));
         }
     }
 
@@ -246,7 +274,9 @@ impl Outstanding {
         self.visits.update(|visits| visits + 1);
         let (start, run) = match &self.front {
             Some((start, run)) if (*start..start + u64::from(run.len)).contains(&place) => (*start, run),
-            _ => self.runs.range(..=place).next_back().map(|(&start, run)| (start, run))?,
+            _ => {
+                self.fresh_over(place).or_else(|| self.runs.range(..=place).next_back().map(|(&at, run)| (at, run)))?
+            }
         };
         (place < start + u64::from(run.len)).then_some((start, *run))
     }
@@ -263,9 +293,10 @@ impl Outstanding {
             mark: Mark::InFlight,
             snapshot,
         };
-        let last = match self.runs.last_entry() {
-            Some(last) => Some(last.into_mut()),
-            None => self.front.as_mut().map(|(_, run)| run),
+        let last = match (self.fresh.back_mut(), self.runs.last_entry()) {
+            (Some((_, last)), _) => Some(last),
+            (None, Some(last)) => Some(last.into_mut()),
+            (None, None) => self.front.as_mut().map(|(_, run)| run),
         };
         match last {
             // Whole segments that leave at one instant are one run, known by what it was when the last of them left.
@@ -273,7 +304,7 @@ impl Outstanding {
                 (last.len, last.segments, last.snapshot) = (last.len + len, last.segments + run.segments, snapshot);
                 self.tallies[Mark::InFlight as usize].add(&run);
             }
-            _ => self.put(start, run),
+            _ => self.append(start, run),
         }
         debug_assert!(self.holds());
     }
@@ -290,14 +321,21 @@ impl Outstanding {
             mark: Mark::InFlight,
             snapshot,
         };
-        self.put(start, run);
+        self.append(start, run);
         debug_assert!(self.holds());
     }
 
     /// Everything before `ack` has arrived: takes out the first run of it, until there is none.
     #[inline]
     pub(super) fn take_acked(&mut self, ack: u64) -> Option<(u64, Run)> {
-        let (front, run) = self.front.as_mut().filter(|(start, _)| *start < ack)?;
+        if self.front.as_ref().is_none_or(|(start, _)| *start >= ack) {
+            return None;
+        }
+        self.take_acked_front(ack)
+    }
+
+    fn take_acked_front(&mut self, ack: u64) -> Option<(u64, Run)> {
+        let (front, run) = self.front.as_mut()?;
         let start = *front;
         let covered = u32::try_from(ack - start).map_or(run.len, |octets| octets.min(run.len));
         let acked = run.part(covered);
@@ -328,16 +366,18 @@ impl Outstanding {
 
     /// The first run, if it isn't in front yet, gets there.
     fn promote(&mut self) {
-        if self.front.is_none()
-            && let Some((&start, _)) = self.runs.first_key_value()
-        {
-            self.front = self.unfile(start).map(|run| (start, run));
+        if self.front.is_none() {
+            self.front = match self.runs.first_key_value() {
+                Some((&start, _)) => self.unfile(start).map(|run| (start, run)),
+                None => self.fresh.pop_front(),
+            };
         }
     }
 
     /// Marks as sacked the segments that lie whole within `left..right`: those of them that weren't yet, in order.
     //= rfc2018#5-2
     pub(super) fn sack(&mut self, left: u64, right: u64) -> Pieces {
+        self.file_fresh();
         let mut pieces = Pieces::new();
         let mut place = left;
         while place < right
@@ -399,11 +439,12 @@ impl Outstanding {
 
     /// When the run in flight that was sent first left, and where it begins.
     pub(super) fn earliest_key(&self) -> Option<(Instant, u64)> {
-        self.front_key().into_iter().chain(self.by_time.first().copied()).min()
+        let fresh = self.fresh.front().map(|(start, run)| (run.sent_at, *start));
+        self.front_key().into_iter().chain(self.by_time.first().copied()).chain(fresh).min()
     }
 
     /// The same of the first run, if it is in flight.
-    fn front_key(&self) -> Option<(Instant, u64)> {
+    pub(super) fn front_key(&self) -> Option<(Instant, u64)> {
         self.front.as_ref().filter(|(_, run)| run.mark == Mark::InFlight).map(|(start, run)| (run.sent_at, *start))
     }
 
@@ -416,8 +457,10 @@ impl Outstanding {
     /// When the last of those in flight that were sent before `sent_at`, or then and before the place `end`, left.
     pub(super) fn latest_sent_before(&self, sent_at: Instant, end: u64) -> Option<Instant> {
         let front = self.front_key().filter(|&key| key < (sent_at, end));
+        let fresh = self.fresh.partition_point(|(start, run)| (run.sent_at, *start) < (sent_at, end)).checked_sub(1);
         front
             .into_iter()
+            .chain(fresh.and_then(|at| self.fresh.get(at)).map(|(start, run)| (run.sent_at, *start)))
             .chain(self.by_time.range(..(sent_at, end)).next_back().copied())
             .max()
             .map(|(sent_at, _)| sent_at)
@@ -425,6 +468,7 @@ impl Outstanding {
 
     /// Holds the run at `start` lost.
     pub(super) fn mark_lost(&mut self, start: u64) {
+        self.file_fresh();
         if let Some(run) = self.take(start) {
             self.put(start, Run { mark: Mark::Lost, ..run });
         }
@@ -435,6 +479,7 @@ impl Outstanding {
     pub(super) fn mark_first_lost(&mut self) -> Option<(u64, Run)> {
         let (start, _) = self.front.filter(|(_, run)| run.mark == Mark::InFlight)?;
         let end = self.first_end()?;
+        self.file_fresh();
         let first = self.cut_out(start, start, end)?;
         self.put(start, Run { mark: Mark::Lost, ..first });
         debug_assert!(self.holds());
@@ -462,6 +507,7 @@ impl Outstanding {
 
     /// Everything that is held lost is taken for in flight again.
     pub(super) fn withdraw_losses(&mut self) {
+        self.file_fresh();
         while let Some(start) = self.first_lost_start()
             && let Some(run) = self.take(start)
         {
@@ -472,6 +518,7 @@ impl Outstanding {
 
     /// The receiver has dropped what it had selectively acknowledged: all that is held lost.
     pub(super) fn forget_sacks(&mut self) {
+        self.file_fresh();
         let sacked: SmallVec<[u64; 8]> =
             self.all().filter(|(_, run)| run.mark == Mark::Sacked).map(|(start, _)| start).collect();
         for start in sacked {
@@ -491,6 +538,7 @@ impl Outstanding {
         limit: u32,
         snapshot: impl FnOnce(u32) -> Snapshot,
     ) -> Option<Resent> {
+        self.file_fresh();
         let start = self.first_lost_start()?;
         let mut run = Run { probe: false, ..self.take(start)? };
         // A segment longer than what the path takes today is cut anew.
@@ -516,6 +564,7 @@ impl Outstanding {
 
     /// Takes the last segment as sent again `now`, if it is in flight.
     pub(super) fn resend_last(&mut self, now: Instant, snapshot: Snapshot) -> Option<Resent> {
+        self.file_fresh();
         let (start, run) = self.all().next_back()?;
         if run.mark != Mark::InFlight {
             return None;
@@ -532,7 +581,7 @@ impl Outstanding {
     /// The invariants. A long list isn't counted again at every step.
     fn holds(&self) -> bool {
         const WORTHWHILE: usize = 64;
-        if self.runs.len() > WORTHWHILE {
+        if self.runs.len() + self.fresh.len() > WORTHWHILE {
             return true;
         }
         let mut tallies = [Tally::default(); 3];
@@ -540,6 +589,7 @@ impl Outstanding {
         for (start, run) in self.all() {
             let known = match run.mark {
                 _ if self.front.is_some_and(|(first, _)| first == start) => true,
+                Mark::InFlight if self.fresh.front().is_some_and(|(first, _)| *first <= start) => true,
                 Mark::InFlight => self.by_time.contains(&(run.sent_at, start)),
                 Mark::Lost => self.lost.contains(&start),
                 Mark::Sacked => true,
@@ -552,7 +602,9 @@ impl Outstanding {
         }
         let indexed = self.by_time.len() + self.lost.len();
         let unsacked = self.runs.values().filter(|run| run.mark != Mark::Sacked).count();
-        tallies == self.tallies && indexed == unsacked && (self.front.is_some() || self.runs.is_empty())
+        let in_order = self.fresh.iter().is_sorted_by_key(|(start, run)| (run.sent_at, *start));
+        let empty = self.runs.is_empty() && self.fresh.is_empty();
+        tallies == self.tallies && indexed == unsacked && in_order && (self.front.is_some() || empty)
     }
 }
 
