@@ -74,7 +74,12 @@ impl Rtt {
     /// A round trip took `sample`. It must not come from a segment sent more than once, unless a timestamp tells which
     /// transmission was acknowledged (Karn's algorithm).
     pub fn on_sample(&mut self, sample: Duration) {
-        let sample = nanos(sample).max(1);
+        self.on_sample_of(nanos(sample));
+    }
+
+    /// The same of a sample in nanoseconds.
+    pub(crate) fn on_sample_of(&mut self, sample: u64) {
+        let sample = sample.max(1);
         if self.srtt == 0 {
             //= rfc6298#2.2-1
             self.srtt = sample;
@@ -116,7 +121,17 @@ impl Rtt {
 
     /// The retransmission timeout, back-off included.
     pub fn rto(&self) -> Duration {
-        Duration::from_nanos(self.base.saturating_mul(1 << u32::from(self.backoff)).min(self.max))
+        Duration::from_nanos(self.rto_nanos())
+    }
+
+    /// [`Self::rto`] in nanoseconds.
+    pub(crate) fn rto_nanos(&self) -> u64 {
+        self.base.saturating_mul(1 << u32::from(self.backoff)).min(self.max)
+    }
+
+    /// [`Self::srtt`] in nanoseconds; 0 before the first sample.
+    pub(crate) const fn srtt_nanos(&self) -> u64 {
+        self.srtt
     }
 
     /// How often the RTO is doubled at present.
@@ -165,22 +180,33 @@ pub(crate) struct WindowedMin {
 
 impl WindowedMin {
     pub(crate) const EMPTY: Self = Self { since: Instant::ZERO, present: u64::MAX, before: u64::MAX };
-    const HALF: Duration = Duration::from_secs(5);
+    /// In nanoseconds.
+    const HALF: u64 = 5_000_000_000;
 
     pub(crate) fn on_sample(&mut self, now: Instant, sample: Duration) {
-        let age = now.since(self.since);
+        self.on_sample_of(now, nanos(sample));
+    }
+
+    /// The same of a sample in nanoseconds.
+    pub(crate) fn on_sample_of(&mut self, now: Instant, sample: u64) {
+        let age = now.nanos_since(self.since);
         if age >= Self::HALF {
             self.before = if age < 2 * Self::HALF { self.present } else { u64::MAX };
             self.present = u64::MAX;
             self.since = now;
         }
-        self.present = self.present.min(nanos(sample));
+        self.present = self.present.min(sample);
     }
 
     /// `None` before the first sample.
     pub(crate) const fn get(&self) -> Option<Duration> {
-        let least = if self.present < self.before { self.present } else { self.before };
+        let least = self.least();
         if least == u64::MAX { None } else { Some(Duration::from_nanos(least)) }
+    }
+
+    /// In nanoseconds; `u64::MAX` before the first sample.
+    pub(crate) const fn least(&self) -> u64 {
+        if self.present < self.before { self.present } else { self.before }
     }
 }
 

@@ -105,18 +105,31 @@ impl Sampler {
         }
     }
 
+    /// The same of `octets` that end with the newest of all that was sent once: what was delivered before them was sent before.
+    pub(crate) const fn on_delivered_in_order(
+        &mut self,
+        now: Instant,
+        (sent_at, end, octets): (Instant, u64, u32),
+        snapshot: Snapshot,
+    ) -> Newest {
+        self.delivered += octets as u64;
+        self.delivered_at = now;
+        self.first_sent_at = sent_at;
+        Newest { sent_at, end, snapshot }
+    }
+
     /// All that an ACK tells is told: the rate, unless it is so short a time since its newest segment was sent that it
-    /// can't have been one round trip of `min_rtt`.
-    pub(crate) fn sample(&mut self, newest: &Newest, marked: u32, min_rtt: Option<Duration>) -> Option<RateSample> {
+    /// can't have been one round trip of `min_rtt` nanoseconds; `u64::MAX` if none is known.
+    pub(crate) fn sample(&mut self, newest: &Newest, marked: u32, min_rtt: u64) -> Option<RateSample> {
         self.marked += u64::from(marked);
         if self.app_limited_until != 0 && self.delivered > self.app_limited_until {
             self.app_limited_until = 0;
         }
         let snapshot = newest.snapshot;
-        let sending = newest.sent_at.since(snapshot.first_sent_at);
-        let acknowledging = self.delivered_at.since(snapshot.delivered_at);
+        let sending = newest.sent_at.nanos_since(snapshot.first_sent_at);
+        let acknowledging = self.delivered_at.nanos_since(snapshot.delivered_at);
         let interval = sending.max(acknowledging);
-        if interval.is_zero() || min_rtt.is_some_and(|min_rtt| interval < min_rtt) {
+        if interval == 0 || (min_rtt != u64::MAX && interval < min_rtt) {
             return None;
         }
         let octets = |count: u64| u32::try_from(count).unwrap_or(u32::MAX);
@@ -124,7 +137,7 @@ impl Sampler {
             delivered: octets(self.delivered - snapshot.delivered),
             lost: octets(self.lost_since(&snapshot)),
             marked: octets(self.marked - snapshot.marked),
-            interval,
+            interval: Duration::from_nanos(interval),
             tx_in_flight: snapshot.tx_in_flight,
             app_limited: snapshot.app_limited,
         })
@@ -147,7 +160,7 @@ mod tests {
         for (i, snapshot) in (0..).zip(flight) {
             let mut newest = None;
             sampler.on_delivered(&mut newest, at(100 + 10 * i), (at(0), 1000 * (i + 1), 1000), snapshot);
-            let sample = sampler.sample(&newest.unwrap(), 0, Some(Duration::from_millis(100))).unwrap();
+            let sample = sampler.sample(&newest.unwrap(), 0, 100_000_000).unwrap();
             assert_eq!(
                 (sample.delivered, sample.interval),
                 (1000 * (u32::try_from(i).unwrap() + 1), Duration::from_millis(100 + 10 * i))
@@ -156,7 +169,7 @@ mod tests {
         let second = sampler.snapshot(1000);
         let mut newest = None;
         sampler.on_delivered(&mut newest, at(230), (at(130), 5000, 1000), second);
-        let sample = sampler.sample(&newest.unwrap(), 0, None).unwrap();
+        let sample = sampler.sample(&newest.unwrap(), 0, u64::MAX).unwrap();
         // It was sent 130 ms after the segment whose ACK began its flight: the sender was the slower one.
         assert_eq!((sample.delivered, sample.interval, sample.rate()), (1000, Duration::from_millis(130), 7692));
     }
@@ -170,7 +183,7 @@ mod tests {
         assert!(!first.app_limited && second.app_limited);
         let mut newest = None;
         sampler.on_delivered(&mut newest, at(100), (at(0), 2000, 2000), second);
-        assert!(sampler.sample(&newest.unwrap(), 0, None).unwrap().app_limited);
+        assert!(sampler.sample(&newest.unwrap(), 0, u64::MAX).unwrap().app_limited);
         assert!(!sampler.is_app_limited());
     }
 
@@ -180,7 +193,7 @@ mod tests {
         let snapshot = sampler.snapshot(1000);
         let mut newest = None;
         sampler.on_delivered(&mut newest, at(3), (at(0), 1000, 1000), snapshot);
-        assert_eq!(sampler.sample(&newest.unwrap(), 0, Some(Duration::from_millis(10))), None);
+        assert_eq!(sampler.sample(&newest.unwrap(), 0, 10_000_000), None);
     }
 
     #[test]
@@ -190,7 +203,7 @@ mod tests {
         assert!(first.app_limited && sampler.is_app_limited());
         let mut newest = None;
         sampler.on_delivered(&mut newest, at(10), (at(0), 1000, 1000), first);
-        assert!(sampler.sample(&newest.unwrap(), 0, None).unwrap().app_limited);
+        assert!(sampler.sample(&newest.unwrap(), 0, u64::MAX).unwrap().app_limited);
         assert!(!sampler.snapshot(1000).app_limited);
     }
 }

@@ -170,7 +170,8 @@ impl Toy {
         let mut newest: Option<Newest> = None;
         self.sampler.on_delivered(&mut newest, now, (sent.at, sent.place, MSS), sent.snapshot);
         let marked = if sent.acked_at.is_some_and(|(_, marked)| marked) { MSS } else { 0 };
-        let rate = newest.and_then(|newest| self.sampler.sample(&newest, marked, self.min_rtt));
+        let min_rtt = self.min_rtt.map_or(u64::MAX, |min_rtt| u64::try_from(min_rtt.as_nanos()).unwrap());
+        let rate = newest.and_then(|newest| self.sampler.sample(&newest, marked, min_rtt));
         self.algorithm.on_ack(&AckSample {
             now,
             newly_acked: MSS,

@@ -48,6 +48,11 @@ impl History {
         }
     }
 
+    /// No answer is awaited to a probe of the tail or to what was sent again.
+    pub(super) const fn is_quiet(&self) -> bool {
+        self.tlp.is_free() && !self.undo.awaits_answer()
+    }
+
     /// Something new was acknowledged.
     pub(super) fn on_news(&mut self, now: Instant) {
         if let Some(at) = self.timed_out_at.take() {

@@ -10,6 +10,7 @@
 mod frto;
 mod history;
 mod on_ack;
+mod orderly;
 mod outstanding;
 mod path_probe;
 mod prr;
@@ -423,6 +424,11 @@ impl Recovery {
     /// The least round-trip time of the last ten seconds.
     pub(crate) const fn min_rtt(&self) -> Option<Duration> {
         self.min_rtt.get()
+    }
+
+    /// The same in nanoseconds; `u64::MAX` if there was none.
+    pub(crate) const fn least_rtt(&self) -> u64 {
+        self.min_rtt.least()
     }
 
     /// Where it stands.

@@ -1,5 +1,6 @@
 //! What one ACK does, in order.
 
+use alloc::boxed::Box;
 use core::time::Duration;
 
 use sockeye_wire::Instant;
@@ -9,7 +10,7 @@ use super::undo::{Cause, Reported};
 use super::{Arrival, Echo, Flight, Phase, Recovery, frto, prr, rack, scoreboard};
 use crate::Rtt;
 use crate::congestion::delivery_rate::Newest;
-use crate::congestion::{AckSample, CongestionControl, LostSegment};
+use crate::congestion::{AckSample, CongestionControl, LostSegment, RateSample};
 use crate::negotiated::timestamp;
 
 /// What an ACK was the first to tell.
@@ -62,6 +63,13 @@ impl Recovery {
     //= rfc6675#5.1-2
     //= rfc6675#5.1-6
     pub(crate) fn on_ack(&mut self, arrival: &Arrival<'_>, rtt: &mut Rtt, congestion: &mut dyn CongestionControl) {
+        if !self.take_orderly(arrival, rtt, congestion) {
+            self.take_any(arrival, rtt, congestion);
+        }
+    }
+
+    /// Any ACK.
+    pub(super) fn take_any(&mut self, arrival: &Arrival<'_>, rtt: &mut Rtt, congestion: &mut dyn CongestionControl) {
         let reported = self.note_duplicate(arrival);
         let Some(mut flight) = self.flight.take() else {
             self.undo_idle(arrival, reported, congestion);
@@ -90,6 +98,11 @@ impl Recovery {
         }
         self.leave(&mut flight, arrival, congestion);
         flight.on_progress(account.advanced);
+        self.put_back(flight);
+    }
+
+    /// What is outstanding after an ACK, if anything is.
+    pub(super) fn put_back(&mut self, flight: Box<Flight>) {
         if flight.outstanding.is_empty() {
             self.delivered = flight.sampler.delivered();
             if let Some(history) = &mut self.history {
@@ -372,15 +385,8 @@ impl Recovery {
         let Some(newest) = &delivered.newest else {
             return;
         };
-        let min_rtt = self.min_rtt.get();
         let marked = if arrival.ece { delivered.octets } else { 0 };
-        let rate = flight.sampler.sample(newest, marked, min_rtt);
-        if let Some(sample) = &rate {
-            let rate = sample.rate();
-            if !sample.app_limited || rate > self.delivery_rate {
-                self.delivery_rate = rate;
-            }
-        }
+        let rate = self.sample_rate(flight, newest, marked);
         let reorders = self.reorders();
         // While something is missing, and the path isn't known to reorder, the window waits for what that will turn out
         // to be.
@@ -393,7 +399,7 @@ impl Recovery {
             prior_in_flight: account.in_flight,
             in_flight: flight.in_flight(arrival.mss),
             rtt: account.rtt,
-            min_rtt,
+            min_rtt: self.min_rtt.get(),
             srtt: rtt.srtt(),
             app_limited: account.app_limited,
             recovering: flight.phase == Phase::Recovery || (flight.phase == Phase::Open && doubtful),
@@ -402,6 +408,17 @@ impl Recovery {
             prior_delivered: newest.snapshot.delivered,
             rate,
         });
+    }
+
+    /// The rate at which the path delivered, if the ACK that tells of `newest` and of `marked` octets measures it.
+    #[inline]
+    pub(super) fn sample_rate(&mut self, flight: &mut Flight, newest: &Newest, marked: u32) -> Option<RateSample> {
+        let sample = flight.sampler.sample(newest, marked, self.min_rtt.least())?;
+        let rate = sample.rate();
+        if !sample.app_limited || rate > self.delivery_rate {
+            self.delivery_rate = rate;
+        }
+        Some(sample)
     }
 
     /// A probe of the tail may have repaired a loss: the only sign of it is that no duplicate was reported. `una` is the place
@@ -491,7 +508,7 @@ impl Flight {
 
     /// Something new was acknowledged, if `advanced`.
     //= rfc6675#5-2
-    fn on_progress(&mut self, advanced: bool) {
+    pub(super) fn on_progress(&mut self, advanced: bool) {
         if !advanced {
             return;
         }

@@ -118,6 +118,25 @@ impl Rack {
         }
     }
 
+    /// The same of the newest of what an ACK tells of, in order and all sent once, before [`Self::is_behind`] what is outstanding;
+    /// `rtt` in nanoseconds.
+    pub(super) fn on_delivered_in_order(&mut self, (start, run): (u64, &Run), rtt: u64) {
+        let end = start + u64::from(run.len);
+        self.fack = end;
+        //= rfc8985#6.2-3
+        //= rfc8985#6.2-4
+        self.rtt = Duration::from_nanos(rtt);
+        (self.sent_at, self.end) = (run.sent_at, end);
+    }
+
+    /// True if all that was delivered was sent before the first of what is outstanding, and stands before it. Where nothing was sent
+    /// again, that is the first to have left, and nothing is overtaken by an ACK in order.
+    pub(super) fn is_behind(&self, outstanding: &Outstanding) -> bool {
+        outstanding
+            .front_key()
+            .is_some_and(|(sent_at, start)| self.fack <= start && (self.sent_at, self.end) <= (sent_at, start))
+    }
+
     //= rfc8985#3.3.2-3
     //= rfc8985#4-3
     //= rfc8985#6.2-7

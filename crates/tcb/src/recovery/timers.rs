@@ -65,11 +65,13 @@ impl Recovery {
     pub(crate) fn watch(&mut self, rtt: &Rtt, granularity: Duration, sack: bool) -> Option<Instant> {
         let free = self.history.as_ref().is_none_or(|history| history.tlp.is_free());
         let flight = self.flight.as_mut()?;
-        let timeout_at = flight.timers.from + rtt.rto();
+        let timeout_at = flight.timers.from.plus_nanos(rtt.rto_nanos());
         let probe_from = flight.timers.probe_from.filter(|_| sack && free && flight.wants_probe());
         let (watch, at) = match (flight.timers.overdue_at, probe_from) {
             (Some(at), _) => (Watch::Reordering, at),
-            (None, Some(from)) => (Watch::Probe, timeout_at.min(from + flight.probe_timeout(rtt, granularity))),
+            (None, Some(from)) => {
+                (Watch::Probe, timeout_at.min(from.plus_nanos(flight.probe_timeout(rtt, granularity))))
+            }
             (None, None) => (Watch::Timeout, timeout_at),
         };
         flight.timers.watch = watch;
@@ -97,7 +99,8 @@ impl Recovery {
     //= rfc7765#4-4
     //= rfc7765#4-6
     //= rfc7765#4-7
-    pub(crate) fn on_acked(&mut self, now: Instant, rto: Duration, unsent: u32, mss: u32) {
+    /// `rto` in nanoseconds.
+    pub(crate) fn on_acked(&mut self, now: Instant, rto: u64, unsent: u32, mss: u32) {
         if let Some(history) = &mut self.history {
             history.on_news(now);
         }
@@ -106,7 +109,7 @@ impl Recovery {
         };
         let segments = flight.outstanding.segments().saturating_add(unsent.div_ceil(mss));
         let oldest = flight.outstanding.front().map(|run| run.sent_at);
-        let oldest = oldest.filter(|&sent_at| segments < FEW && sent_at + rto > now);
+        let oldest = oldest.filter(|&sent_at| segments < FEW && sent_at.plus_nanos(rto) > now);
         flight.timers.from = oldest.unwrap_or(now);
         flight.timers.probe_from = Some(now);
     }

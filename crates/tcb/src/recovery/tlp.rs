@@ -8,8 +8,8 @@ use sockeye_wire::SeqNumber;
 use super::{Arrival, Flight, Mark, Phase};
 use crate::Rtt;
 
-/// How long a receiver may delay its ACK (`TLP.max_ack_delay`; Linux's `TCP_RTO_MIN` in the same place).
-const MAX_ACK_DELAY: Duration = Duration::from_millis(200);
+/// How long a receiver may delay its ACK, in nanoseconds (`TLP.max_ack_delay`; Linux's `TCP_RTO_MIN` in the same place).
+const MAX_ACK_DELAY: u64 = 200_000_000;
 
 /// The last probe. Outlives what is outstanding: whether it repaired a loss is only known by a later ACK.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,17 +68,19 @@ impl Flight {
         self.phase == Phase::Open && self.outstanding.tally(Mark::Sacked).octets == 0 && self.left_network == 0
     }
 
-    /// PTO.
+    /// PTO, in nanoseconds.
     //= rfc8985#7.2-2
     //= rfc8985#7.2-3
     //= rfc8985#7.2-4
     //= rfc8985#7.2-6
-    pub(super) fn probe_timeout(&self, rtt: &Rtt, granularity: Duration) -> Duration {
-        let Some(srtt) = rtt.srtt() else {
-            return Duration::from_secs(1);
-        };
-        let delay = if self.outstanding.segments() == 1 { MAX_ACK_DELAY } else { Duration::ZERO };
+    pub(super) fn probe_timeout(&self, rtt: &Rtt, granularity: Duration) -> u64 {
+        let srtt = rtt.srtt_nanos();
+        if srtt == 0 {
+            return 1_000_000_000;
+        }
+        let delay = if self.outstanding.segments() == 1 { MAX_ACK_DELAY } else { 0 };
+        let granularity = u64::try_from(granularity.as_nanos()).unwrap_or(u64::MAX);
         // Two ticks more, as Linux (`TCP_TIMEOUT_MIN`): on a coarse clock two round trips may be no tick at all.
-        2 * srtt + delay + 2 * granularity
+        srtt.saturating_add(granularity).saturating_mul(2).saturating_add(delay)
     }
 }

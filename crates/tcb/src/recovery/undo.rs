@@ -62,6 +62,11 @@ impl Undo {
         self.unreported = if often { u32::MAX } else { self.unreported.saturating_add(segments) };
     }
 
+    /// The next ACK of something new may tell by its timestamp.
+    pub(super) const fn awaits_answer(&self) -> bool {
+        self.awaits_answer
+    }
+
     /// `segments` that we had sent again were reported as duplicates.
     //= rfc3708#3-3
     pub(super) fn on_duplicates(&mut self, segments: u32) {

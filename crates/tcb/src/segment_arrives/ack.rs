@@ -100,7 +100,7 @@ impl Tcb {
         //= rfc6582#3.2-7
         //= rfc6928#9-1
         let (unsent, mss) = (self.send.unsent(), u32::from(self.send.mss()));
-        self.recovery.on_acked(now, self.rtt.rto(), unsent, mss);
+        self.recovery.on_acked(now, self.rtt.rto_nanos(), unsent, mss);
         if self.send.fin_is_acked() {
             self.on_fin_acked(now);
         }
