@@ -33,8 +33,24 @@ pub(crate) struct ChunkQueue {
 #[derive(Debug, Default)]
 struct Rest {
     chunks: VecDeque<Chunk>,
+    /// Which chunk was shared last: what is sent next begins there or in the next, so that nothing is searched.
+    last: usize,
     /// Small chunks are copied into it.
     tail: BytesMut,
+}
+
+impl Rest {
+    /// The first chunk that ends after `place`.
+    fn index_of(&self, place: u64) -> usize {
+        let holds = |at: &usize| self.chunks.get(*at).is_some_and(|chunk| chunk.start <= place && place < chunk.end());
+        let near = [self.last, self.last + 1].into_iter().find(holds);
+        near.unwrap_or_else(|| self.chunks.partition_point(|chunk| chunk.end() <= place))
+    }
+
+    fn take_first(&mut self) -> Option<Chunk> {
+        self.last = self.last.saturating_sub(1);
+        self.chunks.pop_front()
+    }
 }
 
 #[derive(Debug)]
@@ -140,10 +156,13 @@ impl ChunkQueue {
         if from < to.min(self.start + self.front.len() as u64) {
             slices.push(part(&self.front, self.start, from, to));
         }
-        if let Some(rest) = &self.rest {
-            let first = rest.chunks.partition_point(|chunk| chunk.end() <= from);
-            let chunks = rest.chunks.range(first..).take_while(|chunk| chunk.start < to);
-            slices.extend(chunks.map(|chunk| chunk.part(from, to)));
+        if let Some(rest) = &mut self.rest {
+            let mut at = rest.index_of(from);
+            while let Some(chunk) = rest.chunks.get(at).filter(|chunk| chunk.start < to) {
+                slices.push(chunk.part(from, to));
+                rest.last = at;
+                at += 1;
+            }
         }
         slices
     }
@@ -165,7 +184,7 @@ impl ChunkQueue {
 
     /// Takes the front as a whole; the next chunk takes its place.
     fn take_front(&mut self) -> Bytes {
-        let next = self.rest.as_mut().and_then(|rest| rest.chunks.pop_front());
+        let next = self.rest.as_mut().and_then(|rest| rest.take_first());
         let front = core::mem::replace(&mut self.front, next.map_or_else(Bytes::new, |chunk| chunk.bytes));
         self.start += front.len() as u64;
         front

@@ -11,7 +11,7 @@ const FOLLOWERS: u32 = 3;
 
 /// Whether a probe is to leave now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Probing {
+pub(super) enum Probing {
     No,
     /// As soon as the congestion window has room for one.
     Soon,
@@ -57,14 +57,18 @@ impl Tcb {
     }
 
     /// Takes up what an ACK or a timer has told.
+    #[inline]
     pub(crate) fn learn_of_path(&mut self, now: Instant) {
         let News { longest, probe } = self.recovery.take_news();
         if longest > 0 {
             self.path.on_arrival(self.with_options(longest));
         }
-        let Some(fate) = probe else {
-            return;
-        };
+        if let Some(fate) = probe {
+            self.learn_of_probe(now, fate);
+        }
+    }
+
+    fn learn_of_probe(&mut self, now: Instant, fate: ProbeFate) {
         // One round trip for each segment of the window: as often a loss may be expected of anybody (RFC 4821 section 4).
         //= rfc4821#4-6
         let window = self.congestion.cwnd() / u32::from(self.send.mss());
@@ -102,29 +106,27 @@ impl Tcb {
     //= rfc8201#5.4-1
     //= rfc4821#7.5-1
     //= rfc4821#10.1-1
-    pub(super) fn path_probe(&mut self, now: Instant) -> Option<Transmit> {
-        let Probing::Now(octets) = self.probing(now) else {
-            return None;
-        };
+    pub(super) fn send_path_probe(&mut self, now: Instant, octets: u32) -> Transmit {
         let seq = self.send.snd_nxt();
         self.path.on_probe_sent();
         self.note_path_probe(now, octets);
         let mut transmit = self.text_segment(now, seq, octets, octets);
         self.mark_new_text(&mut transmit);
-        Some(transmit)
-    }
-
-    /// New text waits, so that the window gets room for a probe.
-    pub(super) fn waits_to_probe(&self, now: Instant) -> bool {
-        self.probing(now) == Probing::Soon
+        transmit
     }
 
     //= rfc4821#7.4-1
     //= rfc4821#7.4-2
-    fn probing(&self, now: Instant) -> Probing {
-        let Some(size) = self.path.due(now).filter(|_| self.config.mtu_probing != MtuProbing::Off) else {
-            return Probing::No;
-        };
+    /// Whether new text is to probe the path: as soon as there is room, it waits, so that the window gets room for it.
+    #[inline]
+    pub(super) fn probing(&self, now: Instant) -> Probing {
+        match self.path.due(now) {
+            Some(size) if self.config.mtu_probing != MtuProbing::Off => self.probing_with(now, size),
+            _ => Probing::No,
+        }
+    }
+
+    fn probing_with(&self, now: Instant, size: u16) -> Probing {
         let (octets, mss) = (u32::from(self.agreed.effective_mss(size)), u32::from(self.send.mss()));
         let wanted = octets + FOLLOWERS * mss;
         let there_is_text = self.send.unsent() >= wanted && self.send.usable() >= wanted;

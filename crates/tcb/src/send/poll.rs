@@ -5,6 +5,7 @@ use sockeye_wire::tcp::Flags;
 use sockeye_wire::{Instant, SeqNumber};
 
 use super::decide::{Decision, Hold, Situation, decide};
+use super::path_probe::Probing;
 use crate::counts::Doing;
 use crate::recovery::Again;
 use crate::recv::Owed;
@@ -19,14 +20,31 @@ const CORKED: core::time::Duration = core::time::Duration::from_millis(200);
 /// An ACK that comes within this is worth waiting for.
 const NEAR: core::time::Duration = core::time::Duration::from_millis(1);
 
+/// What of the text, and of the FIN behind it, is to leave for the first time.
+enum New {
+    Nothing,
+    /// So many octets, in a segment that probes the path's MTU.
+    PathProbe(u32),
+    /// So many octets.
+    Text(u32),
+    /// The FIN alone.
+    Fin,
+}
+
 impl Tcb {
     /// What to put on the wire now; to be asked until `None`. `limit` is the octets of text that one [`Transmit`] may
     /// carry if the device cuts it into segments; 0 if it doesn't.
     pub fn poll_transmit(&mut self, now: Instant, limit: u32) -> Option<Transmit> {
-        let Some(transmit) = self.next_transmit(now, limit) else {
-            self.settle(now);
-            return None;
-        };
+        let transmit = self.next_transmit(now, limit);
+        match &transmit {
+            Some(transmit) => self.note_transmit(now, transmit),
+            None => self.settle(now),
+        }
+        transmit
+    }
+
+    #[inline]
+    fn note_transmit(&mut self, now: Instant, transmit: &Transmit) {
         let payload = transmit.payload_len();
         if payload > 0
             && let Some(rate) = self.pacing_rate()
@@ -34,7 +52,6 @@ impl Tcb {
             self.pacer.on_sent(now, payload as u64, rate);
         }
         self.count(payload, transmit.segment_size.into());
-        Some(transmit)
     }
 
     /// So many octets of text leave, to be cut into segments of `size` if that isn't 0.
@@ -88,15 +105,38 @@ impl Tcb {
         // made as long as there is one (nor by Linux, `tcp_urg_mode`).
         //= rfc9293#MUST-62
         let limit = if self.send.is_urgent() { 0 } else { limit };
-        self.change_told(now)
-            .or_else(|| self.disorder_told(now))
-            .or_else(|| self.retransmission(now, limit))
-            .or_else(|| self.tail_probe(now))
-            .or_else(|| self.window_probe(now))
-            .or_else(|| self.path_probe(now))
-            .or_else(|| self.new_text(now, limit))
-            .or_else(|| self.keep_alive_probe(now))
-            .or_else(|| self.ack_owed(now))
+        // A segment is 200 octets: it is made where it is returned, not handed on from one question to the next.
+        if let told @ Some(_) = self.change_told(now) {
+            return told;
+        }
+        if self.recv.ack.take_duplicate() {
+            return Some(self.ack_of_disorder(now));
+        }
+        if self.recovery.lost() > 0
+            && let again @ Some(_) = self.retransmission(now, limit)
+        {
+            return again;
+        }
+        if self.recovery.take_probe()
+            && let probe @ Some(_) = self.tail_probe(now)
+        {
+            return probe;
+        }
+        if core::mem::take(&mut self.pending.window_probe)
+            && let probe @ Some(_) = self.window_probe(now)
+        {
+            return probe;
+        }
+        match self.new_text(now, limit) {
+            New::Nothing => {}
+            New::PathProbe(octets) => return Some(self.send_path_probe(now, octets)),
+            New::Text(octets) => return Some(self.send_new(now, octets)),
+            New::Fin => return Some(self.send_fin(now)),
+        }
+        if core::mem::take(&mut self.pending.keep_alive) {
+            return Some(self.keep_alive_probe(now));
+        }
+        if self.owes_ack() { Some(self.ack_segment(now)) } else { None }
     }
 
     //= rfc9293#3.10.5-1
@@ -123,14 +163,11 @@ impl Tcb {
 
     /// One ACK for each segment that came out of order: the peer may count them.
     //= rfc5681#4.2-8
-    fn disorder_told(&mut self, now: Instant) -> Option<Transmit> {
-        self.recv.ack.take_duplicate().then(|| self.ack_segment(now))
+    fn ack_of_disorder(&mut self, now: Instant) -> Transmit {
+        self.ack_segment(now)
     }
 
     fn retransmission(&mut self, now: Instant, limit: u32) -> Option<Transmit> {
-        if self.recovery.lost() == 0 {
-            return None;
-        }
         self.doubt_path(now);
         let mss = u32::from(self.send.mss());
         let paced = self.paced(now);
@@ -162,9 +199,6 @@ impl Tcb {
     //= rfc8985#7.3-3
     //= rfc8985#7.3-4
     fn tail_probe(&mut self, now: Instant) -> Option<Transmit> {
-        if !self.recovery.take_probe() {
-            return None;
-        }
         let mss = u32::from(self.send.mss());
         let offered = self.send.unsent().min(mss);
         if offered > 0 && offered <= self.send.usable() {
@@ -180,40 +214,41 @@ impl Tcb {
     /// One octet, new if there is one: the answer tells the window (RFC 9293 section 3.8.6.1).
     //= rfc9293#3.8.6.1-1
     fn window_probe(&mut self, now: Instant) -> Option<Transmit> {
-        if !core::mem::take(&mut self.pending.window_probe) {
-            return None;
-        }
         if self.send.unsent() == 0 {
-            return self.fin_alone(now);
+            return self.fin_stands_alone().then(|| self.send_fin(now));
         }
         self.send.probed = true;
         let seq = self.send.snd_nxt();
         Some(self.text_segment(now, seq, 1, 1))
     }
 
+    /// What new text is to leave, if any.
     //= rfc9293#MUST-60
-    fn new_text(&mut self, now: Instant, limit: u32) -> Option<Transmit> {
+    fn new_text(&mut self, now: Instant, limit: u32) -> New {
         if !self.send.has_unsent() {
             self.pacer.release();
-            return None;
+            return New::Nothing;
+        }
+        let probing = self.probing(now);
+        if let Probing::Now(octets) = probing {
+            return New::PathProbe(octets);
         }
         if self.recovery.is_idle() {
             self.restart_after_idleness(now);
             self.age_path(now);
         }
-        if self.waits_to_probe(now) {
+        if probing == Probing::Soon {
             self.held_back(now, Hold::Congestion);
-            return None;
+            return New::Nothing;
         }
         match decide(&self.situation(now, limit)) {
-            Decision::Send(octets) => {
-                let octets = octets.min(limit.max(u32::from(self.send.mss())));
-                Some(self.send_new(now, octets))
+            Decision::Send(octets) => New::Text(octets.min(limit.max(u32::from(self.send.mss())))),
+            Decision::Hold(Hold::Nothing) if self.send.usable() > 0 || self.send.snd_wnd() > 0 => {
+                if self.fin_stands_alone() { New::Fin } else { New::Nothing }
             }
-            Decision::Hold(Hold::Nothing) if self.send.usable() > 0 || self.send.snd_wnd() > 0 => self.fin_alone(now),
             Decision::Hold(hold) => {
                 self.held_back(now, hold);
-                None
+                New::Nothing
             }
         }
     }
@@ -274,13 +309,15 @@ impl Tcb {
         transmit
     }
 
-    fn fin_alone(&mut self, now: Instant) -> Option<Transmit> {
-        if !self.send.fin_is_next() || self.send.unsent() > 0 {
-            return None;
-        }
+    /// A FIN is to leave, and no text with it.
+    fn fin_stands_alone(&self) -> bool {
+        self.send.fin_is_next() && self.send.unsent() == 0
+    }
+
+    fn send_fin(&mut self, now: Instant) -> Transmit {
         let seq = self.send.snd_nxt();
         self.note_sent(now, 0, true);
-        Some(self.text_segment(now, seq, 1, 1))
+        self.text_segment(now, seq, 1, 1)
     }
 
     /// Books `octets` of new text, and the FIN, as sent.
@@ -336,22 +373,24 @@ impl Tcb {
     }
 
     //= rfc9293#SHLD-12
-    fn keep_alive_probe(&mut self, now: Instant) -> Option<Transmit> {
+    fn keep_alive_probe(&mut self, now: Instant) -> Transmit {
         let seq = self.send.snd_nxt() - 1;
-        core::mem::take(&mut self.pending.keep_alive).then(|| self.ack_segment_at(now, seq))
+        self.ack_segment_at(now, seq)
     }
 
     //= rfc9293#MUST-58
     //= rfc9293#MUST-59
-    fn ack_owed(&mut self, now: Instant) -> Option<Transmit> {
-        let owed = self.recv.ack.owed() == Owed::Now || (self.state.receives_text() && self.recv.owes_window_update());
-        owed.then(|| self.ack_segment(now))
+    fn owes_ack(&self) -> bool {
+        self.recv.ack.owed() == Owed::Now || (self.state.receives_text() && self.recv.owes_window_update())
     }
 
     /// The window that it names is the one that TIME-WAIT repeats from then on: no edge moves left.
     //= rfc9293#SHLD-14
     fn time_wait_ack(&mut self, now: Instant) -> Option<Transmit> {
-        let ack = self.ack_owed(now)?;
+        if !self.owes_ack() {
+            return None;
+        }
+        let ack = self.ack_segment(now);
         if let Some(time_wait) = &mut self.time_wait {
             time_wait.window = ack.header.window;
         }
