@@ -55,7 +55,12 @@ impl Counts {
 
     /// The time since text last arrived, to about a millisecond.
     pub(crate) fn since_text(&self, now: Instant) -> Duration {
-        Duration::from_nanos(u64::from(ticks(now).wrapping_sub(self.text_at)) << TICK_BITS)
+        Duration::from_nanos(self.nanos_since_text(now))
+    }
+
+    /// The same in nanoseconds.
+    pub(crate) fn nanos_since_text(&self, now: Instant) -> u64 {
+        u64::from(ticks(now).wrapping_sub(self.text_at)) << TICK_BITS
     }
 }
 

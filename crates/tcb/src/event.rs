@@ -100,16 +100,17 @@ impl Notices {
 
     /// The next event, in the order in which an application expects them.
     pub(crate) fn take(&mut self, because: Option<ClosedBecause>) -> Option<Event> {
-        let flags = [
-            (&mut self.established, Event::Established),
-            (&mut self.urgent, Event::Urgent),
-            (&mut self.readable, Event::Readable),
-            (&mut self.writable, Event::Writable),
-        ];
-        for (flag, event) in flags {
-            if core::mem::take(flag) {
-                return Some(event);
-            }
+        if core::mem::take(&mut self.established) {
+            return Some(Event::Established);
+        }
+        if core::mem::take(&mut self.urgent) {
+            return Some(Event::Urgent);
+        }
+        if core::mem::take(&mut self.readable) {
+            return Some(Event::Readable);
+        }
+        if core::mem::take(&mut self.writable) {
+            return Some(Event::Writable);
         }
         if let Some(soft_error) = self.soft_error.take() {
             return Some(Event::SoftError(soft_error));

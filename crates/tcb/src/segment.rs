@@ -65,11 +65,6 @@ impl Segment {
         self.seq + self.len()
     }
 
-    /// Takes the text, in pieces.
-    pub(crate) fn take_text(&mut self) -> impl Iterator<Item = Bytes> + use<> {
-        core::iter::once(core::mem::take(&mut self.payload)).chain(core::mem::take(&mut self.more))
-    }
-
     /// Cuts `octets` off the front of the text, and makes it no longer than `max`.
     pub(crate) fn trim(&mut self, octets: u32, max: u32) {
         let (mut skip, mut room) = (octets as usize, max as usize);

@@ -26,6 +26,8 @@ pub(crate) struct TimerWheel<T> {
     heads: [[u32; SLOTS]; LEVELS],
     /// Which slots have any.
     occupied: [u64; LEVELS],
+    /// Which levels have any.
+    levels: u16,
     /// All before this tick has fired.
     elapsed: u64,
     armed: usize,
@@ -49,6 +51,7 @@ impl<T: Copy> TimerWheel<T> {
             free: NONE,
             heads: [[NONE; SLOTS]; LEVELS],
             occupied: [0; LEVELS],
+            levels: 0,
             elapsed: now.as_nanos() >> TICK_BITS,
             armed: 0,
         }
@@ -135,9 +138,6 @@ impl<T: Copy> TimerWheel<T> {
     /// not empty yet counts before those below it into which its timers move.
     fn next_slot(&self) -> Option<(usize, usize, u64)> {
         let first_of = |level: usize| {
-            if self.occupied[level] == 0 {
-                return None;
-            }
             let shift = SLOT_BITS * u32::try_from(level).unwrap_or(0);
             let position = (self.elapsed >> shift) & (SLOTS as u64 - 1);
             let ahead = self.occupied[level] >> position << position;
@@ -145,7 +145,13 @@ impl<T: Copy> TimerWheel<T> {
             let base = self.elapsed >> shift >> SLOT_BITS << SLOT_BITS;
             Some((level, usize::try_from(slot).unwrap_or(0), (base | slot) << shift))
         };
-        (0..LEVELS).filter_map(first_of).min_by_key(|&(_, _, tick)| tick)
+        // Of nine levels one or two have any timers, and to look at each of the others was as dear as all the rest.
+        let levels = (0..self.levels.count_ones()).scan(self.levels, |levels, _| {
+            let level = levels.trailing_zeros();
+            *levels &= *levels - 1;
+            usize::try_from(level).ok()
+        });
+        levels.filter_map(first_of).min_by_key(|&(_, _, tick)| tick)
     }
 
     fn link(&mut self, id: u32) {
@@ -169,6 +175,7 @@ impl<T: Copy> TimerWheel<T> {
             old.prev = id;
         }
         self.occupied[usize::from(place.0)] |= 1 << place.1;
+        self.levels |= 1 << place.0;
         self.armed += 1;
     }
 
@@ -190,6 +197,9 @@ impl<T: Copy> TimerWheel<T> {
         }
         if self.heads[level][slot] == NONE {
             self.occupied[level] &= !(1 << slot);
+            if self.occupied[level] == 0 {
+                self.levels &= !(1 << level);
+            }
         }
         self.armed -= 1;
     }

@@ -8,6 +8,7 @@ mod timestamps;
 mod window;
 
 use alloc::boxed::Box;
+use alloc::vec::Vec;
 
 use bytes::Bytes;
 use sockeye_wire::tcp::SackBlock;
@@ -149,19 +150,24 @@ impl RecvSide {
     pub(crate) fn take_text(
         &mut self,
         seq: SeqNumber,
-        text: impl Iterator<Item = Bytes>,
+        first: Bytes,
+        more: Vec<Bytes>,
         octets: u32,
         segment_size: u32,
         pushed: bool,
     ) -> Result<bool, TooManyHoles> {
         if seq != self.rcv_nxt {
             self.ack.on_disorder(octets, segment_size);
-            self.keep_for_later(seq, text)?;
+            self.keep_for_later(seq, core::iter::once(first).chain(more))?;
             return Ok(false);
         }
         self.report_overlap(octets);
         self.rcv_nxt += octets;
-        text.for_each(|piece| self.queue.push(piece));
+        self.queue.push(first);
+        // One by one as they are: an iterator over both is 40 instructions where there are no more.
+        if !more.is_empty() {
+            more.into_iter().for_each(|piece| self.queue.push(piece));
+        }
         self.ack.on_text(octets, segment_size, pushed);
         self.join_what_waited();
         Ok(true)

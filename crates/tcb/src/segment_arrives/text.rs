@@ -34,15 +34,15 @@ impl Tcb {
     /// The text, which is in the window, is kept, and an ACK becomes due.
     pub(super) fn keep_text(&mut self, now: Instant, segment: &mut Segment) -> Result<(), Stop> {
         let segments = segment.count();
-        if self.counts.since_text(now) > self.rtt.rto() {
+        if self.counts.nanos_since_text(now) > self.rtt.rto_nanos() {
             self.recv.ack.on_pause();
         }
         self.counts.on_text(now, segments);
         // What is said of its segments is the device's word: none is longer than the whole.
         let whole = segment.text_len();
         let size = if segment.segment_size == 0 { whole } else { whole.min(segment.segment_size.into()) };
-        let text = segment.take_text();
-        let taken = self.recv.take_text(segment.seq, text, whole, size, segment.flags.psh);
+        let (first, more) = (core::mem::take(&mut segment.payload), core::mem::take(&mut segment.more));
+        let taken = self.recv.take_text(segment.seq, first, more, whole, size, segment.flags.psh);
         let advanced = taken.map_err(|_too_many| Stop::TooManyHoles)?;
         if advanced {
             self.measure_reading(now, segment);

@@ -11,13 +11,13 @@ use sockeye_wire::Instant;
 use crate::tcb::Tcb;
 use crate::timeouts::Timer;
 
-/// What one burst lasts, as in Linux's TSO autosizing (`sk_pacing_shift` of 10). There is no limit in octets, unless the
+/// What one burst lasts, in nanoseconds, as in Linux's TSO autosizing (`sk_pacing_shift` of 10). There is no limit in octets, unless the
 /// algorithm has one: where a round trip is shorter than this, timers would be too coarse, and dearer than what they spread.
-const BURST: Duration = Duration::from_millis(1);
-/// What one burst has beyond that where the round trip is short, and the microseconds each of which halve it (Linux,
+const BURST: u64 = 1_000_000;
+/// What one burst has beyond that where the round trip is short, and the nanoseconds each of which halve it (Linux,
 /// `tcp_tso_autosize`): a near peer has no queue that a super-segment could fill, and small ones cost as much to send.
 const NEAR_BURST: u64 = 65_536;
-const HALVED_EACH: u128 = 512;
+const HALVED_EACH: u64 = 512 * 1000;
 /// The longest that a deadline may be missed without loss of rate: the tick of the coarsest clocks.
 const LATE: Duration = Duration::from_millis(10);
 
@@ -35,11 +35,11 @@ impl Pacer {
     /// before [`Self::hold`]'s time.
     pub(crate) fn allowance(&self, now: Instant, rate: u64, burst: u64, mss: u32) -> u32 {
         let octets = if now >= self.due {
-            burst.saturating_add(octets_in(now.since(self.paid_from(now)), rate))
+            burst.saturating_add(octets_in(now.nanos_since(self.paid_from(now)), rate))
         } else if self.held {
             0 // wakes for whole bursts, not for each segment that an ACK would let go
         } else {
-            burst.saturating_sub(octets_in(self.due.since(now), rate))
+            burst.saturating_sub(octets_in(self.due.nanos_since(now), rate))
         };
         u32::try_from(octets).unwrap_or(u32::MAX) / mss * mss
     }
@@ -64,7 +64,7 @@ impl Pacer {
     /// `octets` leave.
     pub(crate) fn on_sent(&mut self, now: Instant, octets: u64, rate: u64) {
         let nanos = octets.saturating_mul(1_000_000_000) / rate.max(1);
-        self.due = self.paid_from(now) + Duration::from_nanos(nanos);
+        self.due = self.paid_from(now).plus_nanos(nanos);
         self.held &= self.due <= now;
     }
 
@@ -74,17 +74,15 @@ impl Pacer {
     }
 }
 
-/// Octets of one burst at `rate`, over a path that takes `min_rtt`.
-fn burst(rate: u64, mss: u32, min_rtt: Option<Duration>) -> u64 {
-    // A power of two: divided by anything else, 128 bits would take a hundred instructions.
-    let halvings = min_rtt.map_or(u128::MAX, |min_rtt| min_rtt.as_micros() / HALVED_EACH);
+/// Octets of one burst at `rate`, over a path that takes `min_rtt` nanoseconds; `u64::MAX` if that isn't known.
+fn burst(rate: u64, mss: u32, min_rtt: u64) -> u64 {
+    let halvings = min_rtt / HALVED_EACH;
     let more = u32::try_from(halvings).ok().and_then(|halvings| NEAR_BURST.checked_shr(halvings)).unwrap_or(0);
     octets_in(BURST, rate).saturating_add(more).max(2 * u64::from(mss))
 }
 
 /// What is saturated is more than a window. In 128 bits a division would take a hundred instructions.
-fn octets_in(time: Duration, rate: u64) -> u64 {
-    let nanos = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+fn octets_in(nanos: u64, rate: u64) -> u64 {
     rate.saturating_mul(nanos) / 1_000_000_000
 }
 
@@ -94,7 +92,7 @@ impl Tcb {
         let mss = u32::from(self.send.mss());
         self.pacing_rate().map_or(u32::MAX, |rate| {
             let quantum = self.congestion.send_quantum().map(u64::from);
-            let burst = quantum.unwrap_or_else(|| burst(rate, mss, self.recovery.min_rtt()));
+            let burst = quantum.unwrap_or_else(|| burst(rate, mss, self.recovery.least_rtt()));
             self.pacer.allowance(now, rate, burst, mss)
         })
     }
@@ -110,13 +108,16 @@ impl Tcb {
             if !self.config.pacing {
                 return None;
             }
-            let (cwnd, srtt) = (u64::from(self.congestion.cwnd()), self.rtt.srtt()?);
+            let srtt = self.rtt.srtt_nanos();
+            if srtt == 0 {
+                return None;
+            }
+            let cwnd = u64::from(self.congestion.cwnd());
             // Linux, `tcp_update_pacing_rate`: twice the window in a round trip in the first half of slow start, so that
             // it may double; else a fifth more, so that ACKs, not this, hold the sender.
             let percent = if cwnd < u64::from(self.congestion.ssthresh() / 2) { 200 } else { 120 };
-            let nanos = u64::try_from(srtt.as_nanos()).unwrap_or(u64::MAX).max(1);
             // A window is at most 2^30 octets, so this is below 2^61.
-            Some(cwnd * percent / 100 * 1_000_000_000 / nanos)
+            Some(cwnd * percent / 100 * 1_000_000_000 / srtt)
         })
     }
 
@@ -143,7 +144,7 @@ mod tests {
 
     /// Sends what may leave; the octets.
     fn send(pacer: &mut Pacer, now: Instant, rate: u64) -> u64 {
-        let octets = u64::from(pacer.allowance(now, rate, burst(rate, MSS, None), MSS));
+        let octets = u64::from(pacer.allowance(now, rate, burst(rate, MSS, u64::MAX), MSS));
         if octets > 0 {
             pacer.on_sent(now, octets, rate);
         }
@@ -152,14 +153,14 @@ mod tests {
 
     #[test]
     fn a_burst_is_a_millisecond_and_at_least_two_segments() {
-        assert_eq!(burst(10_000_000, MSS, None), 10_000);
-        assert_eq!(burst(125_000, MSS, None), 2000);
-        assert_eq!(burst(1_250_000_000, MSS, None), 1_250_000);
+        assert_eq!(burst(10_000_000, MSS, u64::MAX), 10_000);
+        assert_eq!(burst(125_000, MSS, u64::MAX), 2000);
+        assert_eq!(burst(1_250_000_000, MSS, u64::MAX), 1_250_000);
     }
 
     #[test]
     fn a_burst_to_a_near_peer_has_room_for_a_super_segment() {
-        let over = |micros| burst(10_000_000, MSS, Some(Duration::from_micros(micros)));
+        let over = |micros: u64| burst(10_000_000, MSS, micros * 1000);
         assert_eq!([over(50), over(600), over(1100)], [75_536, 42_768, 26_384]);
         assert_eq!([over(20_000), over(10_000_000)], [10_000, 10_000]);
     }
@@ -208,7 +209,7 @@ mod tests {
                     pacer.hold();
                 }
                 let least = rate - rate / 20;
-                let most = rate + burst(rate, MSS, None) + u64::from(MSS);
+                let most = rate + burst(rate, MSS, u64::MAX) + u64::from(MSS);
                 assert!((least..=most).contains(&sent), "tick {tick} us, rate {rate}: {sent}");
             }
         }
