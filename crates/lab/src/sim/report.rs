@@ -59,8 +59,10 @@ pub struct FlowReport {
     pub spurious: u64,
     /// Retransmission timeouts, both ways.
     pub rtos: u64,
-    /// Times that what a needless retransmission had cost was given back, both ways.
+    /// Times that what a needless retransmission had cost was given back, both ways: after a timeout or without one.
     pub undone: u64,
+    /// Of these, those after a timeout.
+    pub spurious_timeouts: u64,
     /// The smoothed round-trip time when it was last told, of the end that connected.
     pub srtt_ms: Option<f64>,
     /// Its least round-trip time of late.
@@ -171,6 +173,7 @@ impl World {
             spurious: told.iter().map(|info| info.duplicates_reported).sum(),
             rtos: told.iter().map(|info| info.timeouts).sum(),
             undone: told.iter().map(|info| info.undone).sum(),
+            spurious_timeouts: told.iter().map(|info| info.spurious_timeouts).sum(),
             srtt_ms: last.and_then(|info| info.srtt).map(millis),
             min_rtt_ms: last.and_then(|info| info.min_rtt).map(millis),
             cwnd: last.map(|info| info.cwnd),

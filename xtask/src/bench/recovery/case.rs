@@ -1,5 +1,7 @@
 //! One case: a scenario, and what is measured of it.
 
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use sockeye::Algorithm;
@@ -18,6 +20,8 @@ pub const ALL: [Algorithm; 3] = [Algorithm::CUBIC, Algorithm::NEWRENO, Algorithm
 pub struct Ran {
     pub report: Report,
     samples: Samples,
+    /// What its twin gave, if it has one.
+    twin: Option<Box<Ran>>,
 }
 
 /// What is made of it: the value, and a note.
@@ -44,12 +48,20 @@ pub struct Case {
     pub name: String,
     pub cc: &'static str,
     scenario: Scenario,
+    /// The same without what it is about, to be compared with.
+    twin: Option<Scenario>,
     measures: Vec<Measure>,
 }
 
 impl Case {
     pub fn new(name: impl Into<String>, cc: Algorithm, scenario: Scenario) -> Self {
-        Self { name: name.into(), cc: cc.name(), scenario, measures: Vec::new() }
+        Self { name: name.into(), cc: cc.name(), scenario, twin: None, measures: Vec::new() }
+    }
+
+    /// Runs `twin` as well, to compare with.
+    pub fn beside(mut self, twin: Scenario) -> Self {
+        self.twin = Some(twin);
+        self
     }
 
     /// Measures something of it, under the case's name and `what`.
@@ -64,13 +76,21 @@ impl Case {
 
     /// Runs it. A run that breaks a rule of the simulator misses all it has to reach.
     pub fn run(&self) -> Outcome<Vec<Row>> {
-        let record = Record::nothing().series((self.scenario.duration.0 / 400).max(Duration::from_millis(1)));
-        let simulation = Simulation::new(&self.scenario, record);
+        let mut ran = self.simulate(&self.scenario)?;
+        let twin = self.twin.as_ref().map(|twin| self.simulate(twin)).transpose()?;
+        ran.twin = twin.map(Box::new);
+        let broken =
+            [Some(&ran), ran.twin.as_deref()].into_iter().flatten().find_map(|ran| ran.report.violation.as_ref());
+        let broken = broken.map(ToString::to_string);
+        Ok(self.measures.iter().map(|measure| self.row(measure, &ran, broken.as_deref())).collect())
+    }
+
+    fn simulate(&self, scenario: &Scenario) -> Outcome<Ran> {
+        let record = Record::nothing().series((scenario.duration.0 / 400).max(Duration::from_millis(1)));
+        let simulation = Simulation::new(scenario, record);
         let simulation = simulation.map_err(|error| format!("{} {}: {error}", self.name, self.cc))?;
         let (report, record) = simulation.finish_with_record();
-        let broken = report.violation.as_ref().map(ToString::to_string);
-        let ran = Ran { report, samples: record.samples().cloned().unwrap_or_default() };
-        Ok(self.measures.iter().map(|measure| self.row(measure, &ran, broken.as_deref())).collect())
+        Ok(Ran { report, samples: record.samples().cloned().unwrap_or_default(), twin: None })
     }
 
     fn row(&self, measure: &Measure, ran: &Ran, broken: Option<&str>) -> Row {
@@ -107,6 +127,20 @@ impl Ran {
         let rows = self.samples.flows.iter().find(|rows| rows.flow == 0);
         let row = rows.and_then(|flow| flow.rows.iter().rfind(|row| row.at.since(sockeye_wire::Instant::ZERO) <= time));
         row.map_or((0, 0), |row| (row.info.segments_out, row.info.segments_lost))
+    }
+
+    /// How long flow 0 was in each phase of its congestion control from `from` on, in hundredths of the time, those first in
+    /// which it was longest.
+    pub fn phases(&self, from: Duration) -> String {
+        let rows = self.samples.flows.iter().filter(|rows| rows.flow == 0).flat_map(|rows| &rows.rows);
+        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+        for row in rows.filter(|row| row.at.since(sockeye_wire::Instant::ZERO) >= from) {
+            *counts.entry(row.info.congestion.phase).or_default() += 1;
+        }
+        let all = counts.values().sum::<usize>().max(1);
+        let mut counts: Vec<_> = counts.into_iter().collect();
+        counts.sort_by_key(|(_, count)| Reverse(*count));
+        counts.iter().map(|(phase, count)| format!("{} % {phase}", count * 100 / all)).collect::<Vec<_>>().join(", ")
     }
 
     /// What is worth knowing of any run: losses, timeouts, and how long packets waited.
@@ -199,6 +233,15 @@ pub fn part_of(path: Path, expected: f64, reached: impl Fn(&Ran) -> (f64, String
     move |ran| {
         let (share, note) = reached(ran);
         (share * path.payload() / expected, format!("of {:.2} Mbit/s; {note}", expected / 1e6))
+    }
+}
+
+/// What `reached` measures, as a part of what it measures of the twin.
+pub fn of_twin(reached: impl Fn(&Ran) -> (f64, String)) -> impl Fn(&Ran) -> (f64, String) {
+    move |ran| {
+        let (share, note) = reached(ran);
+        let (whole, _) = ran.twin.as_deref().map_or((0.0, String::new()), &reached);
+        (share / whole.max(f64::MIN_POSITIVE), format!("without it {whole:.3} of the link; {note}"))
     }
 }
 

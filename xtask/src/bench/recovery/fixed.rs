@@ -16,6 +16,7 @@ pub fn all() -> Vec<Case> {
         short::responses(),
         varied::reordering(),
         varied::changes(),
+        varied::outage(),
         queues(),
         fairness(),
         dctcp(),
@@ -46,7 +47,12 @@ fn clean_link(name: &str, path: Path, cc: Algorithm) -> Case {
     let (round_trips, seconds) = if path.rate > 1e9 { (10, 1) } else { (20, 10) };
     let duration = warm + (path.rtt * round_trips).max(Duration::from_secs(seconds));
     let case = Case::new(name, cc, path.scenario(&[cc], "", "", duration));
-    let case = case.measure("", Target::AtLeast(0.95), share(path, warm, duration));
+    let reached = share(path, warm, duration);
+    let with_phases = move |ran: &Ran| {
+        let (share, note) = reached(ran);
+        (share, format!("{}; {note}", ran.phases(warm)))
+    };
+    let case = case.measure("", Target::AtLeast(0.95), with_phases);
     let hystart = if cc == Algorithm::BBR { Target::None } else { Target::AtMost(0.01) };
     case.measure("lost", hystart, move |ran| lost(ran, warm))
 }
