@@ -124,12 +124,16 @@ impl Citations {
     }
 }
 
-/// True for `rfc9293#MUST-58`.
+/// True for `rfc9293#MUST-58`, and for a row of a draft: its name and revision, such as `draft-ietf-ccwg-bbr-05#5.3.2-1`.
 fn is_name(text: &str) -> bool {
-    let digits = |rfc: &str| !rfc.is_empty() && rfc.chars().all(|c| c.is_ascii_digit());
-    text.strip_prefix("rfc").and_then(|text| text.split_once('#')).is_some_and(|(rfc, id)| {
-        digits(rfc) && !id.is_empty() && id.chars().all(|c| c.is_ascii_alphanumeric() || ".-".contains(c))
-    })
+    let word = |text: &str, is: fn(char) -> bool| !text.is_empty() && text.chars().all(is);
+    let Some((document, id)) = text.split_once('#') else {
+        return false;
+    };
+    let digits = document.strip_prefix("rfc").is_some_and(|number| word(number, |c| c.is_ascii_digit()));
+    let draft =
+        document.strip_prefix("draft-").is_some_and(|name| word(name, |c| c.is_ascii_alphanumeric() || c == '-'));
+    (digits || draft) && word(id, |c| c.is_ascii_alphanumeric() || ".-".contains(c))
 }
 
 /// What a citation stands above.

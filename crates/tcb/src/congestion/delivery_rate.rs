@@ -68,11 +68,13 @@ impl Sampler {
 
     /// The application has nothing more to send though the window had room: samples tell less than the path could until
     /// the `in_flight` octets are delivered.
+    //= draft-ietf-ccwg-bbr-05#4.1.2-3
     pub(crate) fn on_app_limited(&mut self, in_flight: u32) {
         self.app_limited_until = (self.delivered + u64::from(in_flight)).max(1);
     }
 
     /// What a segment that leaves now, and is the last of `tx_in_flight` octets, is to remember.
+    //= draft-ietf-ccwg-bbr-05#4.1.2-1
     pub(crate) fn snapshot(&self, tx_in_flight: u32) -> Snapshot {
         Snapshot {
             delivered: self.delivered,
@@ -120,6 +122,7 @@ impl Sampler {
 
     /// All that an ACK tells is told: the rate, unless it is so short a time since its newest segment was sent that it
     /// can't have been one round trip of `min_rtt` nanoseconds; `u64::MAX` if none is known.
+    //= draft-ietf-ccwg-bbr-05#4.1.2-2
     pub(crate) fn sample(&mut self, newest: &Newest, marked: u32, min_rtt: u64) -> Option<RateSample> {
         self.marked += u64::from(marked);
         if self.app_limited_until != 0 && self.delivered > self.app_limited_until {
@@ -152,6 +155,8 @@ mod tests {
         Instant::from_millis(millis)
     }
 
+    //= draft-ietf-ccwg-bbr-05#4.1.2-1
+    //= draft-ietf-ccwg-bbr-05#4.1.2-2
     #[test]
     fn the_rate_is_what_was_delivered_over_the_longer_of_sending_and_acknowledging() {
         let mut sampler = Sampler::new(at(0), 0, false);
@@ -174,6 +179,7 @@ mod tests {
         assert_eq!((sample.delivered, sample.interval, sample.rate()), (1000, Duration::from_millis(130), 7692));
     }
 
+    //= draft-ietf-ccwg-bbr-05#4.1.2-3
     #[test]
     fn a_sample_of_an_idle_application_is_marked_until_what_was_in_flight_then_is_delivered() {
         let mut sampler = Sampler::new(at(0), 0, false);

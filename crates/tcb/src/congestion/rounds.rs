@@ -11,6 +11,7 @@ pub(super) struct Rounds {
 
 impl Rounds {
     /// True if `sample` begins a round trip. To be asked once for each ACK.
+    //= draft-ietf-ccwg-bbr-05#5.5.1-1
     pub(super) const fn begins(&mut self, sample: &AckSample) -> bool {
         let begins = sample.prior_delivered >= self.begun_at;
         if begins {

@@ -309,6 +309,7 @@ impl Recovery {
     /// Begins a recovery if what was found lost calls for one; true if so. While a timeout is repaired, that is what was sent
     /// again: the window has grown too large once more. Who keeps an account of losses of its own hears of it anyhow.
     /// `delivered` octets were told of by the same ACK.
+    //= rfc5681#4.3-4
     pub(super) fn may_enter(
         &mut self,
         flight: &mut Flight,

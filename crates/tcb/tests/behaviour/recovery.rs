@@ -60,6 +60,7 @@ fn lose_text_at(pair: &mut Pair, mut to_lose: Vec<SeqNumber>) {
 
 /// The first segment is lost twice, so that its recovery takes two round trips; one that was sent in the first of them is
 /// lost, found and sent again in the second: that is another window's loss, however early it was repaired.
+//= rfc5681#4.3-4
 #[test]
 fn losses_in_two_windows_are_answered_twice() {
     for congestion in [Algorithm::NEWRENO, Algorithm::CUBIC] {
@@ -76,7 +77,6 @@ fn losses_in_two_windows_are_answered_twice() {
 
 /// All ten segments are lost, and the probe of the tail with them; of what the timeout has sent again the second is lost once
 /// more, which what was sent behind it shows.
-//= rfc5681#4.3-4
 #[test]
 fn what_a_timeout_has_sent_again_and_is_lost_lowers_the_threshold_once_more() {
     for congestion in [Algorithm::NEWRENO, Algorithm::CUBIC, Algorithm::DCTCP] {

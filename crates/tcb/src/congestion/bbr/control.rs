@@ -11,10 +11,12 @@ const PACING_MARGIN: u64 = 1;
 /// `BBR.MinPipeCwnd`, in segments.
 const MIN_PIPE_CWND: u32 = 4;
 /// The longest of what is sent at once, in octets (section 5.6.3).
+//= draft-ietf-ccwg-bbr-05#5.6.3-2
 const MAX_QUANTUM: u64 = 65_536;
 
 impl Bbr {
     /// `BBRInitPacingRate`, with the first round trip.
+    //= draft-ietf-ccwg-bbr-05#5.6.2-1
     pub(super) fn init_pacing_rate(&mut self, sample: &AckSample) {
         if let Some(srtt) = sample.srtt.or(sample.rtt).filter(|_| self.pacing_rate == 0) {
             let nanos = u64::try_from(srtt.as_nanos()).unwrap_or(u64::MAX).max(1);
@@ -25,6 +27,7 @@ impl Bbr {
     }
 
     /// `BBRSetPacingRateWithGain` (section 5.6.2).
+    //= draft-ietf-ccwg-bbr-05#5.6.2-2
     pub(super) fn set_pacing_rate(&mut self, gain: u32) {
         let rate = self.model.bw().saturating_mul(gain.into()) / 100 * (100 - PACING_MARGIN) / 100;
         if rate > 0 && (self.full_pipe.reached || rate > self.pacing_rate) {
@@ -33,6 +36,7 @@ impl Bbr {
     }
 
     /// `C.send_quantum` (section 5.6.3).
+    //= draft-ietf-ccwg-bbr-05#5.6.3-1
     pub(super) fn quantum(&self) -> u32 {
         let octets = volume(self.pacing_rate, Duration::from_millis(1)).min(MAX_QUANTUM);
         u32::try_from(octets).unwrap_or(u32::MAX).max(2 * self.mss)
@@ -53,12 +57,14 @@ impl Bbr {
     }
 
     /// `BBRQuantizationBudget`.
+    //= draft-ietf-ccwg-bbr-05#5.6.4-1
     fn with_budget(&self, inflight: u32) -> u32 {
         let budget = inflight.max(3 * self.quantum()).max(self.min_pipe_cwnd());
         if self.state == State::Up { budget.saturating_add(2 * self.mss) } else { budget }
     }
 
     /// `BBRSetCwnd` (section 5.6.4.6).
+    //= draft-ietf-ccwg-bbr-05#5.6.4-4
     pub(super) fn set_cwnd(&mut self, sample: &AckSample) {
         let (_, gain) = self.state.gains();
         let inflight = self.bdp(self.model.bw(), gain).saturating_add(self.model.extra_acked());
@@ -73,6 +79,7 @@ impl Bbr {
     }
 
     /// `BBRBoundCwndForProbeRTT`, `BBRBoundCwndForModel` (section 5.6.4.7).
+    //= draft-ietf-ccwg-bbr-05#5.6.4-5
     pub(super) fn bound_cwnd(&mut self) {
         self.cwnd = self.cwnd.max(self.min_pipe_cwnd());
         let long_term = match self.state {
@@ -91,6 +98,7 @@ impl Bbr {
     }
 
     /// `BBRRestoreCwnd`.
+    //= draft-ietf-ccwg-bbr-05#5.6.4-2
     pub(super) fn restore_cwnd(&mut self) {
         self.cwnd = self.cwnd.max(self.prior_cwnd);
     }

@@ -14,6 +14,7 @@ impl Bbr {
     }
 
     /// `BBRCheckDrainDone`.
+    //= draft-ietf-ccwg-bbr-05#5.3.2-1
     pub(super) fn check_drain_done(&mut self, sample: &AckSample) {
         if self.state == State::Drain
             && (sample.in_flight <= self.inflight(self.model.bw(), 100)

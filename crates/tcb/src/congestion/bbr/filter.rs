@@ -1,6 +1,7 @@
 //! Windowed maxima.
 
 /// The most of this `ProbeBW` cycle and of the one before (`MaxBwFilterLen`, section 5.5.6).
+//= draft-ietf-ccwg-bbr-05#5.5.5-1
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct MaxOfTwoCycles {
     now: u64,
@@ -68,6 +69,7 @@ mod tests {
 
     use super::*;
 
+    //= draft-ietf-ccwg-bbr-05#5.5.5-1
     #[test]
     fn a_cycle_and_the_one_before_it_count() {
         let mut filter = MaxOfTwoCycles::default();
@@ -84,6 +86,7 @@ mod tests {
         assert_eq!(filter.get(), 60, "an idle cycle");
     }
 
+    //= draft-ietf-ccwg-bbr-05#5.5.9-1
     #[test]
     fn the_maximum_of_the_window_is_never_missed_by_more_than_its_age() {
         let (mut filter, mut values) = (MaxOfRounds::default(), Vec::new());

@@ -23,6 +23,7 @@ pub(super) struct ProbeRtt {
 
 impl Bbr {
     /// `BBRCheckProbeRTT`.
+    //= draft-ietf-ccwg-bbr-05#5.3.4-1
     pub(super) fn check_probe_rtt(&mut self, sample: &AckSample) {
         if self.state != State::ProbeRtt && self.model.probe_rtt_expired && !self.idle_restart {
             self.save_cwnd();
@@ -38,6 +39,7 @@ impl Bbr {
     }
 
     /// `BBRHandleProbeRTT`.
+    //= draft-ietf-ccwg-bbr-05#5.3.4-5
     fn handle_probe_rtt(&mut self, sample: &AckSample) {
         // Rates of what is sent meanwhile say nothing of the path.
         self.app_limited_until = sample.delivered + u64::from(sample.in_flight);
@@ -57,6 +59,7 @@ impl Bbr {
     }
 
     /// `BBRCheckProbeRTTDone`, `BBRExitProbeRTT`.
+    //= draft-ietf-ccwg-bbr-05#5.3.4-6
     pub(super) fn check_probe_rtt_done(&mut self, now: Instant) {
         if self.probe_rtt.done_at.is_none_or(|done_at| now <= done_at) {
             return;
@@ -73,6 +76,7 @@ impl Bbr {
     }
 
     /// `BBRProbeRTTCwnd`.
+    //= draft-ietf-ccwg-bbr-05#5.6.4-3
     pub(super) fn probe_rtt_cwnd(&self) -> u32 {
         self.bdp(self.model.bw(), CWND_GAIN).max(self.min_pipe_cwnd())
     }

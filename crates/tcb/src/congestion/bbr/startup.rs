@@ -44,6 +44,7 @@ impl Bbr {
     }
 
     /// `BBRCheckFullBWReached`.
+    //= draft-ietf-ccwg-bbr-05#5.3.1-2
     pub(super) fn check_full_pipe(&mut self, rate: &RateSample) {
         if !self.full_pipe.now && self.model.round_start && !rate.app_limited {
             self.full_pipe.check(rate.rate());
@@ -59,6 +60,7 @@ impl Bbr {
     }
 
     /// `BBRCheckStartupHighLoss`: a second sign that the pipe is full, and more (section 5.3.1.3).
+    //= draft-ietf-ccwg-bbr-05#5.3.1-3
     fn check_startup_high_loss(&mut self, sample: &AckSample, rate: &RateSample) {
         if self.full_pipe.reached {
             return;
@@ -82,6 +84,7 @@ impl Bbr {
 mod tests {
     use super::*;
 
+    //= draft-ietf-ccwg-bbr-05#5.3.1-2
     #[test]
     fn three_rounds_with_less_than_a_quarter_more_fill_the_pipe() {
         let mut pipe = FullPipe::default();
