@@ -44,6 +44,7 @@ enum State {
 
 impl State {
     /// `BBR.pacing_gain` and `BBR.cwnd_gain` (section 5.6.1), in hundredths.
+    //= draft-ietf-ccwg-bbr-05#5.3.1-1
     const fn gains(self) -> (u32, u32) {
         match self {
             Self::Startup => (277, 200),
@@ -94,6 +95,7 @@ struct Before {
 /// bbr.set_mss(1460);
 /// assert_eq!((bbr.cwnd(), bbr.details().phase), (14_600, "startup"));
 /// ```
+//= draft-ietf-ccwg-bbr-05#2-1
 #[derive(Clone, Debug)]
 pub struct Bbr {
     state: State,
@@ -157,12 +159,13 @@ impl Bbr {
         self.check_startup_done(sample, rate);
         self.check_drain_done(sample);
         self.update_cycle(sample, rate);
-        self.model.update_min_rtt(sample);
+        self.model.update_min_rtt(sample, self.quantum());
         self.check_probe_rtt(sample);
         self.model.advance_latest_delivery_signals(rate);
     }
 
     /// `BBRSaveStateUponLoss`.
+    //= draft-ietf-ccwg-bbr-05#5.5.11-1
     const fn save_state(&mut self) {
         self.before = Some(Before {
             state: self.state,
@@ -198,13 +201,14 @@ impl CongestionControl for Bbr {
         false
     }
 
+    //= draft-ietf-ccwg-bbr-05#5.2.3-1
     fn on_ack(&mut self, sample: &AckSample) {
         self.init_pacing_rate(sample);
         if let Some(mut rate) = sample.rate {
             rate.app_limited |= sample.prior_delivered < self.app_limited_until;
             self.update_model_and_state(sample, &rate);
         } else {
-            self.model.update_min_rtt(sample);
+            self.model.update_min_rtt(sample, self.quantum());
         }
         self.set_pacing_rate(self.state.gains().0);
         self.set_cwnd(sample);
@@ -220,8 +224,10 @@ impl CongestionControl for Bbr {
         self.in_recovery = true;
     }
 
+    /// A mark is certain: what it takes is not given back should a loss beside it prove to be none.
     fn on_ecn(&mut self, now: Instant, flight: u32) {
         self.model.note_loss();
+        self.before = None;
         if self.cycle.samples {
             self.inflight_too_high(now, flight, false);
         }
@@ -234,6 +240,7 @@ impl CongestionControl for Bbr {
     }
 
     /// `BBROnEnterRTO`.
+    //= draft-ietf-ccwg-bbr-05#5.6.4-2
     fn on_timeout(&mut self, _now: Instant, _flight: u32, _again: bool) {
         self.save_cwnd();
         self.save_state();
@@ -242,6 +249,7 @@ impl CongestionControl for Bbr {
     }
 
     /// `BBRHandleSpuriousLossDetection` (section 5.5.11.2).
+    //= draft-ietf-ccwg-bbr-05#5.5.11-1
     fn undo(&mut self, _now: Instant) {
         let Some(before) = self.before.take() else {
             return;
@@ -263,6 +271,7 @@ impl CongestionControl for Bbr {
     }
 
     /// `BBRHandleRestartFromIdle` (section 5.4.1).
+    //= draft-ietf-ccwg-bbr-05#5.4.1-1
     fn on_sent(&mut self, now: Instant, in_flight: u32, _octets: u32, app_limited: bool) {
         if in_flight > 0 || !app_limited {
             return;

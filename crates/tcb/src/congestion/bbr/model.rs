@@ -11,8 +11,10 @@ use crate::congestion::rounds::Rounds;
 use crate::congestion::{AckSample, LostSegment, RateSample, mul_div};
 
 /// `BBR.MinRTTFilterLen`.
+//= draft-ietf-ccwg-bbr-05#5.5.7-1
 const MIN_RTT_FILTER_LEN: Duration = Duration::from_secs(10);
 /// `BBR.ProbeRTTInterval`.
+//= draft-ietf-ccwg-bbr-05#5.3.4-2
 const PROBE_RTT_INTERVAL: Duration = Duration::from_secs(5);
 /// `BBR.ExtraAckedFilterLen`, in rounds.
 const EXTRA_ACKED_FILTER_LEN: u64 = 10;
@@ -109,6 +111,7 @@ impl Model {
     }
 
     /// `BBRUpdateRound`, `BBRUpdateMaxBw`.
+    //= draft-ietf-ccwg-bbr-05#5.5.5-1
     pub(super) fn update_max_bw(&mut self, sample: &AckSample, rate: &RateSample) {
         self.round_start = self.rounds.begins(sample);
         self.round_count += u64::from(self.round_start);
@@ -128,6 +131,7 @@ impl Model {
     }
 
     /// `BBRUpdateACKAggregation`.
+    //= draft-ietf-ccwg-bbr-05#5.5.9-1
     pub(super) fn update_ack_aggregation(&mut self, sample: &AckSample, cwnd: u32, full_bw_reached: bool) {
         let interval = sample.now.since(self.extra_acked_interval_start);
         let mut expected = volume(self.bw(), interval);
@@ -146,8 +150,11 @@ impl Model {
         self.extra_acked_interval_start = now;
     }
 
-    /// `BBRUpdateMinRTT`.
-    pub(super) fn update_min_rtt(&mut self, sample: &AckSample) {
+    /// `BBRUpdateMinRTT`. The draft takes only a shorter round trip for a new proof that the queue is empty, though it means
+    /// flows that drain it by themselves to be spared the probe (section 5.3.4.2): here one that [is as
+    /// short](Self::is_as_short) puts it off, too. The least is kept as it is.
+    //= draft-ietf-ccwg-bbr-05#5.3.4-3
+    pub(super) fn update_min_rtt(&mut self, sample: &AckSample, quantum: u32) {
         self.probe_rtt_expired = sample.now > self.probe_rtt_min_stamp + PROBE_RTT_INTERVAL;
         if let Some(rtt) = sample.rtt
             && (rtt < self.probe_rtt_min_delay || self.probe_rtt_expired)
@@ -155,6 +162,8 @@ impl Model {
             // The very first sample isn't late.
             self.probe_rtt_expired &= self.probe_rtt_min_delay != Duration::MAX;
             self.probe_rtt_min_delay = rtt;
+            self.probe_rtt_min_stamp = sample.now;
+        } else if sample.rtt.is_some_and(|rtt| self.is_as_short(rtt, quantum)) {
             self.probe_rtt_min_stamp = sample.now;
         }
         if self.probe_rtt_min_delay == Duration::MAX {
@@ -166,6 +175,12 @@ impl Model {
             self.min_rtt = Some(self.probe_rtt_min_delay);
             self.min_rtt_stamp = self.probe_rtt_min_stamp;
         }
+    }
+
+    /// True if `rtt` is no longer than the least but for the burst that the segment left in, of `quantum` octets at most.
+    fn is_as_short(&self, rtt: Duration, quantum: u32) -> bool {
+        let longer = rtt.saturating_sub(self.probe_rtt_min_delay).as_nanos();
+        u64::try_from(longer).unwrap_or(u64::MAX).saturating_mul(self.max_bw()) <= u64::from(quantum) * 1_000_000_000
     }
 
     /// What the path holds at the rate `bw`, `gain` hundredths of it; `None` before the first round trip.
@@ -198,6 +213,7 @@ impl Model {
     }
 
     /// `BBRAdaptLowerBoundsFromCongestion`: at the end of a round trip with losses in which bandwidth wasn't probed for.
+    //= draft-ietf-ccwg-bbr-05#5.5.10-4
     pub(super) fn adapt_short_term(&mut self, cwnd: u32) {
         if self.bw_shortterm == u64::MAX {
             self.bw_shortterm = self.max_bw();
@@ -216,6 +232,7 @@ pub(super) fn is_too_high(lost: u32, tx_in_flight: u32) -> bool {
 }
 
 /// `BBRInflightAtLoss`: at what volume in flight losses crossed the threshold, somewhere within the lost segments.
+//= draft-ietf-ccwg-bbr-05#5.5.10-2
 pub(super) fn inflight_at_loss(lost: &LostSegment) -> u32 {
     let inflight_before = lost.tx_in_flight.saturating_sub(lost.octets);
     let lost_before = lost.lost_since_sent.saturating_sub(lost.octets);
@@ -235,6 +252,7 @@ mod tests {
 
     /// 98 of 100 segments before the lost ones, none lost so far: 2 % of 98,000 are 1960, and 1960 / 0.98 more make the
     /// losses 2 % of all: 98,000 + 2000.
+    //= draft-ietf-ccwg-bbr-05#5.5.10-2
     #[test]
     fn losses_cross_the_threshold_within_what_was_lost() {
         let lost = LostSegment { octets: 2000, tx_in_flight: 100_000, lost_since_sent: 2000, ..LostSegment::default() };
@@ -248,21 +266,30 @@ mod tests {
         assert!(!is_too_high(2000, 100_000) && is_too_high(2001, 100_000));
     }
 
+    //= draft-ietf-ccwg-bbr-05#5.3.4-2
+    //= draft-ietf-ccwg-bbr-05#5.3.4-3
+    //= draft-ietf-ccwg-bbr-05#5.5.7-1
     #[test]
     fn the_least_round_trip_is_kept_for_ten_seconds_and_a_probe_is_due_after_five() {
         let mut model = Model::new();
+        model.max_bw.update(1_000_000);
         let mut ack = |seconds: u64, millis| {
             let now = Instant::from_millis(100_000 + seconds * 1000);
-            model.update_min_rtt(&AckSample { now, rtt: Some(Duration::from_millis(millis)), ..AckSample::default() });
+            let sample = AckSample { now, rtt: Some(Duration::from_millis(millis)), ..AckSample::default() };
+            model.update_min_rtt(&sample, 2000);
             (model.min_rtt.unwrap().as_millis(), model.probe_rtt_expired)
         };
         assert_eq!(ack(0, 50), (50, false));
         assert_eq!(ack(1, 40), (40, false));
         assert_eq!(ack(5, 60), (40, false));
         assert_eq!(ack(7, 60), (40, true), "to be probed; the old one is remembered meanwhile");
+        assert_eq!(ack(11, 62), (40, false), "a burst takes 2 ms at this rate: the queue is empty");
         assert_eq!(ack(12, 70), (60, false));
+        assert_eq!(ack(16, 63), (60, false), "five seconds later it still counts");
+        assert_eq!(ack(17, 63), (60, true));
     }
 
+    //= draft-ietf-ccwg-bbr-05#5.5.10-4
     #[test]
     fn a_round_trip_with_losses_lowers_the_short_term_bounds_by_three_tenths_at_most() {
         let mut model = Model::new();

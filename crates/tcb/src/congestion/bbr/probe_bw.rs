@@ -61,6 +61,7 @@ impl Bbr {
 
     /// `BBRPickProbeWait`. What chance there is comes of the time and the octets delivered: flows on one path differ in
     /// both, and a run repeats exactly.
+    //= draft-ietf-ccwg-bbr-05#5.3.3-6
     fn pick_probe_wait(&mut self, now: Instant) {
         // The finalizer of splitmix64 (Steele, Lea, Flood 2014).
         let mut mixed = now.as_nanos() ^ self.model.delivered.rotate_left(32);
@@ -72,11 +73,13 @@ impl Bbr {
     }
 
     /// `BBRStartProbeBW_CRUISE`.
+    //= draft-ietf-ccwg-bbr-05#5.3.3-2
     pub(super) const fn start_cruise(&mut self) {
         self.state = State::Cruise;
     }
 
     /// `BBRStartProbeBW_REFILL`.
+    //= draft-ietf-ccwg-bbr-05#5.3.3-3
     const fn start_refill(&mut self) {
         self.model.reset_short_term();
         self.cycle.up_rounds = 0;
@@ -116,17 +119,20 @@ impl Bbr {
     }
 
     /// `BBRIsTimeToProbeBW`, `BBRIsRenoCoexistenceProbeTime`.
+    //= draft-ietf-ccwg-bbr-05#5.3.3-6
     fn is_time_to_probe(&self, now: Instant) -> bool {
         let segments = u64::from(self.target_inflight() / self.mss.max(1));
         now > self.cycle.stamp + self.cycle.wait || self.cycle.rounds >= segments.min(MOST_ROUNDS)
     }
 
     /// `BBRIsTimeToCruise`.
+    //= draft-ietf-ccwg-bbr-05#5.3.3-1
     fn is_time_to_cruise(&self, sample: &AckSample) -> bool {
         sample.in_flight <= self.inflight_with_headroom() && sample.in_flight <= self.inflight(self.model.max_bw(), 100)
     }
 
     /// `BBRIsTimeToGoDown`.
+    //= draft-ietf-ccwg-bbr-05#5.3.3-4
     fn is_time_to_go_down(&mut self, sample: &AckSample, rate: &RateSample) -> bool {
         if !sample.app_limited && self.cwnd >= self.model.inflight_longterm {
             self.full_pipe.reset(rate.rate()); // the bound, not the path, limits the rate
@@ -151,6 +157,7 @@ impl Bbr {
     }
 
     /// `BBRRaiseInflightLongtermSlope`: the bound grows by 1, 2, 4 … segments a round trip.
+    //= draft-ietf-ccwg-bbr-05#5.3.3-5
     fn raise_slope(&mut self) {
         let growth = self.mss.checked_shl(self.cycle.up_rounds).filter(|growth| *growth > 0).unwrap_or(u32::MAX);
         self.cycle.up_rounds = (self.cycle.up_rounds + 1).min(30);
@@ -159,6 +166,7 @@ impl Bbr {
     }
 
     /// `BBRProbeInflightLongtermUpward`.
+    //= draft-ietf-ccwg-bbr-05#5.3.3-5
     fn probe_upward(&mut self, sample: &AckSample) {
         if sample.app_limited || self.cwnd < self.model.inflight_longterm {
             return; // what isn't used isn't raised
@@ -174,6 +182,7 @@ impl Bbr {
     }
 
     /// `BBRAdaptLongTermModel`.
+    //= draft-ietf-ccwg-bbr-05#5.3.3-7
     fn adapt_long_term(&mut self, sample: &AckSample, rate: &RateSample) {
         if self.model.round_start {
             match self.cycle.ack_phase {
@@ -198,8 +207,9 @@ impl Bbr {
     }
 
     /// `BBRHandleLostPacket`.
+    //= draft-ietf-ccwg-bbr-05#5.5.10-1
     pub(super) fn handle_lost(&mut self, lost: &LostSegment) {
-        if self.model.note_loss() {
+        if self.model.note_loss() || self.before.is_none() {
             self.save_state();
         }
         if self.cycle.samples && model::is_too_high(lost.lost_since_sent, lost.tx_in_flight) {
@@ -208,6 +218,7 @@ impl Bbr {
     }
 
     /// `BBRHandleInflightTooHigh`: `inflight` was more than the path holds.
+    //= draft-ietf-ccwg-bbr-05#5.5.10-1
     pub(super) fn inflight_too_high(&mut self, now: Instant, inflight: u32, app_limited: bool) {
         self.cycle.samples = false; // once a probe
         if !app_limited {
