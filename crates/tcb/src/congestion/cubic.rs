@@ -235,7 +235,7 @@ impl CongestionControl for Cubic {
     //= rfc9438#4.2-5
     fn on_ack(&mut self, sample: &AckSample) {
         let before = core::mem::replace(&mut self.moved_at, sample.now);
-        if self.curve.ssthresh == u32::MAX && self.hystart.is_over(sample) {
+        if self.curve.ssthresh == u32::MAX && self.hystart.is_over(sample, self.mss) {
             self.curve.ssthresh = self.curve.cwnd;
         }
         //= rfc9438#5.8-1

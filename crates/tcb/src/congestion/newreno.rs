@@ -139,7 +139,7 @@ impl CongestionControl for NewReno {
         if self.validation.has_aged(sample.now) {
             self.age();
         }
-        if self.ssthresh == u32::MAX && self.hystart.is_over(sample) {
+        if self.ssthresh == u32::MAX && self.hystart.is_over(sample, self.mss) {
             self.ssthresh = self.cwnd;
         }
         // A window that was not filled proves nothing about the path.
