@@ -111,6 +111,8 @@ pub struct Bbr {
     before: Option<Before>,
     cwnd: u32,
     prior_cwnd: u32,
+    /// The round in which what left last filled the window.
+    filled_round: Option<u64>,
     /// Losses are being repaired.
     in_recovery: bool,
     /// 0 before the first round trip.
@@ -136,6 +138,7 @@ impl Bbr {
             before: None,
             cwnd: 0,
             prior_cwnd: 0,
+            filled_round: None,
             in_recovery: false,
             pacing_rate: 0,
             initial,
@@ -162,6 +165,12 @@ impl Bbr {
         self.model.update_min_rtt(sample, self.quantum());
         self.check_probe_rtt(sample);
         self.model.advance_latest_delivery_signals(rate);
+    }
+
+    /// `C.is_cwnd_limited`: at some time in the last round the window, not pacing or the application, held back what could have
+    /// left.
+    fn is_cwnd_limited(&self) -> bool {
+        self.filled_round.is_some_and(|round| self.model.round_count <= round + 1)
     }
 
     /// `BBRSaveStateUponLoss`.
@@ -272,7 +281,10 @@ impl CongestionControl for Bbr {
 
     /// `BBRHandleRestartFromIdle` (section 5.4.1).
     //= draft-ietf-ccwg-bbr-05#5.4.1-1
-    fn on_sent(&mut self, now: Instant, in_flight: u32, _octets: u32, app_limited: bool) {
+    fn on_sent(&mut self, now: Instant, in_flight: u32, octets: u32, app_limited: bool) {
+        if in_flight.saturating_add(octets).saturating_add(self.mss) > self.cwnd {
+            self.filled_round = Some(self.model.round_count);
+        }
         if in_flight > 0 || !app_limited {
             return;
         }

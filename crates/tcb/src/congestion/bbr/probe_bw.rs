@@ -105,7 +105,7 @@ impl Bbr {
             return;
         }
         self.adapt_long_term(sample, rate);
-        let over = self.state == State::Up && self.is_time_to_go_down(sample, rate);
+        let over = self.state == State::Up && self.is_time_to_go_down(rate);
         match self.state {
             State::Down | State::Cruise if self.is_time_to_probe(sample.now) => self.start_refill(),
             State::Down if self.is_time_to_cruise(sample) => self.start_cruise(),
@@ -133,8 +133,8 @@ impl Bbr {
 
     /// `BBRIsTimeToGoDown`.
     //= draft-ietf-ccwg-bbr-05#5.3.3-4
-    fn is_time_to_go_down(&mut self, sample: &AckSample, rate: &RateSample) -> bool {
-        if !sample.app_limited && self.cwnd >= self.model.inflight_longterm {
+    fn is_time_to_go_down(&mut self, rate: &RateSample) -> bool {
+        if self.is_cwnd_limited() && self.cwnd >= self.model.inflight_longterm {
             self.full_pipe.reset(rate.rate()); // the bound, not the path, limits the rate
             return false;
         }
@@ -168,7 +168,7 @@ impl Bbr {
     /// `BBRProbeInflightLongtermUpward`.
     //= draft-ietf-ccwg-bbr-05#5.3.3-5
     fn probe_upward(&mut self, sample: &AckSample) {
-        if sample.app_limited || self.cwnd < self.model.inflight_longterm {
+        if !self.is_cwnd_limited() || self.cwnd < self.model.inflight_longterm {
             return; // what isn't used isn't raised
         }
         self.cycle.up_acks = self.cycle.up_acks.saturating_add(sample.newly_acked);
