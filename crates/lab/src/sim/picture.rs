@@ -232,7 +232,8 @@ mod tests {
         assert_eq!(flows, [(20, 200_000), (1, 500_000)]);
         let panels = panels(samples, &scenario);
         let octets: f64 = panels[0].series[0].points.iter().map(|(_, rate)| rate / 8.0 * 0.005).sum();
-        assert!(octets > 150_000.0, "{octets}");
+        // What a connection carries after its last sample isn't drawn: of these, which live for some of them, a third or so.
+        assert!(octets > 100_000.0, "{octets}");
     }
 
     #[test]
