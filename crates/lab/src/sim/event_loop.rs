@@ -10,7 +10,7 @@ use sockeye_wire::tcp::TcpView;
 
 use super::application::{Next, Role, Socket};
 use super::invariants::{Broken, Invariant};
-use super::machine::{Calls as _, Happened};
+use super::machine::Happened;
 use super::record::{Progress, Whose};
 use super::world::World;
 
@@ -142,7 +142,7 @@ impl World {
     }
 
     /// Lets a host tell and send until it has nothing more to do at this instant, then judges it.
-    fn settle(&mut self, host: usize) {
+    pub(super) fn settle(&mut self, host: usize) {
         let (clock, limit) = (self.nodes[host].clock(self.now), self.nodes[host].tso);
         let mut packets = 0;
         for round in 0_u32.. {
@@ -192,7 +192,6 @@ impl World {
 
     /// The application of an end does what it can.
     fn act(&mut self, flow: usize, role: Role) {
-        let dropped = self.dropped();
         let known = &mut self.flows[flow];
         let end = &mut known.ends[role as usize];
         let (Some(application), Some(handle)) = (&mut end.application, end.handle) else {
@@ -218,7 +217,6 @@ impl World {
                 end.response_times = application.response_times().to_vec();
                 end.application = None;
                 end.done_at = Some(self.now);
-                end.is_starved = dropped > end.dropped_before && end.ledger.gave_up();
                 node.connections.remove(&handle);
                 None
             }
@@ -228,6 +226,10 @@ impl World {
         }
         self.agenda.extend(wake.map(|at| (at, flow, role)));
         let ended = known.is_done();
+        if next == Next::Done {
+            self.note_silence(flow, role);
+        }
+        let known = &self.flows[flow];
         let [ours, theirs] = [role, role.other()].map(|role| &known.ends[role as usize].ledger);
         let is_cut = ours.heard_end && ours.read != theirs.wrote;
         let cut = || is_cut.then(|| format!("the stream ends after {} octets of {}", ours.read, theirs.wrote));
@@ -290,10 +292,8 @@ impl World {
             return;
         };
         self.record.hears(self.now, Whose { flow: self.flows[flow].spec, connection: flow }, role, &view);
-        let dropped = self.dropped();
         let end = &mut self.flows[flow].ends[role as usize];
-        end.dropped_before = dropped;
-        end.ear.hears(self.now, &view, packet.segment_size);
+        end.ear.hears(self.now, &view, packet.segment_size, &end.limits);
         self.touch(flow, role);
     }
 
@@ -333,80 +333,6 @@ impl World {
             self.judged(result, flow, role);
         }
         self.touched = touched;
-    }
-
-    /// Both ends are done: cleanly, or with an error that the scenario explains.
-    fn check_end(&mut self, index: usize) {
-        let flow = &self.flows[index];
-        if flow.may_fail || flow.is_starved() {
-            return;
-        }
-        let fault = Role::BOTH.into_iter().find_map(|role| {
-            let (end, other) = (&flow.ends[role as usize].ledger, &flow.ends[1 - role as usize].ledger);
-            if end.because.is_some_and(|because| !because.is_clean()) {
-                Some((role, format!("ended with {:?}", end.because)))
-            } else {
-                (end.read != other.wrote).then(|| (role, format!("read {} octets of {}", end.read, other.wrote)))
-            }
-        });
-        if let Some((role, detail)) = fault {
-            self.broken(Invariant::EndsExplained, Some((index, role)), detail);
-        }
-    }
-
-    /// Stops what has no end, and what the scenario lets wait; calls it a fault if anything else is still going on.
-    pub(super) fn stop(&mut self) {
-        for index in 0..self.flows.len() {
-            let flow = &self.flows[index];
-            if !flow.endless && !flow.is_patient(self.now) && !flow.is_starved() && !self.crawls(flow) {
-                self.check_stopped(index);
-                continue;
-            }
-            self.record.stop_drawing();
-            for role in Role::BOTH {
-                let end = &mut self.flows[index].ends[role as usize];
-                end.application = None;
-                if let Some(wake) = end.wake.take() {
-                    self.agenda.remove(&(wake, index, role));
-                }
-                if let Some(handle) = end.handle {
-                    let node = &mut self.nodes[end.host];
-                    let clock = node.clock(self.now);
-                    node.machine.abort(clock, handle);
-                    node.machine.close(clock, handle);
-                    node.connections.remove(&handle);
-                }
-            }
-        }
-        for host in 0..self.nodes.len() {
-            if !self.nodes[host].has_vanished(self.now) {
-                self.settle(host);
-            }
-        }
-    }
-
-    fn check_stopped(&mut self, index: usize) {
-        let flow = &self.flows[index];
-        let now = self.now;
-        let open = Role::BOTH.into_iter().find(|&role| {
-            let end = &flow.ends[role as usize];
-            end.application.is_some() && !self.nodes[end.host].has_vanished(now)
-        });
-        let Some(role) = open.filter(|_| flow.start <= now) else {
-            return;
-        };
-        // Nobody was there to accept: whoever listens is not to blame.
-        if role == Role::Server && flow.ends[1].handle.is_none() && flow.may_fail {
-            return;
-        }
-        let state = |role: Role| {
-            let end = &flow.ends[role as usize];
-            let told = end.told(&self.nodes, now);
-            let state = told.map_or_else(|| "no connection".to_owned(), |info| info.state.to_string());
-            format!("{state}, wrote {}, read {}", end.ledger.wrote, end.ledger.read)
-        };
-        let detail = format!("still open: client {}; server {}", state(Role::Client), state(Role::Server));
-        self.broken(Invariant::EndsExplained, Some((index, role)), detail);
     }
 
     /// Waits until the last packet and the last timer are gone; then nothing may be left.

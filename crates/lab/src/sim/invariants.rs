@@ -122,6 +122,11 @@ pub(super) struct Limits {
     pub(super) granularity: Duration,
     /// From one keep-alive probe to the next.
     pub(super) keep_alive: Option<Duration>,
+    /// How many in a row must go unanswered before the connection is given up.
+    pub(super) keep_alive_probes: Option<u32>,
+    /// How long the peer may leave the SYN, or anything after it, unacknowledged.
+    pub(super) handshake_timeout: Duration,
+    pub(super) user_timeout: Option<Duration>,
     /// The tick of the host's clock.
     pub(super) tick: Duration,
     /// Octets of the largest packet.

@@ -23,10 +23,10 @@
 //!
 //! # Reading order
 //!
-//! `scenario` is what is written; `world` is what it becomes; `event_loop` moves it by `deadlines`. `machine` is a stack or a
-//! bare connection, `application` what an application may do, `talker` those that scenarios name. `ear` and `judge` hold `invariants`,
-//! `tricks` misbehaves, `packets` is where packets lie, `record` keeps what is to be looked at, `report` counts, `told` is what
-//! a connection told of itself.
+//! `scenario` is what is written; `world` is what it becomes; `event_loop` moves it by `deadlines`, `endings` judges how flows
+//! end. `machine` is a stack or a bare connection, `application` what an application may do, `talker` those that scenarios name.
+//! `ear` and `judge` hold `invariants`, `tricks` misbehaves, `packets` is where packets lie, `record` keeps what is to be looked
+//! at, `report` counts, `told` is what a connection told of itself.
 //! `against_kernel` runs the same scenario with the kernel at one end.
 
 //= rfc2398#2.1-1
@@ -36,6 +36,7 @@ mod application;
 mod bare;
 mod deadlines;
 mod ear;
+mod endings;
 mod event_loop;
 mod invariants;
 mod judge;

@@ -42,7 +42,8 @@ pub struct Scenario {
     /// IPv6 rather than IPv4.
     #[serde(skip_serializing_if = "is_default")]
     pub ipv6: bool,
-    /// The path may be so bad, or a peer so silent, that a flow ends with an error.
+    /// The path may be so bad, or a peer so silent, that a flow ends with an error: who waits for what may never come loses
+    /// patience after 20 minutes. An error is still to be explained by what really was lost.
     #[serde(skip_serializing_if = "is_default")]
     pub may_fail: bool,
     /// The bottleneck from the hosts on the left to those on the right, in netem's words. A trace in it is only named:
@@ -357,7 +358,7 @@ fn exponential(random: &mut Random) -> f64 {
 }
 
 /// How long an end waits in silence before it gives up, where the peer may have gone without a word.
-pub(super) const PATIENCE: Duration = Duration::from_mins(20);
+const PATIENCE: Duration = Duration::from_mins(20);
 
 /// A connection to be made.
 #[derive(Debug)]
@@ -370,7 +371,10 @@ pub(super) struct Planned {
     pub(super) configs: [Arc<Config>; 2],
     pub(super) talkers: [Talker; 2],
     pub(super) endless: bool,
-    pub(super) may_fail: bool,
+    /// The end that connects aborts it.
+    pub(super) aborts: bool,
+    /// A trick may spoil it.
+    pub(super) spoiled: bool,
     /// How long its ends wait in silence, where the scenario explains that.
     pub(super) patience: Option<Duration>,
 }
@@ -379,6 +383,11 @@ impl Application {
     /// True if it never ends by itself.
     pub const fn is_endless(&self) -> bool {
         matches!(self, Self::Bulk { bytes: None, .. })
+    }
+
+    /// True if it ends with a RST.
+    const fn aborts(&self) -> bool {
+        matches!(self, Self::Abort { .. })
     }
 
     /// Its kind, as scenario files call it.
@@ -472,51 +481,58 @@ impl Scenario {
         let hosts = self.all_hosts();
         let mut random = Random::new(self.seed ^ 0x5eed_f107);
         let mut planned = Vec::new();
-        for (spec, flow) in self.flows.iter().enumerate() {
-            let ends = [find(&hosts, &flow.from, Bank::Left)?, find(&hosts, &flow.to, Bank::Right)?];
-            if hosts[ends[0]].side == hosts[ends[1]].side {
-                return Err(ScenarioError(format!("flow {} doesn't cross the bottleneck", spec + 1)));
-            }
-            let configs = ends.map(|host| {
-                let host = &hosts[host];
-                Arc::new(host.tcp.config(host, self.ipv6, flow.congestion))
-            });
-            let tricked = ends.iter().any(|&host| hosts[host].trick.is_some_and(Trick::may_fail));
-            let vanishes = ends.iter().any(|&host| hosts[host].vanishes.is_some());
-            let aborts = matches!(flow.application, Application::Abort { .. });
-            let may_fail = self.may_fail || tricked || vanishes || aborts;
-            let mut start = flow.start.0;
-            let (times, gap) = match flow.application {
-                Application::ShortFlows { times, every, .. } => (times, every.0),
-                _ => (1, Duration::ZERO),
-            };
-            for _ in 0..times {
-                let short = match flow.application {
-                    Application::ShortFlows { sizes, .. } => sizes.draw(&mut random),
-                    _ => 0,
-                };
-                let talkers = flow.application.talkers(short);
-                // Who has keep-alive must notice by itself that the peer is gone.
-                let only_vanishes = vanishes && !tricked && !aborts;
-                let waits = may_fail && (configs[0].keep_alive.is_none() || !only_vanishes);
-                let patience = waits.then_some(PATIENCE);
-                let talkers = talkers.map(|talker| talker.patience(patience));
-                let endless = flow.application.is_endless();
-                planned.push(Planned {
-                    spec,
-                    hosts: ends,
-                    start,
-                    configs: configs.clone(),
-                    talkers,
-                    endless,
-                    may_fail,
-                    patience,
-                });
-                start += gap.mul_f64(exponential(&mut random));
-            }
+        for spec in 0..self.flows.len() {
+            self.plan_flow(spec, &hosts, &mut random, &mut planned)?;
         }
         check::check(self, &hosts, &planned)?;
         Ok(planned)
+    }
+
+    /// The connections of the flow with this number.
+    fn plan_flow(
+        &self,
+        spec: usize,
+        hosts: &[HostSpec],
+        random: &mut Random,
+        planned: &mut Vec<Planned>,
+    ) -> Result<(), ScenarioError> {
+        let flow = &self.flows[spec];
+        let ends = [find(hosts, &flow.from, Bank::Left)?, find(hosts, &flow.to, Bank::Right)?];
+        if hosts[ends[0]].side == hosts[ends[1]].side {
+            return Err(ScenarioError(format!("flow {} doesn't cross the bottleneck", spec + 1)));
+        }
+        let configs = ends.map(|host| {
+            let host = &hosts[host];
+            Arc::new(host.tcp.config(host, self.ipv6, flow.congestion))
+        });
+        let (aborts, spoiled) = (flow.application.aborts(), is_spoiled(hosts, ends));
+        let patience = self.patience(hosts, ends, aborts || spoiled);
+        let endless = flow.application.is_endless();
+        let mut start = flow.start.0;
+        let (times, gap) = match flow.application {
+            Application::ShortFlows { times, every, .. } => (times, every.0),
+            _ => (1, Duration::ZERO),
+        };
+        for _ in 0..times {
+            let short = match flow.application {
+                Application::ShortFlows { sizes, .. } => sizes.draw(random),
+                _ => 0,
+            };
+            let talkers = flow.application.talkers(short).map(|talker| talker.patience(patience));
+            let configs = configs.clone();
+            planned.push(Planned { spec, hosts: ends, start, configs, talkers, endless, aborts, spoiled, patience });
+            start += gap.mul_f64(exponential(random));
+        }
+        Ok(())
+    }
+
+    /// How long the two ends of a flow wait in silence, where the scenario explains that; `broken` if one of them breaks it off
+    /// or spoils it.
+    fn patience(&self, hosts: &[HostSpec], ends: [usize; 2], broken: bool) -> Option<Duration> {
+        let vanishes = ends.iter().any(|&host| hosts[host].vanishes.is_some());
+        // Who has keep-alive must notice by itself that the peer is gone.
+        let notices = vanishes && !broken && hosts[ends[0]].tcp.keep_alive.is_some();
+        ((self.may_fail || vanishes || broken) && !notices).then_some(PATIENCE)
     }
 
     /// As TOML.
@@ -526,6 +542,11 @@ impl Scenario {
     pub fn to_toml(&self) -> Result<String, ScenarioError> {
         toml::to_string(self).map_err(|error| ScenarioError(error.to_string()))
     }
+}
+
+/// True if one of these two plays a trick that may spoil the transfer.
+fn is_spoiled(hosts: &[HostSpec], ends: [usize; 2]) -> bool {
+    ends.iter().any(|&host| hosts[host].trick.is_some_and(Trick::may_fail))
 }
 
 fn find(hosts: &[HostSpec], name: &str, default: Bank) -> Result<usize, ScenarioError> {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sockeye::{Config, Stack, StackConfig, TcpInfo};
-use sockeye_device::impair::{HostId, Link, LinkConfig, Network, Side};
+use sockeye_device::impair::{LinkConfig, Network, Side};
 use sockeye_wire::Instant;
 
 use super::application::{Application, Ledger, Role};
@@ -19,7 +19,7 @@ use super::machine::{Calls as _, Handle, Machine};
 use super::packets::Packets;
 use super::payload::Payload;
 use super::record::Record;
-use super::scenario::{Bank, HostSpec, PATIENCE, Planned, Scenario, ScenarioError};
+use super::scenario::{Bank, HostSpec, Planned, Scenario, ScenarioError};
 use super::tricks::{Trick, Trickster};
 
 /// The port that the first flow's server listens on; each flow has one of its own, which tells whose a packet is.
@@ -80,10 +80,8 @@ pub(super) struct End {
     pub(super) response_times: Vec<Duration>,
     /// When it is on the agenda.
     pub(super) wake: Option<Instant>,
-    /// Packets that a flood had cost ([`World::dropped`]) when it last heard something.
-    pub(super) dropped_before: u64,
-    /// It gave up in silence while a flood took what could have been heard.
-    pub(super) is_starved: bool,
+    /// Its connection was given up, and was right to be: the peer was silent.
+    pub(super) met_silence: bool,
 }
 
 impl End {
@@ -104,7 +102,10 @@ pub(super) struct Flow {
     /// The port that the client has chosen.
     pub(super) client_port: Option<u16>,
     pub(super) endless: bool,
-    pub(super) may_fail: bool,
+    /// Its client aborts it.
+    pub(super) aborts: bool,
+    /// A trick may spoil it.
+    pub(super) spoiled: bool,
     /// How long its ends wait in silence, where the scenario explains that.
     pub(super) patience: Option<Duration>,
 }
@@ -114,11 +115,6 @@ impl Flow {
     pub(super) fn is_patient(&self, now: Instant) -> bool {
         let patient = |end: &End| self.patience.is_some_and(|patience| now < end.ledger.moved_at + patience);
         !self.is_done() && self.ends.iter().all(|end| end.application.is_none() || patient(end))
-    }
-
-    /// True if a flood explains how it ended, or that one end still waits for the other.
-    pub(super) fn is_starved(&self) -> bool {
-        self.ends.iter().any(|end| end.is_starved)
     }
 
     pub(super) fn is_done(&self) -> bool {
@@ -152,7 +148,7 @@ pub(super) struct World {
     /// Packets may come out of the network otherwise than they went in: checksums are to be verified.
     pub(super) damages: bool,
     /// A host floods the path.
-    floods: bool,
+    pub(super) floods: bool,
 }
 
 impl World {
@@ -191,7 +187,7 @@ impl World {
     /// Adds a flow: its server listens from now on.
     fn add(&mut self, planned: Planned, scenario: &Scenario) -> Result<(), ScenarioError> {
         let index = self.flows.len();
-        let Planned { spec, hosts, start, configs, talkers, endless, may_fail, patience } = planned;
+        let Planned { spec, hosts, start, configs, talkers, endless, aborts, spoiled, patience } = planned;
         let start = Instant::ZERO + start;
         let [client, server] = talkers;
         let [client_config, server_config] = configs;
@@ -221,8 +217,7 @@ impl World {
             done_at: None,
             response_times: Vec::new(),
             wake: None,
-            dropped_before: 0,
-            is_starved: false,
+            met_silence: false,
         };
         let ends = [
             end(hosts[0], hosts[1], Box::new(client), client_config),
@@ -231,7 +226,7 @@ impl World {
         let node = &mut self.nodes[hosts[1]];
         let local = SocketAddr::new(node.address, port_of(index));
         node.machine.listen(Instant::ZERO, local, &server_config).map_err(ScenarioError)?;
-        self.flows.push(Flow { spec, start, ends, client_port: None, endless, may_fail, patience });
+        self.flows.push(Flow { spec, start, ends, client_port: None, endless, aborts, spoiled, patience });
         self.agenda.insert((start, index, Role::Client));
         Ok(())
     }
@@ -274,24 +269,6 @@ impl World {
     /// The flow whose server listens on this port.
     pub(super) fn flow_of_port(port: u16) -> usize {
         usize::from(port.wrapping_sub(FIRST_PORT))
-    }
-
-    /// True if a flood loses nearly all of the flow, and yet something arrives now and then. What is sent again and again tells
-    /// no round-trip time, so its timer stays at the maximum (RFC 6298 section 5).
-    pub(super) fn crawls(&self, flow: &Flow) -> bool {
-        let moves = |end: &End| self.now < end.ledger.moved_at + PATIENCE;
-        self.floods && flow.ends.iter().any(moves)
-    }
-
-    /// Packets for which queues and policers had no room, where a host floods the path; else none.
-    pub(super) fn dropped(&self) -> u64 {
-        if !self.floods {
-            return 0;
-        }
-        let between = [Side::Left, Side::Right].map(|side| self.network.bottleneck(side));
-        let access = (0..self.nodes.len()).filter_map(|host| self.network.access(HostId(host)));
-        let links = between.into_iter().chain(access.flat_map(|(up, down)| [up, down]));
-        links.map(Link::counters).map(|link| link.dropped_full + link.dropped_early + link.policed).sum()
     }
 
     /// A rule was broken; only the first is kept.
@@ -343,6 +320,9 @@ fn limits(config: &Config, host: &HostSpec) -> Limits {
         max_rto: config.max_rto,
         granularity: config.granularity,
         keep_alive: config.keep_alive.map(|keep_alive| keep_alive.interval.min(keep_alive.idle)),
+        keep_alive_probes: config.keep_alive.map(|keep_alive| keep_alive.count.max(2).into()),
+        handshake_timeout: config.handshake_timeout,
+        user_timeout: config.user_timeout,
         tick: host.tick.0,
         mtu: host.mtu,
         least_rtt: Duration::ZERO,

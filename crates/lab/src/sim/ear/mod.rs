@@ -3,6 +3,7 @@
 mod asked;
 mod repeats;
 mod sent;
+mod silence;
 
 use sockeye_tcb::Vitals;
 use sockeye_wire::tcp::{Flags, Options, SackBlock, TcpView};
@@ -12,6 +13,7 @@ use super::invariants::{Broken, Invariant, Limits};
 use asked::Asked;
 use repeats::{Repeats, Text};
 use sent::Sent;
+use silence::Silence;
 
 /// What one SYN offered.
 #[derive(Clone, Copy, Debug)]
@@ -86,6 +88,7 @@ pub(super) struct Ear {
     /// Text in order has arrived: since when an ACK up to there is owed.
     owed: Option<(Instant, SeqNumber)>,
     asked: Asked,
+    silence: Silence,
     /// What may be echoed (RFC 7323 section 4.3): nothing older than the first, which came in a segment that counts beyond
     /// doubt, and nothing newer than the second.
     echo_least: Option<u32>,
@@ -158,17 +161,38 @@ impl Ear {
         self.repeats.was_narrowed() || self.probed_path
     }
 
+    /// True if the peer was silent for as long, and though it was asked as often, as it takes for a connection to be given up.
+    pub(super) fn has_reason_to_give_up(&self, now: Instant, limits: &Limits) -> bool {
+        self.silence.is_over(now, limits)
+    }
+
+    /// The same, now or ever.
+    pub(super) fn had_reason_to_give_up(&self, now: Instant, limits: &Limits) -> bool {
+        self.silence.was_over(now, limits)
+    }
+
+    /// True if something has arrived that was to be answered and wasn't, though there was time.
+    pub(super) fn owes_an_answer(&self, now: Instant, limits: &Limits) -> bool {
+        self.silence.owes(now, limits)
+    }
+
+    /// True if it still sends what the peer is to acknowledge.
+    pub(super) fn is_trying(&self, now: Instant, limits: &Limits) -> bool {
+        self.silence.is_trying(now, limits)
+    }
+
     /// An event is over, and the connection tells this.
     pub(super) fn settled(&mut self, now: Instant, info: &Vitals) {
         self.repeats.settled(now, info, self.surely_acked, self.snd_nxt);
     }
 
     /// A valid segment arrives, merged from several of `segment_size` octets unless that is 0.
-    pub(super) fn hears(&mut self, now: Instant, segment: &TcpView<'_>, segment_size: u16) {
+    pub(super) fn hears(&mut self, now: Instant, segment: &TcpView<'_>, segment_size: u16, limits: &Limits) {
         let flags = segment.flags();
         if flags.rst {
             // Whether it counts is for the host to judge; nothing is expected of it afterwards.
             self.owed = None;
+            self.silence.answers(now);
             self.over = true;
             return;
         }
@@ -186,10 +210,13 @@ impl Ear {
         if self.theirs.is_none() {
             return;
         }
+        if length > 0 || self.acked.is_some_and(|acked| segment.seq() + 1 == acked) {
+            self.silence.is_asked(now);
+        }
         if length > 0 {
             self.asked.hears(now, text.div_ceil(u32::from(segment_size).clamp(1, text.max(1))).max(1));
         }
-        self.hears_ack(segment, &options);
+        self.hears_ack(now, segment, &options, limits);
         let timestamp = options.timestamps.map(|timestamps| timestamps.value);
         if self.acked.is_none_or(|acked| segment.seq().at_or_before(acked)) {
             self.echo_most = later(self.echo_most, timestamp);
@@ -206,7 +233,7 @@ impl Ear {
         }
     }
 
-    fn hears_ack(&mut self, segment: &TcpView<'_>, options: &Options) {
+    fn hears_ack(&mut self, now: Instant, segment: &TcpView<'_>, options: &Options, limits: &Limits) {
         let flags = segment.flags();
         if !flags.ack || self.ours.is_none() {
             return;
@@ -221,6 +248,9 @@ impl Ear {
             && self.our_edge.is_none_or(|edge| segment.seq().at_or_before(edge));
         let is_empty = segment.payload().is_empty() && !flags.syn && !flags.fin;
         let counts = is_current && !is_stale;
+        if counts {
+            self.silence.ends();
+        }
         let repeats =
             ack == self.snd_una && is_empty && self.window == Some(segment.window()) && self.outstanding() > 0;
         self.dup_acks += u32::from(repeats && counts);
@@ -232,6 +262,9 @@ impl Ear {
             self.snd_una = ack;
             self.dup_acks = 0;
             self.repeats.news = true;
+        }
+        if advances || (counts && segment.window() == 0 && ack == self.snd_una) {
+            self.silence.moves(now, self.outstanding() > 0, limits);
         }
         if counts && ack.after(self.surely_acked) && ack.at_or_before(self.snd_nxt) {
             self.surely_acked = ack;
@@ -301,6 +334,7 @@ impl Ear {
         limits: &Limits,
     ) -> Result<(), Broken> {
         let flags = segment.flags();
+        self.silence.answers(now);
         if flags.rst {
             self.owed = None;
             // One without ACK refuses a single segment: the handshake goes on.
@@ -308,7 +342,7 @@ impl Ear {
             return Ok(());
         }
         if flags.syn {
-            return self.says_syn(segment);
+            return self.says_syn(now, segment);
         }
         self.in_state(segment)?;
         self.fits(segment, segment_size, limits)?;
@@ -317,7 +351,7 @@ impl Ear {
         self.says_text(now, segment, segment_size, info, limits)
     }
 
-    fn says_syn(&mut self, segment: &TcpView<'_>) -> Result<(), Broken> {
+    fn says_syn(&mut self, now: Instant, segment: &TcpView<'_>) -> Result<(), Broken> {
         let length = octets(segment.payload().len());
         if length > 0 && segment.options().fast_open.is_none() {
             return Err((Invariant::InState, format!("{length} octets of text in a SYN")));
@@ -327,6 +361,7 @@ impl Ear {
             self.snd_nxt = segment.seq() + 1;
             self.sent = Sent::from(segment.seq());
         }
+        self.silence.tries(now);
         self.ours = Some(offer(segment));
         self.agree();
         if segment.flags().ack {
@@ -442,6 +477,7 @@ impl Ear {
         // Whoever has something outstanding doesn't probe (RFC 9293 section 3.8.4): the octet may be that of a window probe, which
         // is not in SND.NXT of who sent it, and stands within the window if the peer took that back.
         if segment.seq() + 1 == self.snd_nxt && self.outstanding() == 0 {
+            self.silence.probes();
             let may = self.asked.may_probe(now, limits);
             return if may {
                 Ok(())
@@ -468,6 +504,9 @@ impl Ear {
         let (seq, end) = (segment.seq(), segment.seq() + text);
         if text == 0 && !fin {
             return Ok(());
+        }
+        if seq.at_or_before(self.snd_una) && (end + u32::from(fin)).after(self.snd_una) {
+            self.silence.tries(now);
         }
         let edge = self.edge.unwrap_or(seq);
         let is_probe = text == 1 && seq.at_or_before(edge);

@@ -1,0 +1,98 @@
+//! What an end asks of its peer and hears no answer to: only who was met with silence for long enough may give up.
+
+use std::time::Duration;
+
+use sockeye_wire::Instant;
+
+use super::super::invariants::Limits;
+
+/// Counts what was asked in vain, and knows what this end owes an answer to.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Silence {
+    /// Keep-alive probes since something that counts was last heard.
+    probes: u32,
+    /// How often what the peer is to acknowledge next has left since it last acknowledged anything, and when it last did.
+    tries: u32,
+    tried_at: Option<Instant>,
+    /// Since when the peer owes an acknowledgment; `None` if it owes none.
+    waits_since: Option<Instant>,
+    /// The peer has acknowledged our SYN.
+    open: bool,
+    /// Once it had reason to give up. It may have done so unseen, its application being gone already.
+    had_reason: bool,
+    /// When something arrived that is still to be answered, and when something last left.
+    owes_since: Option<Instant>,
+    said_at: Option<Instant>,
+}
+
+/// So long after an answer there may be none, where many were asked for (RFC 5961 section 7).
+const CHALLENGE_PERIOD: Duration = Duration::from_secs(5);
+
+impl Silence {
+    /// What is to be acknowledged next leaves, for the first time or again.
+    pub(super) fn tries(&mut self, now: Instant) {
+        self.waits_since.get_or_insert(now);
+        self.tries += 1;
+        self.tried_at = Some(now);
+    }
+
+    /// A keep-alive probe leaves.
+    pub(super) const fn probes(&mut self) {
+        self.probes += 1;
+    }
+
+    /// Something arrives that counts, but need not acknowledge anything.
+    pub(super) const fn ends(&mut self) {
+        self.probes = 0;
+    }
+
+    /// The peer acknowledges something, or has closed its window and says so; `more` is outstanding.
+    pub(super) fn moves(&mut self, now: Instant, more: bool, limits: &Limits) {
+        self.had_reason |= self.is_over(now, limits);
+        self.open = true;
+        self.tries = 0;
+        self.waits_since = more.then_some(now);
+    }
+
+    /// Something arrives that asks for an answer.
+    pub(super) fn is_asked(&mut self, now: Instant) {
+        if self.said_at.is_none_or(|at| now.since(at) > CHALLENGE_PERIOD) {
+            self.owes_since.get_or_insert(now);
+        }
+    }
+
+    /// Something leaves: whatever was asked is answered.
+    pub(super) const fn answers(&mut self, now: Instant) {
+        self.owes_since = None;
+        self.said_at = Some(now);
+    }
+
+    /// True if the peer was asked as often and for as long as was set, and nothing was heard. Tries are no further apart than
+    /// the longest timeout.
+    pub(super) fn is_over(&self, now: Instant, limits: &Limits) -> bool {
+        let unheard = limits.keep_alive_probes.is_some_and(|most| self.probes >= most);
+        let timeout = if self.open { limits.user_timeout } else { Some(limits.handshake_timeout) };
+        let (Some(since), Some(timeout)) = (self.waits_since, timeout) else {
+            return unheard;
+        };
+        let waited = now.since(since);
+        let often = waited <= (limits.max_rto + limits.tick * 3) * (self.tries + 1);
+        unheard || (often && waited + limits.tick * 3 >= timeout)
+    }
+
+    /// True if there is, or ever was, reason to give up.
+    pub(super) fn was_over(&self, now: Instant, limits: &Limits) -> bool {
+        self.had_reason || self.is_over(now, limits)
+    }
+
+    /// True if something was to be answered and wasn't, though there was time.
+    pub(super) fn owes(&self, now: Instant, limits: &Limits) -> bool {
+        let time = limits.delayed_ack + limits.tick * 3 + Duration::from_millis(1);
+        self.owes_since.is_some_and(|since| now.since(since) > time)
+    }
+
+    /// True if it still tries: no longer ago than the longest timeout.
+    pub(super) fn is_trying(&self, now: Instant, limits: &Limits) -> bool {
+        self.tried_at.is_some_and(|at| now.since(at) <= limits.max_rto + limits.tick * 3)
+    }
+}
