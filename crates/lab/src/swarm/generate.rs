@@ -49,10 +49,13 @@ pub fn scenario(seed: u64) -> Scenario {
     let mut scenario = Scenario { seed, duration: ENOUGH, ipv6, may_fail: false, forward, back, hosts, flows };
     vanish(&mut scenario, &mut random);
     let links = [&scenario.forward, &scenario.back];
-    // So long a silence may be taken for the peer's end, and as a burst it may take all SYNs.
-    let outage = |link: &LinkConfig| link.schedule.changes.iter().any(|change| change.down.is_some());
-    scenario.may_fail = links.into_iter().any(|link| loses_in_bursts(link) || outage(link));
+    scenario.may_fail = links.into_iter().any(|link| loses_in_bursts(link) || fails_again(link));
     scenario
+}
+
+/// Outages that come again may take all SYNs, as a burst may.
+fn fails_again(link: &LinkConfig) -> bool {
+    link.schedule.repeat.is_some() && link.schedule.changes.iter().any(|change| change.down.is_some())
 }
 
 /// Packets that follow each other share their fate, however late the next one comes.
