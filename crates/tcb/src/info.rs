@@ -10,7 +10,7 @@ use crate::congestion::Details;
 ///
 /// All figures are of this connection alone; times are counted up to the instant of the snapshot; octets are octets of
 /// text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TcpInfo {
     /// The state (`state`).
     pub state: State,

@@ -3,9 +3,10 @@
 use core::fmt;
 
 /// A state of a connection, named as RFC 9293 section 3.3.2 names it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum State {
     /// No connection at all.
+    #[default]
     Closed,
     /// Waiting for any peer.
     Listen,

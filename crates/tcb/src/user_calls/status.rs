@@ -11,14 +11,8 @@ use crate::{LossPhase, TcpInfo, Vitals};
 impl Tcb {
     /// All there is to tell. Times are counted up to `now`.
     pub fn info(&self, now: Instant) -> TcpInfo {
-        let (agreed, counts, recovery) = (&self.agreed, &self.counts, self.recovery.counts());
-        let flight = self.recovery.segments();
-        let (reordering, reordering_window) = self.recovery.reordering(self.rtt.srtt());
-        let (delivered, delivery_rate) = self.recovery.delivered();
+        let agreed = &self.agreed;
         let (receiver_rtt, read_in_rtt) = self.recv.rates();
-        let (marked_in, echoes, marked_delivered) = self.ecn.counts();
-        let waiting_for_window = counts.spent.on(now, Doing::WaitingForWindow);
-        let waiting_for_buffer = counts.spent.on(now, Doing::WaitingForBuffer);
         TcpInfo {
             state: self.state,
             phase: self.phase(),
@@ -40,13 +34,6 @@ impl Tcb {
             timeouts_in_a_row: self.recovery.timeouts(),
             unanswered_probes: self.unanswered_probes.saturating_add(self.persist_backoff),
             delayed_ack: self.config.delayed_ack,
-            congestion_control: self.congestion.name(),
-            congestion: self.congestion.details(),
-            cwnd: self.congestion.cwnd(),
-            ssthresh: self.congestion.ssthresh(),
-            pacing_rate: self.pacing_rate(),
-            delivery_rate,
-            app_limited: self.recovery.is_app_limited(),
             snd_wnd: self.send.snd_wnd(),
             rcv_wnd: self.recv.rcv_wnd(),
             send_buffer: self.send_buffer(),
@@ -55,6 +42,23 @@ impl Tcb {
             receive_buffer: self.recv.buffer(),
             recv_queued: self.recv.queued(),
             read_in_rtt,
+            ..self.info_of_flight(now)
+        }
+    }
+
+    /// What is in flight, how much more may be, and what became of losses.
+    fn info_of_flight(&self, now: Instant) -> TcpInfo {
+        let (recovery, flight) = (self.recovery.counts(), self.recovery.segments());
+        let (reordering, reordering_window) = self.recovery.reordering(self.rtt.srtt());
+        let (delivered, delivery_rate) = self.recovery.delivered();
+        TcpInfo {
+            congestion_control: self.congestion.name(),
+            congestion: self.congestion.details(),
+            cwnd: self.congestion.cwnd(),
+            ssthresh: self.congestion.ssthresh(),
+            pacing_rate: self.pacing_rate(),
+            delivery_rate,
+            app_limited: self.recovery.is_app_limited(),
             in_flight: self.recovery.in_flight(u32::from(self.send.mss())),
             lost: self.recovery.lost(),
             sacked: self.recovery.sacked(),
@@ -62,19 +66,8 @@ impl Tcb {
             segments_held_lost: flight.lost,
             segments_sacked: flight.sacked,
             segments_resent: flight.resent,
-            bytes_sent: counts.bytes_sent,
             bytes_resent: recovery.bytes_resent,
-            bytes_acked: self.send.acked(),
-            bytes_received: self.recv.received(),
-            segments_in: counts.segments_in.into(),
-            segments_out: counts.segments_out.into(),
-            data_segments_in: counts.data_segments_in.into(),
-            data_segments_out: counts.data_segments_out.into(),
-            out_of_order: counts.out_of_order.into(),
             delivered,
-            marked_delivered,
-            marked_in,
-            echoes,
             retransmissions: recovery.retransmissions,
             slow_retransmissions: recovery.slow_retransmissions,
             tail_probes: recovery.probes,
@@ -91,12 +84,35 @@ impl Tcb {
             reordering,
             reordering_window,
             rack_rtt: self.recovery.rack_rtt(),
+            ..self.info_of_traffic(now)
+        }
+    }
+
+    /// What went to and fro, and how long who waited for what.
+    fn info_of_traffic(&self, now: Instant) -> TcpInfo {
+        let counts = &self.counts;
+        let (marked_in, echoes, marked_delivered) = self.ecn.counts();
+        let waiting_for_window = counts.spent.on(now, Doing::WaitingForWindow);
+        let waiting_for_buffer = counts.spent.on(now, Doing::WaitingForBuffer);
+        TcpInfo {
+            bytes_sent: counts.bytes_sent,
+            bytes_acked: self.send.acked(),
+            bytes_received: self.recv.received(),
+            segments_in: counts.segments_in.into(),
+            segments_out: counts.segments_out.into(),
+            data_segments_in: counts.data_segments_in.into(),
+            data_segments_out: counts.data_segments_out.into(),
+            out_of_order: counts.out_of_order.into(),
+            marked_delivered,
+            marked_in,
+            echoes,
             last_data_sent: now.since(self.times.sent_at),
             last_data_received: counts.since_text(now),
             last_heard: now.since(self.times.heard_at),
             busy: counts.spent.on(now, Doing::Sending) + waiting_for_window + waiting_for_buffer,
             window_limited: waiting_for_window,
             buffer_limited: waiting_for_buffer,
+            ..TcpInfo::default()
         }
     }
 
