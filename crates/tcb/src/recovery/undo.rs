@@ -225,6 +225,8 @@ impl Recovery {
         congestion.undo(arrival.now);
         flight.outstanding.withdraw_losses();
         flight.phase = Phase::Open;
+        // One that proves needless was none: another is the first again, and takes the window down.
+        flight.timeouts = 0;
         flight.frto = frto::Frto::Off;
         flight.front_is_urgent = false;
         //= rfc5682#2.1-11
