@@ -20,6 +20,9 @@ const NEAR_BURST: u64 = 65_536;
 const HALVED_EACH: u64 = 512 * 1000;
 /// The longest that a deadline may be missed without loss of rate: the tick of the coarsest clocks.
 const LATE: Duration = Duration::from_millis(10);
+/// The longest that a burst holds back the next, in nanoseconds: a rate so low tells that the path, or the peer, stood still, and may be another by
+/// now (Linux's `sch_fq` clamps at a second).
+const LONGEST: u64 = 5_000_000_000;
 
 /// The departure times of one connection.
 #[derive(Clone, Copy, Debug, Default)]
@@ -64,7 +67,7 @@ impl Pacer {
     /// `octets` leave.
     pub(crate) fn on_sent(&mut self, now: Instant, octets: u64, rate: u64) {
         let nanos = octets.saturating_mul(1_000_000_000) / rate.max(1);
-        self.due = self.paid_from(now).plus_nanos(nanos);
+        self.due = self.paid_from(now).plus_nanos(nanos.min(LONGEST));
         self.held &= self.due <= now;
     }
 
@@ -181,6 +184,13 @@ mod tests {
         pacer.on_sent(at(0), 4000, 10_000_000);
         assert_eq!(pacer.allowance(at(0), 10_000_000, 10_000, MSS), 6000);
         assert_eq!(pacer.allowance(at(250), 10_000_000, 10_000, MSS), 8000, "2500 octets of time have passed");
+    }
+
+    #[test]
+    fn a_path_that_stood_still_is_tried_again_soon() {
+        let mut pacer = Pacer::default();
+        pacer.on_sent(at(0), 1000, 1);
+        assert_eq!(pacer.hold(), at(5_000_000));
     }
 
     #[test]
