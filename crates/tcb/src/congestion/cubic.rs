@@ -75,7 +75,8 @@ struct Epoch {
     k: u32,
     /// `W_est`: the window that Reno would have.
     estimate: u32,
-    /// What is left over of growth that was no whole segment, of `W_est`, and no whole octet, of the window.
+    /// What is left over of growth that was no whole segment, of `W_est`, in octets by the denominator of [`ALPHA`], and no whole
+    /// octet, of the window.
     estimate_rest: u64,
     rest: u32,
 }
@@ -210,9 +211,10 @@ impl Epoch {
     //= rfc9438#4.3-4
     //= rfc9438#4.3-5
     fn grow_estimate(&mut self, newly_acked: u32, cwnd: u32, prior: u32, mss: u32) {
-        let alpha = if self.estimate >= prior { (1, 1) } else { ALPHA };
-        let a_segment = u64::from(cwnd) * alpha.1;
-        self.estimate_rest += u64::from(newly_acked) * alpha.0;
+        // In one unit, whichever alpha is: what is left over may count for the other.
+        let alpha = if self.estimate >= prior { ALPHA.1 } else { ALPHA.0 };
+        let a_segment = u64::from(cwnd) * ALPHA.1;
+        self.estimate_rest += u64::from(newly_acked) * alpha;
         let segments = clamp(self.estimate_rest / a_segment);
         self.estimate_rest %= a_segment;
         self.estimate = self.estimate.saturating_add(segments.saturating_mul(mss)).min(MAX_WINDOW);

@@ -55,6 +55,18 @@ fn a_loss_leaves_seven_tenths_and_at_least_two_segments() {
     assert_eq!((cubic.cwnd(), cubic.ssthresh()), (2000, 2000));
 }
 
+/// Seventeen ninths of a window below the old one make a segment, and one window above; what is left over counts for both.
+//= rfc9438#4.3-4
+//= rfc9438#4.3-5
+#[test]
+fn the_estimate_grows_by_no_more_than_a_segment_a_window_as_it_passes_the_old_one() {
+    let mut epoch = Epoch { start: START, k: 0, estimate: 9000, estimate_rest: 0, rest: 0 };
+    epoch.grow_estimate(33_000, 9000, 10_000, 1000);
+    assert_eq!(epoch.estimate, 10_000);
+    epoch.grow_estimate(1000, 9000, 10_000, 1000);
+    assert_eq!(epoch.estimate, 11_000);
+}
+
 /// `W_max` = 100 and a window of 70 segments: K = (30 / 0.4)^(1/3) = 4.217163 s.
 //= rfc9438#4.2-1
 //= rfc9438#4.2-2
