@@ -17,7 +17,7 @@ impl World {
         let owes = !self.is_off(peer) && peer.ear.owes_an_answer(self.now, &peer.limits);
         let met_silence = match end.ledger.because {
             Some(ClosedBecause::Aborted) => self.moves(flow),
-            _ => end.ledger.gave_up() && !owes && end.ear.has_reason_to_give_up(self.now, &end.limits),
+            _ => end.ledger.gave_up() && !owes && end.ear.had_reason_to_give_up(self.now, &end.limits),
         };
         self.flows[index].ends[role as usize].met_silence = met_silence;
     }

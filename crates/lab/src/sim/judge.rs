@@ -1,13 +1,17 @@
 //! Rules about one connection, judged after each event by what it tells of itself and by what was heard of it.
 
+mod avoidance;
+mod window;
+
 use std::time::Duration;
 
 use sockeye::State;
-use sockeye_tcb::{LossPhase, Vitals};
+use sockeye_tcb::Vitals;
 use sockeye_wire::Instant;
 
 use super::ear::Ear;
 use super::invariants::{Broken, Invariant, Limits};
+use window::Window;
 
 /// Segments selectively acknowledged, or duplicate ACKs, that mean a loss (RFC 5681 section 3.2, RFC 8985 section 6.2).
 const DUP_THRESH: u32 = 3;
@@ -25,31 +29,9 @@ pub(super) struct Judge {
     undone: u64,
     /// When the last timeout was, and the RTO after it; `None` if there was news since.
     timed_out: Option<(Instant, Duration)>,
-    /// What it told after the last event.
-    last: Option<Last>,
-}
-
-/// What of it the next event is compared with.
-#[derive(Clone, Copy, Debug)]
-struct Last {
-    snd_mss: u16,
-    snd_wnd: u32,
-    cwnd: u32,
-    ssthresh: u32,
-    delivered: u64,
-    echoes: u64,
-    timeouts: u64,
-    fast_recoveries: u64,
-    undone: u64,
-    phase: LossPhase,
-}
-
-impl Last {
-    const fn of(info: &Vitals) -> Self {
-        let Vitals { snd_mss, snd_wnd, cwnd, ssthresh, delivered, echoes, timeouts, .. } = *info;
-        let Vitals { fast_recoveries, undone, phase, .. } = *info;
-        Self { snd_mss, snd_wnd, cwnd, ssthresh, delivered, echoes, timeouts, fast_recoveries, undone, phase }
-    }
+    /// The RTO after the last timeout, and the ACKs by then that might have been measured; `None` once another has come.
+    backed_off: Option<(Duration, u64)>,
+    window: Window,
 }
 
 impl Judge {
@@ -71,13 +53,27 @@ impl Judge {
             loss_found(info, ear, limits)?;
             times_true(info, limits)?;
             tail_probed(now, info, &deadline, ear, limits)?;
-            if let Some(last) = self.last.as_ref().filter(|last| last.snd_mss == info.snd_mss) {
-                grows_as_acked(last, info)?;
-                slows_on_loss(last, info)?;
-            }
-            self.last = Some(Last::of(info));
+            self.window.after_event(now, info, ear, limits)?;
         }
+        self.keeps_back_off(info, ear, limits)?;
         self.backs_off(now, info, limits)
+    }
+
+    /// The back-off lasts until something is measured that was sent once, or tells which transmission it answers (RFC 6298
+    /// sections 3 and 5.3), or the timeout proves spurious (RFC 4015 section 3.1).
+    fn keeps_back_off(&mut self, info: &Vitals, ear: &Ear, limits: &Limits) -> Result<(), Broken> {
+        if info.timeouts != self.timeouts {
+            self.backed_off = Some((info.rto, ear.measurable()));
+        }
+        let Some((rto, measurable)) = self.backed_off else {
+            return Ok(());
+        };
+        if info.undone != self.undone || ear.measurable() != measurable {
+            self.backed_off = None;
+        } else if info.rto < rto && limits.trusted {
+            return Err((Invariant::BacksOff, format!("from {rto:?} to {:?}, and nothing was measured", info.rto)));
+        }
+        Ok(())
     }
 
     /// Without news a timeout comes no sooner than the RTO that the last one left, and doubles it (RFC 6298 sections 5.4 to
@@ -205,65 +201,6 @@ fn tail_probed(
         }
         _ => Ok(()),
     }
-}
-
-/// In slow start: byte counting with a limit of what was acknowledged (RFC 3465 section 2), so whoever acknowledges a segment
-/// in many pieces gains nothing. Behind it CUBIC follows a curve, and may catch up with its estimate in one step (RFC 9438
-/// section 4.3). BBR restores a window that it knows from before; an undo gives back what was taken; a window of one segment
-/// becomes two when a loss is found (RFC 5681 equation 4). An ACK that tells of marks lets nothing grow (RFC 3168 section
-/// 6.1.2).
-fn grows_as_acked(last: &Last, info: &Vitals) -> Result<(), Broken> {
-    if info.cwnd <= last.cwnd {
-        return Ok(());
-    }
-    let delivered = u32::try_from(info.delivered - last.delivered).unwrap_or(u32::MAX);
-    let same = info.undone == last.undone && info.fast_recoveries == last.fast_recoveries;
-    let has_model = info.congestion_control == "bbr";
-    // DCTCP answers the loss that a probe of the tail has repaired besides the mark (RFC 8257 section 3.5).
-    let answered =
-        if info.tail_probes > 0 && info.congestion_control == "dctcp" { 2 * u32::from(info.snd_mss) } else { 0 };
-    if same && !has_model && info.echoes > last.echoes && info.cwnd > last.cwnd.max(answered) {
-        let detail = format!("from {} to {}, and the ACK tells of marks", last.cwnd, info.cwnd);
-        return Err((Invariant::GrowsAsAcked, detail));
-    }
-    let slow_start = last.cwnd < last.ssthresh && info.cwnd <= info.ssthresh && !has_model;
-    let most = last.cwnd.saturating_add(delivered).max(2 * u32::from(info.snd_mss));
-    if same && slow_start && info.cwnd > most {
-        let detail = format!("from {} to {}, {delivered} octets were delivered", last.cwnd, info.cwnd);
-        return Err((Invariant::GrowsAsAcked, detail));
-    }
-    Ok(())
-}
-
-/// RFC 5681 equation 4 and RFC 9438 section 4.6: a recovery begins with at most 0.7 of the window, a timeout with one segment.
-/// BBR answers to a loss by its model; a loss in a window that was marked was answered with the mark (RFC 3168 section 6.1.2).
-fn slows_on_loss(last: &Last, info: &Vitals) -> Result<(), Broken> {
-    if info.timeouts == last.timeouts && info.fast_recoveries == last.fast_recoveries {
-        return Ok(());
-    }
-    let mss = u32::from(info.snd_mss);
-    let broken = |what: &str| {
-        let detail = format!("{what}: cwnd from {} to {}, ssthresh {}", last.cwnd, info.cwnd, info.ssthresh);
-        Err((Invariant::SlowsOnLoss, detail))
-    };
-    if info.timeouts > last.timeouts && info.snd_wnd > 0 && last.snd_wnd > 0 && info.cwnd > mss {
-        return broken("a timeout");
-    }
-    // The ACK that shows the loss may itself have let the window grow, where a timeout is just repaired: in slow start, by
-    // Reno's segment, or along CUBIC's curve, by half of what is delivered at most (RFC 9438 section 4.2).
-    let delivered = u32::try_from(info.delivered - last.delivered).unwrap_or(u32::MAX);
-    let growth = match last.phase {
-        LossPhase::Loss if last.cwnd < last.ssthresh => delivered,
-        LossPhase::Loss => mss.max(delivered / 2),
-        _ => 0,
-    };
-    let was = last.cwnd.saturating_add(growth);
-    let most = (was / 10).saturating_mul(7).saturating_add(mss).max(2 * mss);
-    let began = info.fast_recoveries > last.fast_recoveries && info.undone == last.undone && info.echoes == 0;
-    if began && info.congestion_control != "bbr" && info.ssthresh.min(info.cwnd) > most {
-        return broken("a recovery");
-    }
-    Ok(())
 }
 
 fn buffer_limit(info: &Vitals, ear: &Ear, limits: &Limits) -> Result<(), Broken> {

@@ -89,6 +89,8 @@ pub(super) struct Ear {
     owed: Option<(Instant, SeqNumber)>,
     asked: Asked,
     silence: Silence,
+    /// ACKs that may tell how long a round trip takes (Karn's algorithm, RFC 6298 section 3).
+    measurable: u64,
     /// What may be echoed (RFC 7323 section 4.3): nothing older than the first, which came in a segment that counts beyond
     /// doubt, and nothing newer than the second.
     echo_least: Option<u32>,
@@ -156,17 +158,18 @@ impl Ear {
         self.dup_acks
     }
 
+    /// ACKs so far of something that was sent once, or with a timestamp that tells which transmission they answer.
+    pub(super) const fn measurable(&self) -> u64 {
+        self.measurable
+    }
+
     /// Something that was sent was longer than what the path is known to take: it proved narrower, or it was probed.
     pub(super) const fn exceeded_path(&self) -> bool {
         self.repeats.was_narrowed() || self.probed_path
     }
 
-    /// True if the peer was silent for as long, and though it was asked as often, as it takes for a connection to be given up.
-    pub(super) fn has_reason_to_give_up(&self, now: Instant, limits: &Limits) -> bool {
-        self.silence.is_over(now, limits)
-    }
-
-    /// The same, now or ever.
+    /// True if the peer is, or ever was, silent for as long, and though it was asked as often, as it takes for a connection to be
+    /// given up.
     pub(super) fn had_reason_to_give_up(&self, now: Instant, limits: &Limits) -> bool {
         self.silence.was_over(now, limits)
     }
@@ -249,7 +252,7 @@ impl Ear {
         let is_empty = segment.payload().is_empty() && !flags.syn && !flags.fin;
         let counts = is_current && !is_stale;
         if counts {
-            self.silence.ends();
+            self.silence.ends(now, limits);
         }
         let repeats =
             ack == self.snd_una && is_empty && self.window == Some(segment.window()) && self.outstanding() > 0;
@@ -263,17 +266,24 @@ impl Ear {
             self.dup_acks = 0;
             self.repeats.news = true;
         }
-        if advances || (counts && segment.window() == 0 && ack == self.snd_una) {
-            self.silence.moves(now, self.outstanding() > 0, limits);
+        let surely_advances = counts && ack.after(self.surely_acked) && ack.at_or_before(self.snd_nxt);
+        let is_closed = counts && segment.window() == 0 && ack.at_or_after(self.surely_acked);
+        if surely_advances || is_closed {
+            self.silence.moves(now, is_closed || self.snd_nxt.after(ack), limits);
         }
-        if counts && ack.after(self.surely_acked) && ack.at_or_before(self.snd_nxt) {
+        if surely_advances {
             self.surely_acked = ack;
             self.repeats.news = true;
-            self.sent.acked(ack);
+            let once = self.sent.acked(ack);
+            self.measurable += u64::from(once);
+        } else if advances {
+            self.measurable += 1;
         }
+        self.measurable += u64::from((advances || surely_advances) && options.timestamps.is_some());
         for block in &options.sack {
-            if self.is_credible(block) {
-                self.repeats.news |= self.sent.sacked(block.left, block.right);
+            if self.is_credible(block) && self.sent.sacked(block.left, block.right) {
+                self.repeats.news = true;
+                self.measurable += u64::from(self.sent.left_once(block.left, block.right));
             }
         }
         // An ACK of what was never sent, or of long ago, isn't of this connection.
@@ -361,7 +371,7 @@ impl Ear {
             self.snd_nxt = segment.seq() + 1;
             self.sent = Sent::from(segment.seq());
         }
-        self.silence.tries(now);
+        self.silence.tries(now, self.ours.is_none());
         self.ours = Some(offer(segment));
         self.agree();
         if segment.flags().ack {
@@ -470,14 +480,18 @@ impl Ear {
 
     /// An empty ACK tells something new, or something has asked for it. `widens` if it opens the window.
     fn asked_for(&mut self, now: Instant, segment: &TcpView<'_>, widens: bool, limits: &Limits) -> Result<(), Broken> {
-        let is_new = self.acked.is_none_or(|acked| segment.ack().after(acked)) || widens;
-        if is_new || !segment.payload().is_empty() || segment.flags().fin {
-            return Ok(());
-        }
+        let is_empty = segment.payload().is_empty() && !segment.flags().fin;
         // Whoever has something outstanding doesn't probe (RFC 9293 section 3.8.4): the octet may be that of a window probe, which
         // is not in SND.NXT of who sent it, and stands within the window if the peer took that back.
-        if segment.seq() + 1 == self.snd_nxt && self.outstanding() == 0 {
+        let probes = is_empty && segment.seq() + 1 == self.snd_nxt && self.outstanding() == 0;
+        if probes {
             self.silence.probes();
+        }
+        let is_new = self.acked.is_none_or(|acked| segment.ack().after(acked)) || widens;
+        if is_new || !is_empty {
+            return Ok(());
+        }
+        if probes {
             let may = self.asked.may_probe(now, limits);
             return if may {
                 Ok(())
@@ -505,11 +519,11 @@ impl Ear {
         if text == 0 && !fin {
             return Ok(());
         }
-        if seq.at_or_before(self.snd_una) && (end + u32::from(fin)).after(self.snd_una) {
-            self.silence.tries(now);
-        }
         let edge = self.edge.unwrap_or(seq);
         let is_probe = text == 1 && seq.at_or_before(edge);
+        if seq.at_or_before(self.snd_una) && (end + u32::from(fin)).after(self.surely_acked) {
+            self.silence.tries(now, self.outstanding_at_most() == 0 && !is_probe);
+        }
         if end.after(edge) && !is_probe && text > 0 {
             return Err((Invariant::WithinWindow, format!("{seq} to {end}, the window ends at {edge}")));
         }

@@ -106,12 +106,20 @@ impl Sent {
         self.pieces.clear();
     }
 
-    /// Everything before `una` has arrived.
-    pub(super) fn acked(&mut self, una: SeqNumber) {
-        self.una_at = self.place(una);
-        self.una = una;
-        let place = self.una_at;
-        while self.pieces.pop_front_if(|first| first.end <= place).is_some() {}
+    /// Everything before `una` has arrived; true if some of it left once only, as far as is known.
+    pub(super) fn acked(&mut self, una: SeqNumber) -> bool {
+        let (before, place) = (self.una_at, self.place(una));
+        (self.una_at, self.una) = (place, una);
+        let mut again = 0;
+        while let Some(first) = self.pieces.front().copied().filter(|first| first.start < place) {
+            if first.again {
+                again += first.end.min(place) - first.start.max(before);
+            }
+            if first.end > place {
+                break;
+            }
+            self.pieces.pop_front();
+        }
         while let Some(first) = self.sacked.first_entry().filter(|first| *first.key() < place) {
             let (start, end) = first.remove_entry();
             self.sacked_octets -= end.min(place) - start;
@@ -119,6 +127,15 @@ impl Sent {
                 self.sacked.insert(place, end);
             }
         }
+        place - before > again
+    }
+
+    /// True if some of `left..right` left once only, as far as is known.
+    pub(super) fn left_once(&self, left: SeqNumber, right: SeqNumber) -> bool {
+        let (left, right) = (self.place(left), self.place(right));
+        let first = self.pieces.partition_point(|piece| piece.end <= left);
+        let mut inside = self.pieces.range(first..).take_while(|piece| piece.start < right).peekable();
+        inside.peek().is_none() || inside.any(|piece| !piece.again)
     }
 
     /// `left..right`, all of it sent, is said to have arrived; true if that is news.
@@ -165,7 +182,8 @@ mod tests {
         assert_eq!(sent.leaves(at(5), ISS + 500, ISS + 1_500), Some(before(1_000, 2, None)));
         assert_eq!(sent.leaves(at(6), ISS, ISS + 500), Some(before(500, 1, None)));
         assert_eq!(sent.leaves(at(7), ISS + 1_400, ISS + 3_500), Some(before(1_600, 5, Some(5))));
-        sent.acked(ISS + 3_200);
+        assert!(sent.left_once(ISS + 3_000, ISS + 3_500) && !sent.left_once(ISS + 500, ISS + 3_000));
+        assert!(!sent.acked(ISS + 3_000) && sent.acked(ISS + 3_200));
         assert_eq!(sent.leaves(at(8), ISS, ISS + 3_300), Some(before(100, 7, None)));
     }
 

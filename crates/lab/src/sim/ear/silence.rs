@@ -29,9 +29,11 @@ pub(super) struct Silence {
 const CHALLENGE_PERIOD: Duration = Duration::from_secs(5);
 
 impl Silence {
-    /// What is to be acknowledged next leaves, for the first time or again.
-    pub(super) fn tries(&mut self, now: Instant) {
-        self.waits_since.get_or_insert(now);
+    /// What is to be acknowledged next leaves, for the first time or again; `first` if nothing else was outstanding.
+    pub(super) fn tries(&mut self, now: Instant, first: bool) {
+        if first || self.waits_since.is_none() {
+            (self.waits_since, self.tries) = (Some(now), 0);
+        }
         self.tries += 1;
         self.tried_at = Some(now);
     }
@@ -42,11 +44,12 @@ impl Silence {
     }
 
     /// Something arrives that counts, but need not acknowledge anything.
-    pub(super) const fn ends(&mut self) {
+    pub(super) fn ends(&mut self, now: Instant, limits: &Limits) {
+        self.had_reason |= self.is_over(now, limits);
         self.probes = 0;
     }
 
-    /// The peer acknowledges something, or has closed its window and says so; `more` is outstanding.
+    /// The peer acknowledges something, or has closed its window and says so; `more` waits for it.
     pub(super) fn moves(&mut self, now: Instant, more: bool, limits: &Limits) {
         self.had_reason |= self.is_over(now, limits);
         self.open = true;
@@ -69,14 +72,14 @@ impl Silence {
 
     /// True if the peer was asked as often and for as long as was set, and nothing was heard. Tries are no further apart than
     /// the longest timeout.
-    pub(super) fn is_over(&self, now: Instant, limits: &Limits) -> bool {
+    fn is_over(&self, now: Instant, limits: &Limits) -> bool {
         let unheard = limits.keep_alive_probes.is_some_and(|most| self.probes >= most);
         let timeout = if self.open { limits.user_timeout } else { Some(limits.handshake_timeout) };
         let (Some(since), Some(timeout)) = (self.waits_since, timeout) else {
             return unheard;
         };
         let waited = now.since(since);
-        let often = waited <= (limits.max_rto + limits.tick * 3) * (self.tries + 1);
+        let often = waited.min(timeout) <= (limits.max_rto + limits.tick * 3) * (self.tries + 1);
         unheard || (often && waited + limits.tick * 3 >= timeout)
     }
 

@@ -1,0 +1,143 @@
+//! How far the congestion window may have grown since congestion avoidance began.
+
+use std::time::Duration;
+
+use sockeye_tcb::{LossPhase, Vitals};
+use sockeye_wire::Instant;
+
+use super::super::invariants::{Broken, Invariant, Limits};
+use super::window::{Last, delivered_since};
+
+/// C of RFC 9438 section 5: segments a second cubed.
+const C: f64 = 0.4;
+
+/// Bounds the window in congestion avoidance: a segment for each window that is delivered (RFC 5681 section 3.1, by octets as
+/// RFC 3465 section 2.1 counts), or what CUBIC's curve gives (RFC 9438 section 4.2), whichever is more.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Avoidance {
+    epoch: Option<Epoch>,
+    /// The one that the last reduction has ended, in case that is undone.
+    before: Option<Epoch>,
+    /// The window before the last reduction: at most there is the plateau of the curve.
+    plateau: u32,
+}
+
+/// Congestion avoidance since a reduction.
+#[derive(Clone, Copy, Debug)]
+struct Epoch {
+    /// The window at its start, the plateau, and how long the curve takes to there, in seconds.
+    start: f64,
+    plateau: f64,
+    k: f64,
+    /// How long it lasts, in seconds, without what was longer than the timeout: nothing was outstanding then.
+    age: f64,
+    moved_at: Instant,
+    /// As far as Reno's window may have grown, and the largest that there was.
+    reno: f64,
+    peak: f64,
+    mss: f64,
+}
+
+impl Epoch {
+    fn begin(now: Instant, cwnd: u32, plateau: u32, mss: f64) -> Self {
+        let (start, plateau) = (f64::from(cwnd), f64::from(plateau.max(cwnd)));
+        let k = ((plateau - start) / (C * mss)).cbrt();
+        Self { start, plateau, k, age: 0.0, moved_at: now, reno: start + mss, peak: start, mss }
+    }
+
+    /// CUBIC's window so much later, at most. How high the plateau is only the sender knows: a lower one is reached sooner.
+    fn curve(&self, later: f64) -> f64 {
+        let age = self.age + later;
+        let from_start = self.start + C * self.mss * age.powi(3);
+        from_start.max(self.plateau + C * self.mss * (age - self.k).max(0.0).powi(3))
+    }
+}
+
+impl Avoidance {
+    /// Segments are longer or shorter now.
+    pub(super) fn resize(&mut self, info: &Vitals) {
+        if let Some(epoch) = &mut self.epoch {
+            epoch.mss = epoch.mss.max(info.snd_mss.into());
+            epoch.reno = epoch.reno.max(f64::from(info.cwnd) + 2.0 * epoch.mss);
+        }
+    }
+
+    pub(super) fn after_event(
+        &mut self,
+        now: Instant,
+        last: &Last,
+        info: &Vitals,
+        limits: &Limits,
+    ) -> Result<(), Broken> {
+        // Slow start that ends by itself reduces nothing.
+        let reduced = info.timeouts > last.timeouts
+            || info.fast_recoveries > last.fast_recoveries
+            || (info.ssthresh < last.ssthresh && info.cwnd < last.cwnd);
+        if info.undone > last.undone {
+            self.epoch = self.before.take().map(|epoch| Epoch { reno: epoch.reno.max(info.cwnd.into()), ..epoch });
+        } else if reduced {
+            let epoch = self.epoch.take();
+            if !matches!(last.phase, LossPhase::Recovery | LossPhase::Loss) {
+                self.before = epoch;
+            }
+            self.plateau = last.cwnd;
+        } else if info.phase == LossPhase::Recovery {
+            return Ok(());
+        } else if last.cwnd >= last.ssthresh {
+            return self.grows(now, last, info, limits);
+        } else if info.cwnd >= info.ssthresh {
+            return self.leaves_slow_start(now, last, info);
+        }
+        Ok(())
+    }
+
+    /// The ACK that ends slow start: what is left of it counts for congestion avoidance. Where the window went unused, CUBIC's
+    /// estimate of Reno's is that of before, and taken up at once.
+    fn leaves_slow_start(&mut self, now: Instant, last: &Last, info: &Vitals) -> Result<(), Broken> {
+        let (mss, delivered) = (f64::from(info.snd_mss), f64::from(delivered_since(last, info)));
+        let known = self.epoch.filter(|_| info.congestion_control == "cubic").map_or(0.0, |epoch| epoch.reno);
+        let windows = delivered / f64::from(last.cwnd.max(1));
+        let most = (f64::from(last.cwnd) + delivered).max(known + mss * windows).max(2.0 * mss);
+        if f64::from(info.cwnd) > most && info.congestion_control != "bbr" {
+            let detail = format!("from {} to {} at the end of slow start, at most {most:.0}", last.cwnd, info.cwnd);
+            return Err((Invariant::GrowsAsAcked, detail));
+        }
+        let plateau = self.plateau;
+        let epoch = self.epoch.get_or_insert_with(|| Epoch::begin(now, info.cwnd, plateau, mss));
+        epoch.reno = epoch.reno.max(f64::from(info.cwnd)) + mss * (windows + 1.0);
+        epoch.moved_at = now;
+        Ok(())
+    }
+
+    fn grows(&mut self, now: Instant, last: &Last, info: &Vitals, limits: &Limits) -> Result<(), Broken> {
+        let delivered = delivered_since(last, info);
+        if delivered == 0 || info.congestion_control == "bbr" {
+            return Ok(());
+        }
+        let is_cubic = info.congestion_control == "cubic";
+        let (was, mss) = (f64::from(last.cwnd), f64::from(info.snd_mss));
+        let plateau = self.plateau;
+        let epoch = self.epoch.get_or_insert_with(|| Epoch::begin(now, last.cwnd, plateau, mss));
+        let gap = now.since(std::mem::replace(&mut epoch.moved_at, now));
+        epoch.age += gap.min(last.rto.max(info.rto) + limits.tick * 2).as_secs_f64();
+        epoch.peak = epoch.peak.max(was);
+        // Reno keeps less than a segment for later; CUBIC's estimate of it goes on where the curve is above it, which the
+        // window follows by half of itself a round trip, and stays where it was while the window is unused.
+        let most = if is_cubic { epoch.peak * 1.5 } else { was } + 2.0 * mss;
+        epoch.reno = (epoch.reno + mss * f64::from(delivered) / was.max(1.0)).min(most);
+        if info.cwnd <= last.cwnd {
+            return Ok(());
+        }
+        let ahead = 2 * last.srtt.max(info.srtt).unwrap_or_default() + limits.tick * 3 + Duration::from_millis(1);
+        let curve = if is_cubic { epoch.curve(ahead.as_secs_f64()) } else { 0.0 };
+        if f64::from(info.cwnd) > epoch.reno.max(curve) + 1.0 {
+            let Epoch { start, plateau, age, reno, .. } = epoch;
+            let detail = format!(
+                "from {was} to {} in avoidance, at most {reno:.0} or {curve:.0}: from {start} on for {age:.3} s, plateau {plateau}",
+                info.cwnd
+            );
+            return Err((Invariant::GrowsAsAcked, detail));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,170 @@
+//! Rules about the congestion window: how it may grow, and how it must shrink.
+
+use std::time::Duration;
+
+use sockeye_tcb::{LossPhase, Vitals};
+use sockeye_wire::Instant;
+
+use super::super::ear::Ear;
+use super::super::invariants::{Broken, Invariant, Limits};
+use super::avoidance::Avoidance;
+
+/// Judges the window of one connection.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Window {
+    /// What it told after the last event.
+    last: Option<Last>,
+    avoidance: Avoidance,
+    /// Octets acknowledged once all is that was outstanding when a mark was last answered, and when the tail was last
+    /// probed.
+    marked_to: u64,
+    probed_to: u64,
+}
+
+/// What of it the next event is compared with.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Last {
+    snd_mss: u16,
+    snd_wnd: u32,
+    pub(super) rto: Duration,
+    pub(super) srtt: Option<Duration>,
+    pub(super) cwnd: u32,
+    pub(super) ssthresh: u32,
+    pub(super) delivered: u64,
+    bytes_acked: u64,
+    echoes: u64,
+    tail_probes: u64,
+    pub(super) timeouts: u64,
+    pub(super) fast_recoveries: u64,
+    pub(super) undone: u64,
+    pub(super) phase: LossPhase,
+}
+
+impl Last {
+    const fn of(info: &Vitals) -> Self {
+        let Vitals { snd_mss, snd_wnd, rto, srtt, cwnd, ssthresh, delivered, bytes_acked, .. } = *info;
+        let Vitals { echoes, tail_probes, timeouts, fast_recoveries, undone, phase, .. } = *info;
+        Self {
+            snd_mss,
+            snd_wnd,
+            rto,
+            srtt,
+            cwnd,
+            ssthresh,
+            delivered,
+            bytes_acked,
+            echoes,
+            tail_probes,
+            timeouts,
+            fast_recoveries,
+            undone,
+            phase,
+        }
+    }
+}
+
+/// Octets that were told to be delivered by what has just happened.
+pub(super) fn delivered_since(last: &Last, info: &Vitals) -> u32 {
+    u32::try_from(info.delivered - last.delivered).unwrap_or(u32::MAX)
+}
+
+impl Window {
+    pub(super) fn after_event(
+        &mut self,
+        now: Instant,
+        info: &Vitals,
+        ear: &Ear,
+        limits: &Limits,
+    ) -> Result<(), Broken> {
+        let Some(last) = self.last.replace(Last::of(info)) else {
+            return Ok(());
+        };
+        if last.snd_mss != info.snd_mss {
+            self.avoidance.resize(info);
+            return Ok(());
+        }
+        self.grows_as_acked(&last, info)?;
+        self.slows_on_loss(&last, info)?;
+        self.avoidance.after_event(now, &last, info, limits)?;
+        let outstanding = u64::from(ear.outstanding_at_most());
+        if info.echoes > last.echoes && (info.cwnd < last.cwnd || info.ssthresh < last.ssthresh) {
+            self.marked_to = info.bytes_acked + outstanding;
+        }
+        if info.tail_probes > last.tail_probes {
+            self.probed_to = info.bytes_acked + outstanding;
+        }
+        Ok(())
+    }
+
+    /// In slow start: byte counting with a limit of what was acknowledged (RFC 3465 section 2), so whoever acknowledges a segment
+    /// in many pieces gains nothing. BBR restores a window that it knows from before; an undo gives back what was taken; a
+    /// window of one segment becomes two when a loss is found (RFC 5681 equation 4). An ACK that tells of marks lets nothing
+    /// grow (RFC 3168 section 6.1.2).
+    fn grows_as_acked(&self, last: &Last, info: &Vitals) -> Result<(), Broken> {
+        if info.cwnd <= last.cwnd {
+            return Ok(());
+        }
+        let delivered = delivered_since(last, info);
+        let same = info.undone == last.undone && info.fast_recoveries == last.fast_recoveries;
+        if !same || info.congestion_control == "bbr" {
+            return Ok(());
+        }
+        // DCTCP answers the loss that a probe of the tail has repaired besides the mark (RFC 8257 section 3.5).
+        let repaired = last.bytes_acked < self.probed_to && info.congestion_control == "dctcp";
+        let answered = if repaired { 2 * u32::from(info.snd_mss) } else { 0 };
+        if info.echoes > last.echoes && info.cwnd > last.cwnd.max(answered) {
+            let detail = format!("from {} to {}, and the ACK tells of marks", last.cwnd, info.cwnd);
+            return Err((Invariant::GrowsAsAcked, detail));
+        }
+        let most = last.cwnd.saturating_add(delivered).max(2 * u32::from(info.snd_mss));
+        let slow_start = last.cwnd < last.ssthresh && info.cwnd <= info.ssthresh;
+        if slow_start && info.cwnd > most {
+            let detail = format!("from {} to {}, {delivered} octets were delivered", last.cwnd, info.cwnd);
+            return Err((Invariant::GrowsAsAcked, detail));
+        }
+        Ok(())
+    }
+
+    /// RFC 5681 equation 4 and RFC 9438 section 4.6: a recovery begins with half of the window at most, CUBIC's with 0.7 of it, a
+    /// timeout with one segment and that as a threshold. BBR answers to a loss by its model; a loss in a window that was marked
+    /// was answered with the mark (RFC 3168 section 6.1.2).
+    fn slows_on_loss(&self, last: &Last, info: &Vitals) -> Result<(), Broken> {
+        if info.timeouts == last.timeouts && info.fast_recoveries == last.fast_recoveries {
+            return Ok(());
+        }
+        let mss = u32::from(info.snd_mss);
+        let broken = |what: &str| {
+            let Last { cwnd, ssthresh, .. } = last;
+            let detail =
+                format!("{what}: cwnd from {cwnd} to {}, ssthresh from {ssthresh} to {}", info.cwnd, info.ssthresh);
+            Err((Invariant::SlowsOnLoss, detail))
+        };
+        let expired = info.timeouts > last.timeouts;
+        if expired && info.snd_wnd > 0 && last.snd_wnd > 0 && info.cwnd > mss {
+            return broken("a timeout");
+        }
+        let marked = info.echoes > last.echoes || last.bytes_acked < self.marked_to;
+        if info.congestion_control == "bbr" || info.undone != last.undone || marked {
+            return Ok(());
+        }
+        // The ACK that shows the loss may itself have let the window grow, where a timeout is just repaired: in slow start, by
+        // Reno's segment, or along CUBIC's curve, by half of what is delivered at most (RFC 9438 section 4.2).
+        let delivered = delivered_since(last, info);
+        let growth = match last.phase {
+            LossPhase::Loss if last.cwnd < last.ssthresh => delivered,
+            LossPhase::Loss => mss.max(delivered / 2),
+            _ => 0,
+        };
+        let tenths = if info.congestion_control == "cubic" { 7 } else { 5 };
+        let was = u64::from(last.cwnd.saturating_add(growth));
+        let most = u32::try_from(was * tenths / 10).unwrap_or(u32::MAX).max(2 * mss);
+        if info.fast_recoveries > last.fast_recoveries && info.ssthresh.max(info.cwnd) > most {
+            return broken("a recovery");
+        }
+        let first = expired && matches!(last.phase, LossPhase::Open | LossPhase::Disorder);
+        if first && last.snd_wnd > 0 && info.ssthresh > most {
+            return broken("a timeout");
+        }
+        Ok(())
+    }
+}
