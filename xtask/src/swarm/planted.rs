@@ -1,8 +1,10 @@
 //! Bugs planted on purpose: a patch each, applied to a copy of the tree and built there. The swarm must find each.
 //!
-//! A net is proved by the fish that it catches. The code itself carries no switch for this.
+//! A net is proved by the fish that it catches, each mesh by its own: the second line of a patch names the rules that it must
+//! break, `Breaks: TimesTrue, BacksOff`, and one that only breaks others is missed. The code itself carries no switch for this.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -28,7 +30,7 @@ pub fn run(scenarios: u64, only: &str, json: bool) -> Outcome {
     let patches = chosen(patches()?, only)?;
     let copy = copy_tree()?;
     let (all, start) = (patches.len(), Instant::now());
-    if let Some(rule) = finds(&copy, scenarios)? {
+    if let Verdict::Found(rule) = finds(&copy, scenarios, &[])? {
         return Err(format!("no bug is planted yet, and still: {rule}").into());
     }
     eprintln!(" 0/{all} {:36} breaks no rule ({:.0} s)", "nothing planted", start.elapsed().as_secs_f32());
@@ -36,13 +38,13 @@ pub fn run(scenarios: u64, only: &str, json: bool) -> Outcome {
     for (number, patch) in (1..).zip(&patches) {
         let name = name(patch);
         let start = Instant::now();
+        let rules = rules_of(patch)?;
         apply(&copy, patch, false)?;
-        let found = finds(&copy, scenarios);
+        let verdict = finds(&copy, scenarios, &rules);
         apply(&copy, patch, true)?;
-        let found = found?;
-        let verdict = found.as_deref().unwrap_or("MISSED");
+        let verdict = verdict?;
         eprintln!("{number:2}/{all} {name:36} {verdict} ({:.0} s)", start.elapsed().as_secs_f32());
-        if found.is_none() {
+        if !matches!(verdict, Verdict::Found(_)) {
             missed.push(name);
         }
     }
@@ -55,8 +57,40 @@ pub fn run(scenarios: u64, only: &str, json: bool) -> Outcome {
     if summary.missed.is_empty() { Ok(()) } else { Err(format!("missed: {}", summary.missed.join(", ")).into()) }
 }
 
-/// Sees that every patch still applies to the tree as it is.
+/// What came of looking for a planted bug.
+enum Verdict {
+    /// A rule that it must break is broken.
+    Found(String),
+    /// Only others are.
+    Otherwise(String),
+    Missed,
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Found(rule) => f.write_str(rule),
+            Self::Otherwise(rules) => write!(f, "MISSED: {rules}"),
+            Self::Missed => f.write_str("MISSED"),
+        }
+    }
+}
+
+/// The rules that a patch says it breaks.
+fn rules_of(patch: &Path) -> Outcome<Vec<String>> {
+    let text = fs::read_to_string(patch)?;
+    named_rules(&text).ok_or_else(|| format!("{} names no rule that it breaks", patch.display()).into())
+}
+
+fn named_rules(text: &str) -> Option<Vec<String>> {
+    let line =
+        text.lines().take_while(|line| !line.starts_with("--- ")).find_map(|line| line.strip_prefix("Breaks: "))?;
+    Some(line.split(", ").map(str::to_owned).collect())
+}
+
+/// Sees that every patch still applies to the tree as it is, and names what it breaks.
 pub fn check() -> Outcome {
+    patches()?.iter().try_for_each(|patch| rules_of(patch).map(drop))?;
     let stale: Vec<String> = patches()?
         .iter()
         .filter(|patch| !git_apply(&root(), patch, &["--check"]).is_ok_and(|applies| applies))
@@ -138,19 +172,18 @@ fn git_apply(tree: &Path, patch: &Path, options: &[&str]) -> Outcome<bool> {
     Ok(status.success())
 }
 
-/// The rule that the planted bug breaks, if the swarm finds it.
-fn finds(tree: &Path, scenarios: u64) -> Outcome<Option<String>> {
+/// Whether the swarm finds a scenario that breaks one of `rules`, or any if there are none.
+fn finds(tree: &Path, scenarios: u64, rules: &[String]) -> Outcome<Verdict> {
     let mut command = cargo();
     command.current_dir(tree).env("CARGO_TARGET_DIR", tree.with_file_name("target"));
     command.env("CARGO_PROFILE_DEV_OPT_LEVEL", "1").env("CARGO_PROFILE_DEV_DEBUG", "0").env("CARGO_INCREMENTAL", "1");
     command.args(["run", "--quiet", "--package", "sockeye-lab", "--example", "swarm", "--"]);
-    let output = command.arg(scenarios.to_string()).stderr(Stdio::piped()).output()?;
+    let output = command.args([&scenarios.to_string(), "0", "1"]).args(rules).stderr(Stdio::piped()).output()?;
+    let first_line = || String::from_utf8_lossy(&output.stdout).lines().next().unwrap_or_default().to_owned();
     match output.status.code() {
-        Some(0) => Ok(None),
-        Some(3) => {
-            let text = String::from_utf8_lossy(&output.stdout);
-            Ok(Some(text.lines().next().unwrap_or_default().to_owned()))
-        }
+        Some(0) => Ok(Verdict::Missed),
+        Some(3) => Ok(Verdict::Found(first_line())),
+        Some(4) => Ok(Verdict::Otherwise(first_line())),
         _ => Err(format!("the patched tree doesn't build or run:\n{}", String::from_utf8_lossy(&output.stderr)).into()),
     }
 }
@@ -158,6 +191,13 @@ fn finds(tree: &Path, scenarios: u64) -> Outcome<Option<String>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_patch_names_the_rules_that_it_breaks() {
+        let named = |text| named_rules(text).map(|rules| rules.join("+"));
+        assert_eq!(named("A bug.\nBreaks: TimesTrue, BacksOff\n\n--- a/x\n"), Some("TimesTrue+BacksOff".to_owned()));
+        assert_eq!(named("A bug.\n\n--- a/x\n+++ b/x\n Breaks: TimesTrue\nBreaks: TimesTrue\n"), None);
+    }
 
     #[test]
     fn a_name_that_no_planted_bug_has_is_refused_with_those_that_there_are() {
