@@ -292,7 +292,7 @@ fn vanish(scenario: &mut Scenario, random: &mut Random) {
 mod tests {
     use std::collections::BTreeSet;
 
-    use sockeye_device::impair::{Acks, Discipline, Limit};
+    use sockeye_device::impair::{Acks, Delay, Discipline, Limit};
 
     use super::*;
 
@@ -324,7 +324,7 @@ mod tests {
     #[test]
     fn every_element_of_a_link_is_drawn_now_and_then() {
         type Has = fn(&LinkConfig) -> bool;
-        const ELEMENTS: [(&str, Has); 20] = [
+        const ELEMENTS: [(&str, Has); 34] = [
             ("trace", |link| link.trace.is_some()),
             ("overhead", |link| link.overhead.cell > 0),
             ("limit in packets", |link| matches!(link.limit, Limit::Packets(10))),
@@ -336,6 +336,23 @@ mod tests {
             ("codel, marking", |link| matches!(link.discipline, Discipline::CoDel(_)) && link.ecn),
             ("step threshold", |link| link.mark_above.is_some()),
             ("jitter in order", |link| link.delay.in_order),
+            ("jitter out of order", |link| link.delay != Delay::fixed(link.delay.base) && !link.delay.in_order),
+            ("lone losses", |link| matches!(link.loss, Loss::Random(odds) if odds.correlation == Chance::NEVER)),
+            (
+                "losses that are like the last",
+                |link| matches!(link.loss, Loss::Random(odds) if odds.correlation != Chance::NEVER),
+            ),
+            ("bursts of two states", |link| matches!(link.loss, Loss::GilbertElliott { .. })),
+            ("bursts of four states", |link| matches!(link.loss, Loss::State { .. })),
+            ("each so many-th lost", |link| matches!(link.loss, Loss::Every(_))),
+            ("listed losses", |link| matches!(link.loss, Loss::Listed(_))),
+            ("duplicate", |link| link.duplicate.chance != Chance::NEVER),
+            ("corrupt", |link| link.corrupt.chance != Chance::NEVER),
+            ("corrupt-header", |link| link.corrupt_header != Chance::NEVER),
+            ("reorder", |link| link.reorder.is_some()),
+            ("displace", |link| link.displace.is_some()),
+            ("late", |link| link.late.is_some()),
+            ("gro", |link| link.gro.is_some()),
             ("policer", |link| link.police.is_some()),
             ("thinned ACKs", |link| matches!(link.acks, Acks::Thin(_))),
             ("compressed ACKs", |link| matches!(link.acks, Acks::Compress(_))),

@@ -1,6 +1,6 @@
 //! A failing scenario made smaller: what is left is what it takes to fail.
 
-use sockeye_device::impair::{Delay, LinkConfig};
+use sockeye_device::impair::{Change, Delay, LinkConfig};
 
 use super::breaks;
 use crate::sim::{Application, HostSpec, Invariant, Scenario, TcpSpec, Time};
@@ -51,6 +51,14 @@ fn smaller(scenario: &Scenario) -> Vec<Scenario> {
     for simplify in LINK_STEPS {
         step(&|smaller| simplify(&mut smaller.forward));
         step(&|smaller| simplify(&mut smaller.back));
+    }
+    for index in 0..scenario.forward.schedule.changes.len() {
+        step(&|smaller| drop(smaller.forward.schedule.changes.remove(index)));
+        step(&|smaller| simplify_change(&mut smaller.forward.schedule.changes[index]));
+    }
+    for index in 0..scenario.back.schedule.changes.len() {
+        step(&|smaller| drop(smaller.back.schedule.changes.remove(index)));
+        step(&|smaller| simplify_change(&mut smaller.back.schedule.changes[index]));
     }
     for index in 0..scenario.flows.len() {
         step(&|smaller| smaller.flows[index].congestion = None);
@@ -116,6 +124,17 @@ const LINK_STEPS: [fn(&mut LinkConfig); 20] = [
     |link| link.delay = Delay::fixed(link.delay.base),
 ];
 
+/// Of several things that change at once the last.
+fn simplify_change(change: &mut Change) {
+    let Change { rate, delay, loss, down, .. } = change;
+    match () {
+        () if rate.is_some() && (delay.is_some() || loss.is_some() || down.is_some()) => *rate = None,
+        () if delay.is_some() && (loss.is_some() || down.is_some()) => *delay = None,
+        () if loss.is_some() && down.is_some() => *loss = None,
+        () => {}
+    }
+}
+
 /// Half as much of everything.
 fn lessen(application: &mut Application) {
     match application {
@@ -138,5 +157,28 @@ fn lessen(application: &mut Application) {
             *back /= 2;
         }
         Application::Abort { after } => *after /= 2,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_schedule_is_made_smaller_entry_by_entry() {
+        let link = |words: &str| words.parse::<LinkConfig>().unwrap();
+        let scenario = |forward| Scenario { forward, ..Scenario::default() };
+        let whole = scenario(link("at 10ms rate 1mbit loss 5% at 20ms down at 30ms up repeat 40ms"));
+        let all = smaller(&whole);
+        for words in [
+            "",
+            "at 20ms down at 30ms up repeat 40ms",
+            "at 10ms loss 5% at 20ms down at 30ms up repeat 40ms",
+            "at 10ms rate 1mbit loss 5% at 30ms up repeat 40ms",
+            "at 10ms rate 1mbit loss 5% at 20ms down repeat 40ms",
+            "at 10ms rate 1mbit loss 5% at 20ms down at 30ms up",
+        ] {
+            assert!(all.contains(&scenario(link(words))), "{words}");
+        }
     }
 }
