@@ -81,6 +81,8 @@ pub struct Numbers {
     pub sacked_to: i64,
     /// When one last named octets that none had named before.
     pub sacked_at: Instant,
+    /// When the last of these octets had left.
+    pub sacked_sent_at: Instant,
     /// When the other side last acknowledged something.
     pub acked_at: Instant,
     /// Octets up to here were sent before the last loss that ACKs told of.
@@ -140,6 +142,7 @@ impl Side {
             duplicates: 0,
             sacked_to: 0,
             sacked_at: Instant::ZERO,
+            sacked_sent_at: Instant::ZERO,
             acked_at: Instant::ZERO,
             recover: 0,
             timeout_recover: 0,
@@ -276,12 +279,14 @@ impl Side {
             && now.since(self.numbers.acked_at) >= patience / 2
     }
 
-    /// True if SACK has just told that later octets overtook these: whoever judges by time sends them again within a part of
-    /// a round trip (RFC 8985 section 6.2), however long they were out when a probe found that out.
+    /// True if SACK has just told that later octets overtook these, or what left after these had left again: whoever judges by
+    /// time sends them again within a part of a round trip (RFC 8985 section 6.2), however long they were out when a probe found
+    /// that out.
     fn just_overtaken(&self, now: Instant, range: &Range<i64>) -> bool {
         let soon = self.paths.to_side + (self.paths.whole / 2).max(Duration::from_millis(3));
+        let overtaken = |record: &Sent| record.times == 1 || record.last_at < self.numbers.sacked_sent_at;
         self.numbers.sacked_to > range.end
-            && self.record(range.start).is_some_and(|record| record.times == 1)
+            && self.record(range.start).is_some_and(overtaken)
             && now.since(self.numbers.sacked_at) <= soon
     }
 
@@ -521,6 +526,9 @@ impl Side {
         self.numbers.sacked_to = self.numbers.sacked_to.max(octets.end);
         let octets = octets.start.max(self.numbers.una)..octets.end.min(self.numbers.max);
         if !octets.is_empty() && self.sacked.gaps(&octets).next().is_some() {
+            let sent_at = self.record(octets.end - 1).map_or(Instant::ZERO, |sent| sent.last_at);
+            self.numbers.sacked_sent_at =
+                if self.numbers.sacked_at == at { self.numbers.sacked_sent_at.max(sent_at) } else { sent_at };
             self.numbers.sacked_at = at;
             self.sacked.insert(octets);
         }

@@ -70,7 +70,8 @@ fn wrong(scenario: &Scenario) -> Vec<String> {
 #[test]
 fn a_simulated_scenario_shows_no_problem_and_the_timeouts_that_it_had() {
     let mut all = Vec::new();
-    for seed in 0..40 {
+    // In the last one a segment sent again is lost again, and SACK tells of what left after it.
+    for seed in (0..40).chain([47]) {
         for congestion in ["cubic", "newreno", "bbr", "dctcp"] {
             for application in APPLICATIONS {
                 let wrong = wrong(&scenario(seed, congestion, application));
