@@ -90,8 +90,7 @@ impl Silence {
 
     /// True if something was to be answered and wasn't, though there was time.
     pub(super) fn owes(&self, now: Instant, limits: &Limits) -> bool {
-        let time = limits.delayed_ack + limits.tick * 3 + Duration::from_millis(1);
-        self.owes_since.is_some_and(|since| now.since(since) > time)
+        self.owes_since.is_some_and(|since| now.since(since) > limits.ack_within)
     }
 
     /// True if it still tries: no longer ago than the longest timeout.
