@@ -525,11 +525,15 @@ impl Side {
     pub fn sacked(&mut self, at: Instant, octets: &Range<i64>) {
         self.numbers.sacked_to = self.numbers.sacked_to.max(octets.end);
         let octets = octets.start.max(self.numbers.una)..octets.end.min(self.numbers.max);
-        if !octets.is_empty() && self.sacked.gaps(&octets).next().is_some() {
-            let sent_at = self.record(octets.end - 1).map_or(Instant::ZERO, |sent| sent.last_at);
-            self.numbers.sacked_sent_at =
-                if self.numbers.sacked_at == at { self.numbers.sacked_sent_at.max(sent_at) } else { sent_at };
-            self.numbers.sacked_at = at;
+        if octets.is_empty() {
+            return;
+        }
+        let ends = self.sacked.gaps(&octets).flat_map(|gap| [gap.start, gap.end - 1]);
+        let sent_at = ends.map(|place| self.record(place).map_or(Instant::ZERO, |sent| sent.last_at)).max();
+        if let Some(sent_at) = sent_at {
+            let numbers = &mut self.numbers;
+            let known = if numbers.sacked_at == at { numbers.sacked_sent_at } else { Instant::ZERO };
+            (numbers.sacked_at, numbers.sacked_sent_at) = (at, known.max(sent_at));
             self.sacked.insert(octets);
         }
     }

@@ -16,8 +16,8 @@ const C: f64 = 0.4;
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Avoidance {
     epoch: Option<Epoch>,
-    /// The one that the last reduction has ended, in case that is undone.
-    before: Option<Epoch>,
+    /// A reduction was undone: on which of its curves CUBIC goes on, only it knows, until the next.
+    undone: bool,
     /// The window before the last reduction: at most there is the plateau of the curve.
     plateau: u32,
 }
@@ -42,7 +42,7 @@ impl Epoch {
     fn begin(now: Instant, cwnd: u32, plateau: u32, mss: f64) -> Self {
         let (start, plateau) = (f64::from(cwnd), f64::from(plateau.max(cwnd)));
         let k = ((plateau - start) / (C * mss)).cbrt();
-        Self { start, plateau, k, age: 0.0, moved_at: now, reno: start + mss, peak: start, mss }
+        Self { start, plateau, k, age: 0.0, moved_at: now, reno: start + 2.0 * mss, peak: start, mss }
     }
 
     /// CUBIC's window so much later, at most. How high the plateau is only the sender knows: a lower one is reached sooner.
@@ -58,7 +58,7 @@ impl Avoidance {
     pub(super) fn resize(&mut self, info: &Vitals) {
         if let Some(epoch) = &mut self.epoch {
             epoch.mss = epoch.mss.max(info.snd_mss.into());
-            epoch.reno = epoch.reno.max(f64::from(info.cwnd) + 2.0 * epoch.mss);
+            epoch.reno = epoch.reno.max(f64::from(info.cwnd) + 3.0 * epoch.mss);
         }
     }
 
@@ -73,19 +73,19 @@ impl Avoidance {
         let reduced = info.timeouts > last.timeouts
             || info.fast_recoveries > last.fast_recoveries
             || (info.ssthresh < last.ssthresh && info.cwnd < last.cwnd);
-        if info.undone > last.undone {
-            self.epoch = self.before.take().map(|epoch| Epoch { reno: epoch.reno.max(info.cwnd.into()), ..epoch });
-        } else if reduced {
-            let epoch = self.epoch.take();
-            if !matches!(last.phase, LossPhase::Recovery | LossPhase::Loss) {
-                self.before = epoch;
-            }
+        if reduced || info.undone > last.undone {
+            self.epoch = None;
+            self.undone = info.undone > last.undone && info.congestion_control == "cubic";
             self.plateau = last.cwnd;
-        } else if info.phase == LossPhase::Recovery {
             return Ok(());
-        } else if last.cwnd >= last.ssthresh {
+        }
+        if self.undone || info.phase == LossPhase::Recovery {
+            return Ok(());
+        }
+        if last.cwnd >= last.ssthresh {
             return self.grows(now, last, info, limits);
-        } else if info.cwnd >= info.ssthresh {
+        }
+        if info.cwnd >= info.ssthresh {
             return self.leaves_slow_start(now, last, info);
         }
         Ok(())
@@ -123,7 +123,7 @@ impl Avoidance {
         epoch.peak = epoch.peak.max(was);
         // Reno keeps less than a segment for later; CUBIC's estimate of it goes on where the curve is above it, which the
         // window follows by half of itself a round trip, and stays where it was while the window is unused.
-        let most = if is_cubic { epoch.peak * 1.5 } else { was } + 2.0 * mss;
+        let most = if is_cubic { epoch.peak * 1.5 } else { was } + 3.0 * mss;
         epoch.reno = (epoch.reno + mss * f64::from(delivered) / was.max(1.0)).min(most);
         if info.cwnd <= last.cwnd {
             return Ok(());
