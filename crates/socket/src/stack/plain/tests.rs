@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use proptest::prelude::*;
+use sockeye_wire::checksum::checksum;
 
 use super::super::{ConnectOptions, ConnectionId, ListenOptions, StackConfig, StackEvent};
 use super::*;
@@ -14,8 +15,18 @@ const PORTS: [u16; 2] = [80, 81];
 #[derive(Clone, Debug)]
 enum Damage {
     None,
-    Octet { at: usize, by: u8 },
-    Cut { octets: usize },
+    Octet {
+        at: usize,
+        by: u8,
+    },
+    /// An octet of the IPv4 header is another, and its checksum is right.
+    Header {
+        at: usize,
+        by: u8,
+    },
+    Cut {
+        octets: usize,
+    },
     Padding,
     Lost,
     Twice,
@@ -36,6 +47,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let damage = prop_oneof![
         20 => Just(Damage::None),
         4 => (0_usize..90, 1_u8..).prop_map(|(at, by)| Damage::Octet { at, by }),
+        3 => (0_usize..10, 1_u8..).prop_map(|(at, by)| Damage::Header { at, by }),
         1 => (1_usize..60).prop_map(|octets| Damage::Cut { octets }),
         1 => Just(Damage::Padding),
         1 => Just(Damage::Lost),
@@ -119,6 +131,12 @@ impl World {
         match *damage {
             Damage::None => {}
             Damage::Octet { at, by } => bytes.iter_mut().skip(at).take(1).for_each(|octet| *octet ^= by),
+            Damage::Header { at, by } => {
+                bytes[at] ^= by;
+                bytes[10..12].fill(0);
+                let checksum = checksum(&bytes[..20]).to_be_bytes();
+                bytes[10..12].copy_from_slice(&checksum);
+            }
             Damage::Cut { octets } => bytes.truncate(bytes.len() - octets.min(bytes.len())),
             Damage::Padding => bytes.push(0),
             Damage::Lost => return,
