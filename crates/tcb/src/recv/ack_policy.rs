@@ -1,5 +1,7 @@
 //! When to acknowledge (RFC 9293 section 3.8.6.3, RFC 5681 section 4.2).
 
+use core::time::Duration;
+
 /// How many segments in a row get an ACK each, where the peer waits for it: in its slow start, after a loss, after a pause
 /// (`TCP_MAX_QUICKACKS` of Linux).
 const QUICK: u8 = 16;
@@ -9,6 +11,9 @@ const DUPLICATES_AT_ONCE: u32 = 3;
 /// takes now: from this size on (`TCP_MIN_MSS` of Linux), and whether or not it has PSH from the default MSS on.
 const LEAST_MSS: u16 = 88;
 const DEFAULT_MSS: u16 = 536;
+/// How long an ACK waits for an answer that nothing but the peer's nearness speaks for: many times what a service takes that
+/// answers from memory, and too short to be felt. A packet less for a request, and one less for a close.
+pub(crate) const PRESUMED_ANSWER: Duration = Duration::from_millis(1);
 
 /// What acknowledgment is owed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +26,17 @@ pub(crate) enum Owed {
     Now,
 }
 
+/// Whether an ACK waits to ride on what the application answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Answers {
+    /// It doesn't: none came last time, or something is missing.
+    None,
+    /// It does, for [`PRESUMED_ANSWER`]: the peer is near, and nothing has yet shown what the application does.
+    Presumed,
+    /// It does, for the whole delay: what came before was answered in time.
+    Seen,
+}
+
 /// Decides when an ACK is due. Counts octets, not packets: what arrives merged counts as the segments in it, and gets one
 /// ACK together.
 #[derive(Clone, Copy, Debug)]
@@ -31,7 +47,7 @@ pub(crate) struct AckPolicy {
     /// Segments to come that get an ACK each.
     quick: u8,
     /// The application answers what it reads: an ACK that waits rides on the answer.
-    interactive: bool,
+    answers: Answers,
     /// The size of the peer's full segments: RMSS as it is in fact.
     rcv_mss: u16,
     /// The size of the last segment, if it was smaller than that but may have been full.
@@ -46,7 +62,7 @@ impl AckPolicy {
             owed: Owed::Nothing,
             duplicates: 0,
             quick: QUICK,
-            interactive: false,
+            answers: Answers::None,
             rcv_mss: 0,
             smaller: 0,
             unacked: 0,
@@ -69,7 +85,11 @@ impl AckPolicy {
     pub(crate) fn on_text(&mut self, octets: u32, segment_size: u32, pushed: bool) {
         self.measure(segment_size, pushed);
         self.unacked = self.unacked.saturating_add(octets);
-        if (self.quick > 0 && !self.interactive) || self.unacked >= self.rcv_mss().saturating_mul(2) {
+        let bulk = self.unacked >= self.rcv_mss().saturating_mul(2);
+        if bulk && self.answers == Answers::Presumed {
+            self.answers = Answers::None;
+        }
+        if bulk || (self.quick > 0 && self.answers == Answers::None) {
             self.quick = self.quick.saturating_sub(1);
             self.owed = Owed::Now;
         } else if self.owed == Owed::Nothing {
@@ -112,7 +132,7 @@ impl AckPolicy {
 
     const fn hurry(&mut self) {
         self.quick = QUICK;
-        self.interactive = false;
+        self.answers = Answers::None;
     }
 
     /// The peer has been silent for longer than a retransmission timeout: it starts again with a small window, and each
@@ -124,12 +144,37 @@ impl AckPolicy {
     /// Text leaves so soon after text came that it could have carried the ACK: so may the next (`tcp_event_data_sent` of
     /// Linux).
     pub(crate) const fn on_answer(&mut self) {
-        self.interactive = true;
+        self.answers = Answers::Seen;
+    }
+
+    /// The first text of a near peer is about to come: a request, if it is short.
+    pub(crate) fn presume_answer(&mut self) {
+        if self.answers == Answers::None {
+            self.answers = Answers::Presumed;
+        }
+    }
+
+    /// The FIN of a near peer came: the application is likely to close as well, and its FIN carries the ACK.
+    pub(crate) fn on_fin_of_near_peer(&mut self) {
+        self.answers = Answers::Presumed;
+        if self.owed == Owed::Nothing {
+            self.owed = Owed::Later;
+        }
+    }
+
+    /// True while an ACK waits for an answer that nothing but the peer's nearness speaks for: a moment.
+    pub(crate) fn waits_for_presumed_answer(&self) -> bool {
+        self.answers == Answers::Presumed && self.owed == Owed::Later
+    }
+
+    /// How long an ACK that is owed later may wait: at most `delay`.
+    pub(crate) fn patience(&self, delay: Duration) -> Duration {
+        if self.answers == Answers::Presumed { delay.min(PRESUMED_ANSWER) } else { delay }
     }
 
     /// An ACK has waited for as long as it may, and no answer came that it could ride on.
     pub(crate) const fn on_overdue(&mut self) {
-        self.interactive = false;
+        self.answers = Answers::None;
         self.owed = Owed::Now;
     }
 
@@ -237,6 +282,36 @@ mod tests {
         policy.on_answer();
         policy.on_disorder(10, 10);
         policy.on_text(10, 10, true);
+        assert_eq!(policy.owed(), Owed::Now);
+    }
+
+    #[test]
+    fn an_answer_is_presumed_until_it_is_overdue_or_more_than_a_request_comes() {
+        let delay = Duration::from_millis(40);
+        let mut policy = AckPolicy::new();
+        policy.presume_answer();
+        assert_eq!(full(&mut policy), Owed::Later);
+        assert!(policy.waits_for_presumed_answer() && policy.patience(delay) == PRESUMED_ANSWER);
+        assert_eq!(policy.patience(Duration::ZERO), Duration::ZERO, "no longer than is allowed");
+        assert_eq!(full(&mut policy), Owed::Now, "two full segments");
+        policy.on_sent();
+        assert_eq!((full(&mut policy), policy.patience(delay)), (Owed::Now, delay));
+        policy.on_sent();
+        policy.presume_answer();
+        policy.on_overdue();
+        policy.on_sent();
+        assert_eq!(full(&mut policy), Owed::Now);
+        policy.on_sent();
+        // What was seen isn't presumed.
+        policy.on_answer();
+        policy.presume_answer();
+        assert_eq!((full(&mut policy), policy.patience(delay)), (Owed::Later, delay));
+        assert!(!policy.waits_for_presumed_answer());
+        // But a FIN waits a moment only, also where answers were seen; and what is due at once stays so.
+        policy.on_fin_of_near_peer();
+        assert!(policy.waits_for_presumed_answer());
+        policy.now();
+        policy.on_fin_of_near_peer();
         assert_eq!(policy.owed(), Owed::Now);
     }
 

@@ -17,7 +17,7 @@ use sockeye_wire::{Instant, SeqNumber};
 use crate::chunks::ChunkQueue;
 use crate::negotiated::Negotiated;
 use crate::transmit::Slices;
-pub(crate) use ack_policy::{AckPolicy, Owed};
+pub(crate) use ack_policy::{AckPolicy, Owed, PRESUMED_ANSWER};
 use autotune::Autotune;
 pub(crate) use autotune::Returned;
 use reassembly::Reassembly;
@@ -128,9 +128,9 @@ impl RecvSide {
     }
 
     /// True if the application has read so much that the peer should hear of the window. Rarely more than one update
-    /// for two segments; sooner if the peer is nearly stopped.
+    /// for two segments; sooner if the peer is nearly stopped. Not while an answer is presumed to bring it.
     pub(crate) fn owes_window_update(&self) -> bool {
-        if !self.was_read {
+        if !self.was_read || self.ack.waits_for_presumed_answer() {
             return false;
         }
         let growth = self.window.could_grow(self.rcv_nxt, self.queue.len());
@@ -234,13 +234,12 @@ impl RecvSide {
     }
 
     //= rfc9293#3.10.7.4-21
-    /// Takes the peer's FIN if all text before it is here.
+    /// Takes the peer's FIN if all text before it is here: an ACK is owed.
     pub(crate) fn take_fin(&mut self) -> bool {
         let due = self.fin_at == Some(self.rcv_nxt) && !self.fin_taken;
         if due {
             self.fin_taken = true;
             self.rcv_nxt += 1;
-            self.ack.now();
         }
         due
     }

@@ -23,6 +23,13 @@ impl Tcb {
         self.notices.readable = true;
         // The ACK step has run: if our FIN was acknowledged by this segment, FIN-WAIT-1 has become FIN-WAIT-2.
         self.go(Cause::PeerFin);
+        if self.state == State::CloseWait && self.peer_is_near() {
+            self.recv.ack.on_fin_of_near_peer();
+            self.deadlines.stop(Timer::DelayedAck);
+            self.schedule_ack(now);
+        } else {
+            self.recv.ack.now();
+        }
         if self.state == State::TimeWait {
             self.enter_time_wait(now);
         }

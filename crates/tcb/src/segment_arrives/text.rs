@@ -2,7 +2,7 @@
 
 use sockeye_wire::Instant;
 
-use crate::recv::{Owed, Returned};
+use crate::recv::{Owed, PRESUMED_ANSWER, Returned};
 use crate::tcb::Tcb;
 use crate::timeouts::Timer;
 use crate::{ClosedBecause, Segment, Stop};
@@ -36,6 +36,9 @@ impl Tcb {
         let segments = segment.count();
         if self.counts.nanos_since_text(now) > self.rtt.rto_nanos() {
             self.recv.ack.on_pause();
+        }
+        if self.counts.data_segments_in == 0 && self.peer_is_near() {
+            self.recv.ack.presume_answer();
         }
         self.counts.on_text(now, segments);
         // What is said of its segments is the device's word: none is longer than the whole.
@@ -76,9 +79,15 @@ impl Tcb {
     /// Starts the timer for an ACK that may wait.
     //= rfc9293#MUST-40
     //= rfc5681#4.2-4
-    fn schedule_ack(&mut self, now: Instant) {
+    pub(super) fn schedule_ack(&mut self, now: Instant) {
         if self.recv.ack.owed() == Owed::Later && !self.deadlines.is_set(Timer::DelayedAck) {
-            self.deadlines.set(Timer::DelayedAck, now + self.config.delayed_ack);
+            self.deadlines.set(Timer::DelayedAck, now + self.recv.ack.patience(self.config.delayed_ack));
         }
+    }
+
+    /// A packet less is worth more than a moment: the path has shown that a round trip takes no longer than an ACK waits for
+    /// an answer that is only presumed.
+    pub(super) fn peer_is_near(&self) -> bool {
+        self.rtt.srtt().is_some_and(|srtt| srtt <= PRESUMED_ANSWER)
     }
 }
