@@ -97,27 +97,33 @@ fn exchanges(time: Duration) -> Vec<Figure> {
     all
 }
 
+/// The polling skin is one thread, as the fake and smoltcp are; the blocking skin a thread for each connection at a time, as the
+/// kernel's server is.
 fn connections(time: Duration) -> Vec<Figure> {
-    use Who::{Ceiling, KernelOverVeth, Smoltcp, Sockeye};
-    [1, 8, 32]
-        .map(|clients| {
-            let plan = Plan {
-                joint: Joint::PlainTun,
-                task: Task::Echo,
-                processors: None,
-                spins: false,
-                connections: clients,
-                time,
-            };
-            // smoltcp refuses connections under load, which fails a measurement: it is measured where it does not.
-            let rivals: &[_] = match clients {
-                1 => &[(Ceiling, Some(0.85)), (KernelOverVeth, Some(1.0)), (Smoltcp, None)],
-                _ => &[(Ceiling, Some(0.85)), (KernelOverVeth, Some(1.0))],
-            };
-            let name = format!("connections, {clients} at a time");
-            figure(&name, Workload::Connections, plan, Sockeye, rivals)
-        })
-        .into()
+    use Who::{Ceiling, KernelOverVeth, Smoltcp, Sockeye, SockeyePolling};
+    let mut all = vec![];
+    for clients in [1, 8, 32] {
+        let plan = Plan {
+            joint: Joint::PlainTun,
+            task: Task::Echo,
+            processors: None,
+            spins: false,
+            connections: clients,
+            time,
+        };
+        let mut one = |skin, ours, rivals: &[_]| {
+            let name = format!("connections, {clients} at a time, {skin} skin");
+            all.push(figure(&name, Workload::Connections, plan, ours, rivals));
+        };
+        // smoltcp refuses connections under load, which fails a measurement: it is measured where it does not.
+        let polling: &[_] = match clients {
+            1 => &[(Ceiling, Some(0.85)), (KernelOverVeth, Some(1.0)), (Smoltcp, None)],
+            _ => &[(Ceiling, Some(0.85)), (KernelOverVeth, Some(1.0))],
+        };
+        one("polling", SockeyePolling, polling);
+        one("blocking", Sockeye, &[(Ceiling, Some(0.85)), (KernelOverVeth, Some(1.0))]);
+    }
+    all
 }
 
 fn many(time: Duration) -> Vec<Figure> {
