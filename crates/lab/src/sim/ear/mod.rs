@@ -286,11 +286,17 @@ impl Ear {
                 self.measurable += u64::from(self.sent.left_once(block.left, block.right));
             }
         }
+        self.hears_window(segment, advances);
+    }
+
+    /// The window that comes with an ACK, which `advances` SND.UNA or not.
+    fn hears_window(&mut self, segment: &TcpView<'_>, advances: bool) {
+        let ack = segment.ack();
         // An ACK of what was never sent, or of long ago, isn't of this connection.
         if ack.after(self.snd_nxt) || ack.before(self.surely_acked - (1 << 30)) {
             return;
         }
-        let shift = if flags.syn { 0 } else { self.their_shift() };
+        let shift = if segment.flags().syn { 0 } else { self.their_shift() };
         let edge = ack + (u32::from(segment.window()) << shift);
         self.repeats.news |= self.edge.is_none_or(|known| edge.after(known));
         self.edge = Some(self.edge.map_or(edge, |known| known.max(edge)));

@@ -35,6 +35,8 @@ struct Epoch {
     /// As far as Reno's window may have grown, and the largest that there was.
     reno: f64,
     peak: f64,
+    /// Of that, what ACKs of more than a window gave at once.
+    at_once: f64,
     mss: f64,
 }
 
@@ -42,7 +44,7 @@ impl Epoch {
     fn begin(now: Instant, cwnd: u32, plateau: u32, mss: f64) -> Self {
         let (start, plateau) = (f64::from(cwnd), f64::from(plateau.max(cwnd)));
         let k = ((plateau - start) / (C * mss)).cbrt();
-        Self { start, plateau, k, age: 0.0, moved_at: now, reno: start + 2.0 * mss, peak: start, mss }
+        Self { start, plateau, k, age: 0.0, moved_at: now, reno: start + 2.0 * mss, peak: start, at_once: 0.0, mss }
     }
 
     /// CUBIC's window so much later, at most. How high the plateau is only the sender knows: a lower one is reached sooner.
@@ -105,6 +107,7 @@ impl Avoidance {
         let plateau = self.plateau;
         let epoch = self.epoch.get_or_insert_with(|| Epoch::begin(now, info.cwnd, plateau, mss));
         epoch.reno = epoch.reno.max(f64::from(info.cwnd)) + mss * (windows + 1.0);
+        epoch.at_once += mss * windows;
         epoch.moved_at = now;
         Ok(())
     }
@@ -121,10 +124,13 @@ impl Avoidance {
         let gap = now.since(std::mem::replace(&mut epoch.moved_at, now));
         epoch.age += gap.min(last.rto.max(info.rto) + limits.tick * 2).as_secs_f64();
         epoch.peak = epoch.peak.max(was);
-        // Reno keeps less than a segment for later; CUBIC's estimate of it goes on where the curve is above it, which the
-        // window follows by half of itself a round trip, and stays where it was while the window is unused.
-        let most = if is_cubic { epoch.peak * 1.5 } else { was } + 3.0 * mss;
-        epoch.reno = (epoch.reno + mss * f64::from(delivered) / was.max(1.0)).min(most);
+        // Reno keeps less than a segment for later, and what one ACK told of beyond a window; CUBIC's estimate of it goes on where
+        // the curve is above it, which the window follows by half of itself a round trip, and stays where it was while the
+        // window is unused.
+        let kept = if is_cubic { epoch.peak * 1.5 } else { was } + 3.0 * mss + epoch.at_once;
+        let growth = mss * f64::from(delivered) / was.max(1.0);
+        epoch.at_once += (growth - mss).max(0.0);
+        epoch.reno = epoch.reno.min(kept) + growth;
         if info.cwnd <= last.cwnd {
             return Ok(());
         }
