@@ -109,8 +109,9 @@ impl Window {
         if !same || info.congestion_control == "bbr" {
             return Ok(());
         }
-        // DCTCP answers the loss that a probe of the tail has repaired besides the mark (RFC 8257 section 3.5).
-        let repaired = last.bytes_acked < self.probed_to && info.congestion_control == "dctcp";
+        // DCTCP answers the loss that a probe of the tail has repaired besides the mark (RFC 8257 section 3.5): the ACK behind that
+        // of the probe shows it (RFC 8985 section 7.4.2).
+        let repaired = last.bytes_acked <= self.probed_to && info.congestion_control == "dctcp";
         let answered = if repaired { 2 * u32::from(info.snd_mss) } else { 0 };
         if info.echoes > last.echoes && info.cwnd > last.cwnd.max(answered) {
             let detail = format!("from {} to {}, and the ACK tells of marks", last.cwnd, info.cwnd);
