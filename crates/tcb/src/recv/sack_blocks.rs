@@ -1,5 +1,6 @@
 //! Which SACK blocks to report (RFC 2018 section 4, RFC 2883 section 4).
 
+use sockeye_wire::SeqNumber;
 use sockeye_wire::tcp::{SackBlock, SackBlocks};
 
 use super::RecvSide;
@@ -24,7 +25,9 @@ impl RecvSide {
         let Some(reassembly) = &self.reassembly else {
             return blocks;
         };
-        let block = |(from, to): (u64, u64)| SackBlock { left: self.seq_at(from), right: self.seq_at(to) };
+        // A FIN that waits behind its text has arrived with it, and else the whole segment would be sent again.
+        let end = |seq: SeqNumber| seq + u32::from(self.fin_at == Some(seq));
+        let block = |(from, to): (u64, u64)| SackBlock { left: self.seq_at(from), right: end(self.seq_at(to)) };
         //= rfc2883#4-5
         let around = duplicate.and_then(|duplicate| reassembly.range_over(self.place_of(duplicate.left)));
         //= rfc2018#4-4

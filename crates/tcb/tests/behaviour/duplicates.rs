@@ -63,6 +63,22 @@ fn a_duplicate_of_what_waits_is_reported_before_the_block_that_holds_it() {
     assert_eq!(blocks.as_slice(), [block(sent[1].seq, sent[1].end()), block(sent[1].seq, sent[2].end())]);
 }
 
+/// Else who sent it knew the text to have arrived, but not the segment, and sent all of that again.
+//= rfc2018#4-5
+#[test]
+fn a_fin_that_waits_behind_its_text_is_reported_with_it() {
+    let mut pair = Pair::established_with(unpaced::config(), config());
+    pair.lose(&[0]);
+    pair.send(Side::A, text(3 * 988));
+    pair.close(Side::A);
+    pair.run_for(Duration::from_millis(15));
+    let sent = pair.sent_by(Side::A);
+    let last = sent.last().unwrap();
+    assert!(last.flags.fin);
+    let blocks = pair.sent_by(Side::B).last().unwrap().options.sack;
+    assert_eq!(blocks.as_slice(), [SackBlock { left: sent[1].seq, right: last.end() }]);
+}
+
 //= rfc2883#4.3-1
 #[test]
 fn a_duplicate_with_an_old_timestamp_is_reported_too() {
