@@ -96,7 +96,7 @@ impl Recovery {
         if let Some(cause) = undone {
             self.give_back(&mut flight, arrival, cause, &delivered, rtt, congestion);
         }
-        self.leave(&mut flight, arrival, congestion);
+        self.leave(&mut flight, arrival, account.una, congestion);
         flight.on_progress(account.advanced);
         self.put_back(flight);
     }
@@ -447,12 +447,12 @@ impl Recovery {
         }
     }
 
-    /// Ends what is repaired.
+    /// Ends what is repaired. `una` is the place of SND.UNA before the ACK.
     //= rfc5681#4.3-3
     //= rfc6675#5-11
     //= rfc6675#5-12
     //= rfc6675#5.1-4
-    fn leave(&mut self, flight: &mut Flight, arrival: &Arrival<'_>, congestion: &mut dyn CongestionControl) {
+    fn leave(&mut self, flight: &mut Flight, arrival: &Arrival<'_>, una: u64, congestion: &mut dyn CongestionControl) {
         if flight.phase == Phase::Open || flight.una < flight.recover {
             return;
         }
@@ -465,6 +465,7 @@ impl Recovery {
         flight.phase = Phase::Open;
         flight.frto = frto::Frto::Off;
         flight.left_network = 0;
+        flight.trust_duplicates(una, arrival.mss, congestion.cwnd());
         // What was sent since and lost is another window's, also what was sent again already: it is answered by itself.
         let (in_flight, lost) = (flight.outstanding.tally(Mark::InFlight), flight.outstanding.tally(Mark::Lost));
         if in_flight.resent > 0 || lost.octets > 0 {

@@ -31,6 +31,16 @@ impl Flight {
         self.dup_acks == rack::DUP_THRESH && self.una > self.recover
     }
 
+    /// All is acknowledged that was outstanding when the loss was found; before this ACK it was as far as `una`. An ACK of so few
+    /// segments leaves hardly enough that was sent again needlessly to be answered by three duplicates: these tell of a new
+    /// loss, and where nobody measures a round trip the timer that would find it else has backed off for long.
+    //= rfc6582#4.1-1
+    pub(super) const fn trust_duplicates(&mut self, una: u64, mss: u32, cwnd: u32) {
+        if self.una == self.recover && cwnd > mss && self.una - una <= 4 * mss as u64 {
+            self.recover -= 1;
+        }
+    }
+
     /// An ACK of a part of what was outstanding when the loss was found: the next hole is lost too.
     //= rfc6582#3.2-5
     //= rfc6582#3.2-6

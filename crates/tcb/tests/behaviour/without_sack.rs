@@ -49,6 +49,25 @@ fn duplicates_of_what_a_timeout_repaired_begin_no_recovery() {
     assert_eq!(pair.info().fast_recoveries, 1);
 }
 
+/// Too little was sent again to be answered by three.
+//= rfc6582#4.1-1
+#[test]
+fn duplicates_of_a_short_flight_that_a_timeout_repaired_begin_a_recovery() {
+    let mut pair = without_sack();
+    let mss = u32::from(pair.info().snd_mss);
+    pair.send(Side::A, text(3_000));
+    assert!(pair.run_until(Duration::from_secs(3), |pair| pair.info().timeouts == 1));
+    let end = ISS_A + 2 + 3_000;
+    assert!(3_000 <= 4 * mss);
+    let duplicate = plain_ack(&pair, end);
+    pair.inject(Side::A, duplicate.clone()).unwrap();
+    pair.send(Side::A, text(50_000));
+    for _ in 0..3 {
+        pair.inject(Side::A, duplicate.clone()).unwrap();
+    }
+    assert_eq!((pair.info().fast_recoveries, pair.times_sent(Side::A, end)), (1, 2));
+}
+
 //= rfc6582#3.2-5
 #[test]
 fn an_ack_of_a_piece_does_not_have_the_rest_of_the_segment_sent_again() {
