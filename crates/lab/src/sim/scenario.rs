@@ -343,7 +343,7 @@ impl Sizes {
         match self {
             Self::Fixed(octets) => octets,
             Self::Uniform(least, most) => random.within(least..=most),
-            Self::Exponential(mean) => (mean as f64 * exponential(random)) as u64 + 1,
+            Self::Exponential(mean) => ((mean as f64 * exponential(random)) as u64).saturating_add(1),
             Self::Pareto(least) => {
                 let long = (least as f64 / (1.0 - random.unit()).powf(1.0 / 1.2)) as u64;
                 long.min(least.saturating_mul(1000))
@@ -383,6 +383,14 @@ impl Application {
     /// True if it never ends by itself.
     pub const fn is_endless(&self) -> bool {
         matches!(self, Self::Bulk { bytes: None, .. })
+    }
+
+    /// How many connections it makes.
+    const fn connections(&self) -> u32 {
+        match self {
+            Self::ShortFlows { times, .. } => *times,
+            _ => 1,
+        }
     }
 
     /// True if it ends with a RST.
@@ -479,12 +487,13 @@ impl Scenario {
             return Err(ScenarioError(format!("the trace {} has not been read", path.display())));
         }
         let hosts = self.all_hosts();
+        check::before_planning(self, &hosts)?;
         let mut random = Random::new(self.seed ^ 0x5eed_f107);
         let mut planned = Vec::new();
         for spec in 0..self.flows.len() {
             self.plan_flow(spec, &hosts, &mut random, &mut planned)?;
         }
-        check::check(self, &hosts, &planned)?;
+        check::planned(self, &hosts, &planned)?;
         Ok(planned)
     }
 
@@ -509,11 +518,11 @@ impl Scenario {
         let patience = self.patience(hosts, ends, aborts || spoiled);
         let endless = flow.application.is_endless();
         let mut start = flow.start.0;
-        let (times, gap) = match flow.application {
-            Application::ShortFlows { times, every, .. } => (times, every.0),
-            _ => (1, Duration::ZERO),
+        let gap = match flow.application {
+            Application::ShortFlows { every, .. } => every.0,
+            _ => Duration::ZERO,
         };
-        for _ in 0..times {
+        for _ in 0..flow.application.connections() {
             let short = match flow.application {
                 Application::ShortFlows { sizes, .. } => sizes.draw(random),
                 _ => 0,

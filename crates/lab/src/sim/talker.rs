@@ -143,7 +143,7 @@ impl Talker {
                 }
             }
             Writes::Requests { request, response, think, times } => {
-                if socket.read_so_far() < u64::from(self.begun) * response {
+                if socket.read_so_far() < u64::from(self.begun).saturating_mul(response) {
                     return;
                 }
                 if let Some(at) = self.request_at.take() {
@@ -153,14 +153,14 @@ impl Talker {
                 if self.begun < times && now >= self.write_at {
                     self.begun += 1;
                     self.request_at = Some(now);
-                    self.unwritten += request;
+                    self.unwritten = self.unwritten.saturating_add(request);
                 }
             }
             Writes::Answers { request, response } => {
                 let due = socket.read_so_far().checked_div(request).unwrap_or(0);
                 let new = due.saturating_sub(u64::from(self.begun));
-                self.begun += u32::try_from(new).unwrap_or(u32::MAX);
-                self.unwritten += new * response;
+                self.begun = self.begun.saturating_add(u32::try_from(new).unwrap_or(u32::MAX));
+                self.unwritten = self.unwritten.saturating_add(new.saturating_mul(response));
             }
         }
     }

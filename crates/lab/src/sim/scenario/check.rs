@@ -1,25 +1,36 @@
 //! What is refused before it runs: a scenario that makes no sense, or whose time would stand still.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use serde::{Deserialize, Deserializer};
 use sockeye_device::impair::LinkConfig;
 
-use super::{HostSpec, Planned, Scenario, ScenarioError};
+use super::{Application, HostSpec, Planned, Scenario, ScenarioError, Sizes, Time};
 
 /// A server's ports are those from [`super::super::world::FIRST_PORT`] on, one for each connection.
-const MAX_CONNECTIONS: usize = 30_000;
+const MAX_CONNECTIONS: u64 = 30_000;
+/// 100 years: a few times that, and virtual time would not hold it.
+const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+/// Octets of one transfer; a million of them can still be counted.
+const MOST_OCTETS: u64 = 1 << 50;
 
 /// Octets of a packet with the least segment that a connection sends, which is 48 octets (as Linux's `TCP_MIN_SND_MSS`).
 const LEAST_MTU_V4: u16 = 20 + 20 + 48;
 /// RFC 8200 section 5.
 const LEAST_MTU_V6: u16 = 1280;
 
-/// All of a scenario and what is planned of it.
-pub(super) fn check(scenario: &Scenario, hosts: &[HostSpec], planned: &[Planned]) -> Result<(), ScenarioError> {
+/// What the scenario says: nothing in it is so large that planning or running it would not end.
+pub(super) fn before_planning(scenario: &Scenario, hosts: &[HostSpec]) -> Result<(), ScenarioError> {
     check_links(scenario, hosts)?;
+    check_time("duration", scenario.duration)?;
     hosts.iter().try_for_each(|host| check_host(host, scenario.ipv6))?;
     check_names(hosts)?;
+    check_flows(scenario)
+}
+
+/// What is planned of it.
+pub(super) fn planned(scenario: &Scenario, hosts: &[HostSpec], planned: &[Planned]) -> Result<(), ScenarioError> {
     planned.iter().try_for_each(|planned| check_time_passes(scenario, hosts, planned))?;
     check_room(hosts, planned)
 }
@@ -45,7 +56,55 @@ fn check_host(host: &HostSpec, ipv6: bool) -> Result<(), ScenarioError> {
     if host.tso && host.trick.is_some() {
         return Err(ScenarioError(format!("{name}: what is still to be cut can't be rewritten; tso or trick")));
     }
+    check_time(&format!("{name}: tick"), host.tick)?;
+    let tcp = &host.tcp;
+    let times = [("vanishes", host.vanishes), ("delayed_ack", tcp.delayed_ack), ("keep_alive", tcp.keep_alive)];
+    let mut times = times.into_iter().filter_map(|(what, time)| Some((what, time?)));
+    times.try_for_each(|(what, time)| check_time(&format!("{name}: {what}"), time))
+}
+
+fn check_time(what: &str, time: Time) -> Result<(), ScenarioError> {
+    if time.0 > LONGEST {
+        return Err(ScenarioError(format!("{what}: no time may be longer than 100 years")));
+    }
     Ok(())
+}
+
+fn check_flows(scenario: &Scenario) -> Result<(), ScenarioError> {
+    for (index, flow) in scenario.flows.iter().enumerate() {
+        let number = index + 1;
+        check_time(&format!("flow {number}: start"), flow.start)?;
+        let (octets, time) = extent(&flow.application);
+        check_time(&format!("flow {number}"), time)?;
+        if octets > MOST_OCTETS {
+            return Err(ScenarioError(format!("flow {number}: {octets} octets: at most {MOST_OCTETS} are possible")));
+        }
+    }
+    let connections: u64 = scenario.flows.iter().map(|flow| u64::from(flow.application.connections())).sum();
+    if connections > MAX_CONNECTIONS {
+        return Err(ScenarioError(format!("{connections} connections: at most {MAX_CONNECTIONS} are possible")));
+    }
+    Ok(())
+}
+
+/// The most octets that an application names, and the longest time.
+fn extent(application: &Application) -> (u64, Time) {
+    match *application {
+        Application::Bulk { bytes, back } => (bytes.unwrap_or(0).max(back), Time::default()),
+        Application::RequestResponse { request, response, think, .. } => (request.max(response), think),
+        Application::OnOff { burst, pause, .. } => (burst, pause),
+        Application::ShortFlows { sizes, every, .. } => {
+            let octets = match sizes {
+                Sizes::Fixed(octets) | Sizes::Exponential(octets) | Sizes::Pareto(octets) => octets,
+                Sizes::Uniform(least, most) => least.max(most),
+            };
+            (octets, every)
+        }
+        Application::SlowReader { bytes, every, .. } => (bytes, every),
+        Application::HalfClose { bytes, back } => (bytes.max(back), Time::default()),
+        Application::Abort { after } => (after, Time::default()),
+        Application::Idle { bytes, silence } => (bytes, silence),
+    }
 }
 
 /// A flow that names a host means one, and each has a file of its own for what it sent and got.
@@ -77,9 +136,6 @@ fn takes_time(link: &LinkConfig) -> bool {
 }
 
 fn check_room(hosts: &[HostSpec], planned: &[Planned]) -> Result<(), ScenarioError> {
-    if planned.len() > MAX_CONNECTIONS {
-        return Err(ScenarioError(format!("{} connections: at most {MAX_CONNECTIONS} are possible", planned.len())));
-    }
     for (index, host) in hosts.iter().enumerate().filter(|(_, host)| host.bare) {
         let flows = planned.iter().filter(|planned| planned.hosts.contains(&index)).count();
         if flows > 1 {
@@ -98,4 +154,50 @@ pub(super) fn host_name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<St
         return Err(serde::de::Error::custom(what));
     }
     Ok(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Why a scenario with these lines is not planned.
+    fn refused(lines: &str) -> String {
+        let path = "forward = \"delay 10ms\"\nback = \"delay 10ms\"\n";
+        let scenario: Scenario = format!("{path}{lines}").parse().expect("it can be read");
+        scenario.plan().expect_err(lines).to_string()
+    }
+
+    #[test]
+    fn what_would_not_end_is_refused_before_it_is_planned() {
+        let short = |size: &str, every: &str, times: u64| {
+            let kind = "kind = \"short_flows\"";
+            format!("[[flow]]\napplication = {{ {kind}, sizes = {size}, every = \"{every}\", times = {times} }}")
+        };
+        let bulk = "[[flow]]\napplication = { kind = \"bulk\", bytes = 1 }\n";
+        let ends =
+            |host: &str| format!("{bulk}[[host]]\nname = \"a\"\n{host}\n[[host]]\nname = \"b\"\nside = \"right\"");
+        let connections = "4000000000 connections: at most 30000 are possible";
+        let octets = "octets: at most 1125899906842624 are possible";
+        let time = "no time may be longer than 100 years";
+        for (lines, why) in [
+            (short("{ fixed = 1 }", "1s", 4_000_000_000), connections),
+            (short("{ fixed = 1 }", "500000000000y", 2), time),
+            (short("{ exponential = 9000000000000000000 }", "1s", 1), octets),
+            (short("{ uniform = [0, 9000000000000000000] }", "1s", 1), octets),
+            (ends("tick = \"500000000000y\""), time),
+            (ends("vanishes = \"101y\""), time),
+            (ends("tcp = { delayed_ack = \"101y\" }"), time),
+            (format!("duration = \"101y\"\n{bulk}"), time),
+            (format!("{bulk}start = \"101y\""), time),
+            (
+                "[[flow]]\napplication = { kind = \"request_response\", request = 1, response = 9000000000000000000, \
+                 times = 4, think = \"1s\" }"
+                    .to_owned(),
+                octets,
+            ),
+        ] {
+            let said = refused(&lines);
+            assert!(said.contains(why), "{lines}: {said}");
+        }
+    }
 }
