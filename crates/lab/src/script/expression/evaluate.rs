@@ -31,6 +31,7 @@ pub(super) fn statement(
         Statement::Nothing => {}
         Statement::Assign(name, node) => {
             let value = scope.value(node)?;
+            check_room(name, &value, variables)?;
             variables.insert(name.clone(), value);
         }
         Statement::Assert(condition, written, message) => {
@@ -47,7 +48,43 @@ pub(super) fn statement(
     Ok(())
 }
 
+/// The most octets that the values of all variables take: a statement makes a few hundred times as many of them at once.
+const ROOM: usize = 1 << 16;
+/// The levels of lists that a variable may have: each takes room on the stack to copy and to drop.
+const DEEPEST: usize = 64;
+
+/// What is assigned again and again must not grow without end.
+fn check_room(name: &str, value: &Value, variables: &BTreeMap<String, Value>) -> Result<(), Problem> {
+    if value.depth() > DEEPEST {
+        return Err(Problem::Beyond(format!("a list nested deeper than {DEEPEST} levels in `{name}`")));
+    }
+    let others = variables.iter().filter(|(other, _)| *other != name).map(|(_, value)| value);
+    if others.chain([value]).map(Value::room).sum::<usize>() > ROOM {
+        return Err(Problem::Beyond(format!("variables of more than {ROOM} octets, with `{name}`")));
+    }
+    Ok(())
+}
+
 impl Value {
+    /// Octets that it takes, and at least as many as it is written with.
+    fn room(&self) -> usize {
+        // A whole number has up to 40 digits; as much memory is what a value takes beside its text.
+        const LEAF: usize = 40;
+        LEAF + match self {
+            Self::Integer(_) | Self::Float(_) => 0,
+            Self::Text(text) => text.len(),
+            Self::List(values) => values.iter().map(Self::room).sum(),
+        }
+    }
+
+    /// Levels of lists.
+    fn depth(&self) -> usize {
+        match self {
+            Self::Integer(_) | Self::Float(_) | Self::Text(_) => 0,
+            Self::List(values) => 1 + values.iter().map(Self::depth).max().unwrap_or(0),
+        }
+    }
+
     fn holds(&self) -> bool {
         match self {
             Self::Integer(value) => *value != 0,

@@ -41,6 +41,20 @@ fn code_that_would_exhaust_the_stack_is_refused() {
 }
 
 #[test]
+fn variables_that_would_exhaust_memory_or_the_stack_are_refused() {
+    let too_much = Err(Problem::Beyond("variables of more than 65536 octets, with `a`".into()));
+    assert_eq!(run(&format!("a = 'x'\n{}", "a = a + a\n".repeat(18))), too_much);
+    assert_eq!(run(&format!("a = 1\n{}", "a = [a, a]\n".repeat(18))), too_much);
+    let too_deep = Err(Problem::Beyond("a list nested deeper than 64 levels in `a`".into()));
+    assert_eq!(run(&format!("a = 1\n{}", "a = [a]\n".repeat(80))), too_deep);
+    let copies = (0..1000).map(|copy| format!("b{copy} = a\n")).collect::<Vec<_>>().concat();
+    let many = run(&format!("a = 'x'\n{}{copies}", "a = a + a\n".repeat(10)));
+    assert_eq!(many, Err(Problem::Beyond("variables of more than 65536 octets, with `b60`".into())));
+    assert_eq!(run(&format!("a = 1\n{}assert len(a) == 1", "a = [a]\n".repeat(60))), Ok(()));
+    assert_eq!(run(&format!("a = 'x'\n{}assert len(a) == 32768", "a = a + a\n".repeat(15))), Ok(()));
+}
+
+#[test]
 fn a_number_too_large_is_told_and_not_cut_off() {
     let least = "least = -2 ** 126 * 2\n";
     for (code, what) in [
