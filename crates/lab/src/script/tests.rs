@@ -137,6 +137,9 @@ fn an_echoed_timestamp_is_compared_and_may_be_echoed_back() {
     {
         assert!(matches!(run_with(&ticks.replace(from, to), &Overrides::default()), Outcome::Failed(_)), "{to}");
     }
+    let longest =
+        ticks.replace("usecs=1000", &format!("usecs={}", u64::MAX)).replace("TS val 110", "TS val 2000000000");
+    assert!(matches!(run_with(&longest, &Overrides::default()), Outcome::Failed(_)), "a tick of 584,542 years");
     let lax = Overrides { as_packetdrill: true, ..Overrides::default() };
     assert_eq!(run_with(&ticks.replace("110 ecr 81", "110 ecr 80"), &lax), Outcome::Passed);
 }

@@ -219,7 +219,7 @@ impl Run<'_> {
             return Ok(());
         };
         let off = wanted.wrapping_sub(value).cast_signed().unsigned_abs();
-        if tick * off <= tolerance.max(self.strictness.tolerance.of(self.now())) {
+        if tick.saturating_mul(off) <= tolerance.max(self.strictness.tolerance.of(self.now())) {
             return Ok(());
         }
         differs("the timestamp differs", expected, shown)
