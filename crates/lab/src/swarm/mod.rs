@@ -15,7 +15,7 @@ use std::time::Instant;
 
 use serde::Serialize;
 
-use crate::sim::{self, Invariant, Scenario, Violation};
+use crate::sim::{self, Invariant, Scenario, ScenarioError, Violation};
 pub use generate::scenario;
 pub use shrink::shrink;
 
@@ -56,19 +56,28 @@ pub struct Limits {
     pub shrinks: bool,
 }
 
-/// What breaks in `scenario`, if anything does; a panic is broken too.
+/// What breaks in `scenario`, if anything does; a panic is broken too, and so is a scenario that makes no sense: none is drawn.
 pub fn breaks(scenario: &Scenario) -> Option<Violation> {
-    let panicked =
-        |detail: String| Violation { invariant: Invariant::NoPanic, at_ns: 0, host: String::new(), flow: None, detail };
+    attempt(scenario).unwrap_or_else(|error| Some(panicked(format!("the scenario makes no sense: {error}"))))
+}
+
+/// What breaks in `scenario`, a panic included.
+///
+/// # Errors
+/// If it makes no sense.
+fn attempt(scenario: &Scenario) -> Result<Option<Violation>, ScenarioError> {
     match catch_unwind(AssertUnwindSafe(|| sim::run(scenario))) {
-        Ok(Ok(report)) => report.violation,
-        Ok(Err(error)) => Some(panicked(format!("the scenario makes no sense: {error}"))),
+        Ok(report) => Ok(report?.violation),
         Err(panic) => {
             let text = panic.downcast_ref::<String>().cloned();
             let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
-            Some(panicked(text.unwrap_or_default()))
+            Ok(Some(panicked(text.unwrap_or_default())))
         }
     }
+}
+
+const fn panicked(detail: String) -> Violation {
+    Violation { invariant: Invariant::NoPanic, at_ns: 0, host: String::new(), flow: None, detail }
 }
 
 /// Runs the scenarios of `seeds`, several at a time. `progress` is told how many have been run.
