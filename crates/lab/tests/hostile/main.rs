@@ -119,3 +119,42 @@ fn what_is_whole_is_read() {
     assert!(SCRIPTS.iter().all(|text| walkers::script(text)) && SCRIPTS.len() > 100);
     assert!(SCENARIOS.iter().all(|text| walkers::scenario(text)) && SCENARIOS.len() > 5);
 }
+
+#[test]
+fn scenarios_that_ask_for_more_than_there_is_are_read_and_not_planned() {
+    let short = "kind = 'short_flows', sizes = { fixed = 1 }";
+    let requests = "kind = 'request_response', request = 1, think = '0s'";
+    for application in [
+        format!("{short}, every = '1s', times = 4_000_000_000"),
+        format!("{short}, every = '500000000000y', times = 2"),
+        format!("{requests}, response = 9_000_000_000_000_000_000, times = 4_000_000_000"),
+        "kind = 'bulk', bytes = 9_000_000_000_000_000_000".to_owned(),
+    ] {
+        assert!(walkers::scenario(&format!("[[flow]]\napplication = {{ {application} }}")), "{application}");
+    }
+    let tick = "[[host]]\nname = 'a'\ntick = '500000000000y'\n[[host]]\nname = 'b'\nside = 'right'";
+    assert!(walkers::scenario(&format!("{tick}\n[[flow]]\napplication = {{ kind = 'bulk', bytes = 1 }}")));
+}
+
+#[test]
+fn code_in_scripts_that_asks_for_more_than_there_is_fails() {
+    let code = |first: &str, again: &str, times| format!("{first}\n{}", format!("{again}\n").repeat(times));
+    for code in [
+        code("a = 'x'", "a = a + a", 40),
+        code("a = 1", "a = [a, a]", 40),
+        code("a = 1", "a = [a]", 5_000),
+        code("a = 'x'", "a = str([a, a])", 40),
+    ] {
+        let text = format!(
+            "0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3\n+0 bind(3, ..., ...) = 0\n+0 listen(3, 1) = 0\n\
+             +0 < S 0:0(0) win 8000 <mss 1000>\n+0 > S. 0:0(0) ack 1 <mss 1460>\n+0 < . 1:1(0) ack 1 win 8000\n\
+             +0 accept(3, ..., ...) = 4\n+0 %{{\n{code}}}%"
+        );
+        let overrides = Overrides::default();
+        let outcome = Script::parse("hostile", &text, &overrides).expect("it is a script").run(&overrides);
+        assert!(
+            format!("{outcome:?}").contains("in `a`") || format!("{outcome:?}").contains("with `a`"),
+            "{outcome:?}"
+        );
+    }
+}

@@ -7,7 +7,7 @@ use sockeye_lab::analyze::{Filter, analyze};
 use sockeye_lab::capture;
 use sockeye_lab::describe::{Describer, Detail};
 use sockeye_lab::script::{Overrides, Script};
-use sockeye_lab::sim::Scenario;
+use sockeye_lab::sim::{Record, Scenario, Simulation};
 
 /// A capture is described line by line, analysed and drawn, as far as it can be read; no packet is longer than the file.
 pub fn capture(octets: &[u8]) -> bool {
@@ -42,10 +42,11 @@ pub fn script(text: &str) -> bool {
     }
 }
 
-/// A scenario that is read is written as one that is read as the same.
+/// A scenario that is read is written as one that is read as the same, and planned or refused.
 pub fn scenario(text: &str) -> bool {
     let Ok(scenario) = text.parse::<Scenario>() else { return false };
     let again = scenario.to_toml().map(|text| text.parse::<Scenario>());
     assert!(again.is_ok_and(|again| again.is_ok_and(|again| again == scenario)), "{text}");
+    drop(Simulation::new(&scenario, Record::nothing()));
     true
 }
