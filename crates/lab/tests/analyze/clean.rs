@@ -115,6 +115,27 @@ fn a_slow_reader_closes_its_window_and_that_is_no_problem() {
 }
 
 #[test]
+fn who_shuts_down_before_reading_a_window_full_has_not_lost_it() {
+    // The peer sent exactly the window; only its FIN follows, and no window update is due any more.
+    let mut world = World::new(config(), Config { receive_buffer: Buffer::Fixed(20_000), ..config() });
+    world.b.reads = false;
+    world.send(A, 20_000);
+    world.run_for(Duration::from_secs(1));
+    world.close(B);
+    world.run_for(Duration::from_secs(1));
+    world.close(A);
+    world.run_for(Duration::from_secs(5));
+    world.b.reads = true;
+    world.run_for(Duration::from_secs(5));
+    assert_eq!((world.b.received, world.b.ended), (20_000, true));
+    for end in [A, B] {
+        let report = world.report(end);
+        assert_eq!(problems(&report), [], "{end:?}");
+        assert!(report.connections[0].directions[1].figures.zero_windows >= 1);
+    }
+}
+
+#[test]
 fn a_spurious_retransmission_is_told_by_timestamp_and_d_sack() {
     for timestamps in [true, false] {
         let mut world = World::new(Config { timestamps, ..config() }, config());

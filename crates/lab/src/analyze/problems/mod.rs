@@ -179,7 +179,7 @@ impl Watch {
             self.after_retransmission.sent(moment, me),
             self.prompt_fin.sent(moment),
             self.segment_size.sent(moment, me, peer),
-            self.close.sent(moment),
+            self.close.sent(moment, me),
         ];
         self.note(found);
     }
