@@ -93,8 +93,9 @@ pub fn segment<'a>(packet: &Packet<'a>) -> Result<Segment<'a>, Skipped> {
     })
 }
 
-/// True if the checksum is right, or is the part that a device was to complete: then the packet was captured before it
-/// left.
+/// True if the checksum is right, or is what stands in the field until a device completes it: then the packet was captured
+/// before it left. That is the sum of the pseudo-header where the device adds the rest, and zero where it makes all of the sum;
+/// on the wire zero is rare, and then the right one nearly always.
 fn is_sound(ip: &Ip<'_>, tcp: &TcpView<'_>) -> bool {
     let mut sum = Sum::default();
     sum.add_pseudo_header(ip.source, ip.destination, TCP, u32::try_from(ip.len).unwrap_or(u32::MAX));
