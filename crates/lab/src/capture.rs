@@ -285,10 +285,10 @@ mod tests {
         writer.into_inner()
     }
 
-    /// All packets of a file, and its end.
     /// Time, kind of link, octets kept, octets on the wire.
     type Kept = (u64, Option<LinkType>, Vec<u8>, usize);
 
+    /// All packets of a file, and its end.
     fn all(file: &[u8]) -> Result<(Vec<Kept>, End), Error> {
         let mut packets = Vec::new();
         let end = read(file, |packet| {
