@@ -10,6 +10,8 @@ use sockeye_wire::Instant;
 
 /// Octets that are read at once; no packet may be larger.
 const BUFFER: usize = 4 << 20;
+/// Interfaces that a section of a pcapng file may describe: each is to be remembered.
+const INTERFACES: usize = 1 << 16;
 /// Octets that the parser gets at first: it wants the first block in one piece, and a pipe may give less at once.
 const FIRST: u64 = 64 << 10;
 const NANOS_PER_SECOND: u128 = 1_000_000_000;
@@ -177,6 +179,9 @@ fn read_packets(
                 if blocks.packet(&block).is_some_and(|found| packet(found).is_break()) {
                     return Ok(End::Complete);
                 }
+                if blocks.interfaces.len() > INTERFACES {
+                    return Ok(End::Garbled(position));
+                }
                 length
             }
             Err(PcapError::Eof) => return Ok(End::Complete),
@@ -341,6 +346,21 @@ mod tests {
         for length in 0..whole.len() {
             assert!(all(&whole[..length]).map_or(true, |(packets, _)| packets.is_empty()), "{length} octets");
         }
+    }
+
+    #[test]
+    fn more_interfaces_than_can_be_remembered_are_garbage() {
+        let file = |count| {
+            let mut writer = PcapNgWriter::new(Vec::new()).expect("a vector takes it");
+            for _ in 0..count {
+                let interface = InterfaceDescriptionBlock::new(DataLink::RAW, 0);
+                writer.write_pcapng_block(interface).expect("a vector takes it");
+            }
+            writer.into_inner()
+        };
+        let (most, more) = (file(INTERFACES), file(INTERFACES + 1));
+        assert_eq!(all(&most), Ok((Vec::new(), End::Complete)));
+        assert_eq!(all(&more), Ok((Vec::new(), End::Garbled(most.len() as u64))));
     }
 
     /// Gives one octet at a time, and then what `end` says.
