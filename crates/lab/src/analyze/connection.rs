@@ -102,6 +102,16 @@ impl Connection {
         self.sides.iter().map(|side| side.events.len() + side.marks.len()).sum()
     }
 
+    /// Octets of memory that the text of both sides takes, which is kept to compare what is sent again.
+    pub fn text_kept(&self) -> usize {
+        self.watches.iter().map(Watch::text_kept).sum()
+    }
+
+    /// Gives the memory back that text takes.
+    pub fn forget_text(&mut self) {
+        self.watches.iter_mut().for_each(Watch::forget_text);
+    }
+
     /// Octets of text that both sides sent.
     pub fn carried(&self) -> u64 {
         self.sides.iter().map(|side| side.figures.octets_sent).sum()
@@ -217,7 +227,7 @@ impl Connection {
             self.ending = Ending::Closed;
         }
         if self.ending != Ending::Open {
-            self.watches.iter_mut().for_each(Watch::forget_text);
+            self.forget_text();
         }
     }
 
@@ -281,6 +291,7 @@ impl Connection {
         self.watched_until = self.last_at.max(until);
         let at = self.last_at;
         self.sides.iter_mut().for_each(|side| side.finish(at));
+        self.forget_text();
     }
 }
 

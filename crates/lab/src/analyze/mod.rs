@@ -17,6 +17,7 @@ mod pictures;
 mod problems;
 mod report;
 mod side;
+mod texts;
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -38,6 +39,7 @@ use connection::Connection;
 use packet::Segment;
 use pictures::Pictures;
 use sockeye_wire::Instant;
+use texts::Texts;
 
 /// Which connections to follow, and how.
 #[derive(Clone, Debug, Default)]
@@ -119,14 +121,19 @@ impl Table<'_> {
             Entry::Vacant(new) => new.insert_entry(followed.begin(segment)),
         };
         if let Some(connection) = followed.at(*entry.get()).filter(|connection| connection.is_over_for(segment)) {
+            let before = connection.text_kept();
             connection.finish(segment.at);
+            followed.texts.changed(before, 0);
             entry.insert(followed.begin(segment));
         }
         match followed.at(*entry.get()) {
             Some(connection) => {
-                let before = connection.kept();
+                let (before, text_before) = (connection.kept(), connection.text_kept());
                 connection.take(segment);
-                followed.pictures.kept += connection.kept() - before;
+                let (kept, text_kept) = (connection.kept() - before, connection.text_kept());
+                followed.pictures.kept += kept;
+                followed.texts.changed(text_before, text_kept);
+                followed.texts.make_room(&mut followed.connections);
                 followed.pictures.make_room(&mut followed.connections);
             }
             None => self.tally.not_followed += 1,
@@ -141,11 +148,12 @@ struct Followed<'a> {
     /// Connections seen, followed or not.
     seen: usize,
     pictures: Pictures,
+    texts: Texts,
 }
 
 impl<'a> Followed<'a> {
     const fn new(filter: &'a Filter) -> Self {
-        Self { filter, connections: Vec::new(), seen: 0, pictures: Pictures::new(filter.draw) }
+        Self { filter, connections: Vec::new(), seen: 0, pictures: Pictures::new(filter.draw), texts: Texts::new() }
     }
 
     fn at(&mut self, index: Option<usize>) -> Option<&mut Connection> {

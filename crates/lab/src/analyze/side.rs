@@ -19,6 +19,8 @@ use crate::plot::{Event, Mark, Sending, What};
 
 /// Segments outstanding that are remembered; a sender whose ACKs were not captured would fill the memory otherwise.
 const REMEMBERED: usize = 1 << 16;
+/// Ranges that SACK blocks named and that are remembered, between as many holes.
+const SACKED: usize = 1 << 12;
 /// Retransmissions that are remembered, until they prove to have been needless.
 const RESENT: usize = 64;
 /// The MSS of a peer that names none (RFC 9293 section 3.7.1).
@@ -372,13 +374,22 @@ impl Side {
                 *self.figures.limited(limit) += waited;
             }
         }
-        if self.outstanding.len() >= REMEMBERED {
-            self.outstanding.pop_front();
-            self.unseen = true;
-        }
         let (start, end) = (range.start, range.end);
         let at = segment.at;
-        self.outstanding.push_back(Sent { start, end, first_at: at, last_at: at, times: 1 });
+        self.remember(self.outstanding.len(), Sent { start, end, first_at: at, last_at: at, times: 1 });
+    }
+
+    /// Adds a record at its place, in the stead of the first where there is no room.
+    fn remember(&mut self, mut place: usize, sent: Sent) {
+        if self.outstanding.len() >= REMEMBERED {
+            self.unseen = true;
+            if place == 0 {
+                return;
+            }
+            self.outstanding.pop_front();
+            place -= 1;
+        }
+        self.outstanding.insert(place, sent);
     }
 
     fn text_sent(&mut self, segment: &Segment<'_>, range: &Range<i64>) {
@@ -439,11 +450,11 @@ impl Side {
         if !found && range.start >= self.numbers.una {
             let (start, end) = (range.start, range.end);
             // Perhaps sent before: no round-trip time is taken from it.
-            self.outstanding.insert(first, Sent { start, end, first_at: at, last_at: at, times: 2 });
+            self.remember(first, Sent { start, end, first_at: at, last_at: at, times: 2 });
         }
         if range.end > self.numbers.max {
             let (start, end) = (self.numbers.max, range.end);
-            self.outstanding.push_back(Sent { start, end, first_at: at, last_at: at, times: 1 });
+            self.remember(self.outstanding.len(), Sent { start, end, first_at: at, last_at: at, times: 1 });
         }
     }
 
@@ -535,6 +546,9 @@ impl Side {
             let known = if numbers.sacked_at == at { numbers.sacked_sent_at } else { Instant::ZERO };
             (numbers.sacked_at, numbers.sacked_sent_at) = (at, known.max(sent_at));
             self.sacked.insert(octets);
+            if self.sacked.len() > SACKED {
+                self.sacked.first().cloned().into_iter().for_each(|lowest| self.sacked.remove(lowest));
+            }
         }
     }
 
@@ -576,3 +590,6 @@ impl Side {
 const fn low_bits(offset: i64) -> u32 {
     offset as u32
 }
+
+#[cfg(test)]
+mod tests;

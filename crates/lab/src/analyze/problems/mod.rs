@@ -208,7 +208,12 @@ impl Watch {
         }
     }
 
-    /// Gives back the memory that text takes: the connection is over, and others will come.
+    /// Octets of memory that text takes.
+    pub fn text_kept(&self) -> usize {
+        self.contents.kept()
+    }
+
+    /// Gives back the memory that text takes: the connection is over, or others need it.
     pub fn forget_text(&mut self) {
         self.contents = sending::Contents::default();
     }

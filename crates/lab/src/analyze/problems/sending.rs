@@ -50,6 +50,11 @@ impl Contents {
         self.forget(usize::try_from(me.numbers.una - self.start).unwrap_or(0));
     }
 
+    /// Octets of memory that it takes.
+    pub fn kept(&self) -> usize {
+        self.octets.capacity()
+    }
+
     fn end(&self) -> i64 {
         self.start + i64::try_from(self.octets.len()).unwrap_or(0)
     }
