@@ -1,5 +1,6 @@
 //! The common case in flags: bulk transfers side by side over one bottleneck.
 
+use std::fmt::Display;
 use std::time::Duration;
 
 use clap::Args;
@@ -9,6 +10,9 @@ use sockeye_lab::sim::{Application, Bank, FlowSpec, HostSpec, Scenario, Time};
 
 use crate::failure::Failure;
 use crate::link::Ecn;
+
+/// As many as a scenario may have connections.
+const MAX_FLOWS: usize = 30_000;
 
 /// The bottleneck and what crosses it.
 #[derive(Args, Debug)]
@@ -59,7 +63,7 @@ impl Flags {
         let mut back = LinkConfig { rate: forward.rate, ..LinkConfig::default() };
         back.delay.base = forward.delay.base;
         let held = self.octets_in(self.round_trip(&forward));
-        let limit = u32::try_from(held * 4).unwrap_or(1 << 30).clamp(Buffer::default().limit(), 1 << 30);
+        let limit = u32::try_from(held.saturating_mul(4)).unwrap_or(1 << 30).clamp(Buffer::default().limit(), 1 << 30);
         let host = |name: &str, side| {
             let mut host = HostSpec { name: name.to_owned(), side, tick: self.tick, ..HostSpec::default() };
             (host.tcp.receive_buffer, host.tcp.send_buffer) = (self.buffer, self.buffer);
@@ -76,9 +80,12 @@ impl Flags {
             let why = format!("not enough for {} congestion controls", self.cc.len());
             return Err(Failure::usage(format!("--flows {count}"), why).advice("name as many, or leave --flows out"));
         }
+        if count > MAX_FLOWS {
+            return Err(Failure::usage(format!("--flows {count}"), format!("at most {MAX_FLOWS} are possible")));
+        }
         let flows = (0..count).map(|index| FlowSpec {
             congestion: self.cc.get(index % self.cc.len().max(1)).copied(),
-            start: Time(self.apart.0 * u32::try_from(index).unwrap_or(u32::MAX)),
+            start: Time(self.apart.0.saturating_mul(u32::try_from(index).unwrap_or(u32::MAX))),
             ..FlowSpec::new(Application::Bulk { bytes: self.bytes, back: 0 })
         });
         Ok(Scenario {
@@ -97,8 +104,11 @@ impl Flags {
         }
         let queue = match self.queue.strip_suffix("bdp") {
             Some(times) => {
-                let times: f64 = times.parse().map_err(|why| Failure::usage(format!("--queue {}", self.queue), why))?;
-                format!("{}b", self.octets_in(self.rtt.0.mul_f64(times.max(0.0))).max(3000))
+                let refused = |why: &dyn Display| Failure::usage(format!("--queue {}", self.queue), why);
+                let times: f64 = times.parse().map_err(|why| refused(&why))?;
+                let time =
+                    Duration::try_from_secs_f64(self.rtt.0.as_secs_f64() * times).map_err(|why| refused(&why))?;
+                format!("{}b", self.octets_in(time).max(3000))
             }
             None => self.queue.clone(),
         };
@@ -152,6 +162,20 @@ mod tests {
         assert_eq!((made.forward.rate, made.flows.len()), (Some(Rate::mbit(20)), 3));
         assert!(made.hosts.iter().all(|host| host.tcp.ecn == Some(true)));
         assert!(scenario("").unwrap().hosts.iter().all(|host| host.tcp.ecn.is_none()));
+    }
+
+    #[test]
+    fn what_is_not_finite_or_too_much_is_refused() {
+        for queue in ["infbdp", "NaNbdp", "1e30bdp", "-1bdp"] {
+            let said = scenario(&format!("--queue={queue}")).expect_err(queue);
+            assert!(said.contains(queue), "{said}");
+        }
+        assert!(scenario("--flows 4000000000").unwrap_err().contains("at most 30000 are possible"));
+        // Refused as any scenario is that has such a flow.
+        let apart = scenario("--flows 3 --apart 500000000000y").unwrap();
+        assert!(sockeye_lab::sim::run(&apart).is_err_and(|why| why.to_string().contains("longer than 100 years")));
+        let long = scenario("--rate 10gbit --rtt 500y").unwrap();
+        assert!(long.hosts.iter().all(|host| host.tcp.buffer_limit == Some(1 << 30)));
     }
 
     #[test]
