@@ -128,13 +128,14 @@ impl RecvSide {
     }
 
     /// True if the application has read so much that the peer should hear of the window. Rarely more than one update
-    /// for two segments; sooner if the peer is nearly stopped. Not while an answer is presumed to bring it.
+    /// for two segments; sooner if the peer is nearly stopped. Not while an answer is presumed to bring it, unless the peer is stopped until
+    /// then.
     pub(crate) fn owes_window_update(&self) -> bool {
-        if !self.was_read || self.ack.waits_for_presumed_answer() {
+        let (buffer, mss) = (self.window.buffer(), self.ack.rcv_mss());
+        if !self.was_read || (self.rcv_wnd() >= mss && self.ack.waits_for_presumed_answer()) {
             return false;
         }
         let growth = self.window.could_grow(self.rcv_nxt, self.queue.len());
-        let (buffer, mss) = (self.window.buffer(), self.ack.rcv_mss());
         let enough = if self.rcv_wnd() < 2 * mss { mss } else { (buffer / 4).max(2 * mss) };
         growth > 0 && growth >= enough.min(buffer / 2)
     }
