@@ -497,7 +497,8 @@ impl Ear {
         if is_new || !is_empty {
             return Ok(());
         }
-        if probes {
+        // The answer to a window probe may not have counted: then SND.NXT stands before its octet still.
+        if probes && self.outstanding_at_most() == 0 {
             let may = self.asked.may_probe(now, limits);
             return if may {
                 Ok(())
