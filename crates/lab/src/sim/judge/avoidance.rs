@@ -47,6 +47,13 @@ impl Epoch {
         Self { start, plateau, k, age: 0.0, moved_at: now, reno: start + 2.0 * mss, peak: start, at_once: 0.0, mss }
     }
 
+    /// An ACK tells of something. Silence doesn't count: it is longer than a probe of the tail, which comes after a
+    /// timeout at most, and a timeout from there on (RFC 8985 section 7.2).
+    fn grow_older(&mut self, now: Instant, last: &Last, info: &Vitals, limits: &Limits) {
+        let gap = now.since(std::mem::replace(&mut self.moved_at, now));
+        self.age += gap.min(2 * last.rto.max(info.rto) + limits.tick * 2).as_secs_f64();
+    }
+
     /// CUBIC's window so much later, at most. How high the plateau is only the sender knows: a lower one is reached sooner.
     fn curve(&self, later: f64) -> f64 {
         let age = self.age + later;
@@ -84,6 +91,10 @@ impl Avoidance {
         if self.undone || info.phase == LossPhase::Recovery {
             return Ok(());
         }
+        // Also in the slow start that follows idleness: the curve goes on behind it.
+        if let Some(epoch) = self.epoch.as_mut().filter(|_| delivered_since(last, info) > 0) {
+            epoch.grow_older(now, last, info, limits);
+        }
         if last.cwnd >= last.ssthresh {
             return self.grows(now, last, info, limits);
         }
@@ -108,7 +119,6 @@ impl Avoidance {
         let epoch = self.epoch.get_or_insert_with(|| Epoch::begin(now, info.cwnd, plateau, mss));
         epoch.reno = epoch.reno.max(f64::from(info.cwnd)) + mss * (windows + 1.0);
         epoch.at_once += mss * windows;
-        epoch.moved_at = now;
         Ok(())
     }
 
@@ -121,8 +131,6 @@ impl Avoidance {
         let (was, mss) = (f64::from(last.cwnd), f64::from(info.snd_mss));
         let plateau = self.plateau;
         let epoch = self.epoch.get_or_insert_with(|| Epoch::begin(now, last.cwnd, plateau, mss));
-        let gap = now.since(std::mem::replace(&mut epoch.moved_at, now));
-        epoch.age += gap.min(last.rto.max(info.rto) + limits.tick * 2).as_secs_f64();
         epoch.peak = epoch.peak.max(was);
         // Reno keeps less than a segment for later, and what one ACK told of beyond a window; CUBIC's estimate of it goes on where
         // the curve is above it, which the window follows by half of itself a round trip, and stays where it was while the
