@@ -85,7 +85,8 @@ impl Avoidance {
         if reduced || info.undone > last.undone {
             self.epoch = None;
             self.undone = info.undone > last.undone && info.congestion_control == "cubic";
-            self.plateau = last.cwnd;
+            // The ACK that shows the loss may have let the window grow before: it ends a repair, or tells what a probe repaired.
+            self.plateau = last.cwnd.saturating_add(delivered_since(last, info));
             return Ok(());
         }
         if self.undone || info.phase == LossPhase::Recovery {
