@@ -78,9 +78,10 @@ impl Avoidance {
         info: &Vitals,
         limits: &Limits,
     ) -> Result<(), Broken> {
-        // Slow start that ends by itself reduces nothing.
+        // Slow start that ends by itself reduces nothing, nor does a recovery from a loss that was answered with a mark.
+        let kept = info.ssthresh >= last.ssthresh && info.cwnd >= last.cwnd && info.cwnd > 2 * u32::from(info.snd_mss);
         let reduced = info.timeouts > last.timeouts
-            || info.fast_recoveries > last.fast_recoveries
+            || (info.fast_recoveries > last.fast_recoveries && !kept)
             || (info.ssthresh < last.ssthresh && info.cwnd < last.cwnd);
         if reduced || info.undone > last.undone {
             self.epoch = None;
