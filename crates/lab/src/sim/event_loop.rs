@@ -119,10 +119,11 @@ impl World {
             return;
         }
         let clock = node.clock(self.now);
-        node.machine.on_timeout(clock);
-        // A deadline belongs to one of the connections: which is not told.
-        if node.connections.len() <= 8 {
-            self.touched.extend(node.connections.values().copied());
+        let (connections, touched) = (&node.connections, &mut self.touched);
+        node.machine.on_timeout(clock, |handle| touched.extend(connections.get(&handle).copied()));
+        // Few enough to look at all: what should have been due for one of them may never be.
+        if connections.len() <= 8 {
+            touched.extend(connections.values().copied());
         }
         self.settle(host);
     }

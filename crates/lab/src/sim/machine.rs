@@ -102,10 +102,14 @@ impl Machine {
         }
     }
 
-    pub(crate) fn on_timeout(&mut self, now: Instant) {
+    /// What is due happens; `due` is told the connections that it is due for.
+    pub(crate) fn on_timeout(&mut self, now: Instant, mut due: impl FnMut(Handle)) {
         match self {
-            Self::Stack(stack) => stack.on_timeout(now),
-            Self::Bare(bare) => bare.on_timeout(now),
+            Self::Stack(stack) => stack.on_timeout_of(now, |id| due(Handle::Stack(id))),
+            Self::Bare(bare) => {
+                bare.on_timeout(now);
+                due(Handle::Only);
+            }
         }
     }
 

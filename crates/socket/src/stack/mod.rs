@@ -296,9 +296,17 @@ impl Stack {
 
     /// The clock says `now`: acts on every deadline that has passed.
     pub fn on_timeout(&mut self, now: Instant) {
+        self.on_timeout_of(now, |_| {});
+    }
+
+    /// As [`Self::on_timeout`], and tells each connection that a deadline was due for, held by an application or not.
+    pub fn on_timeout_of(&mut self, now: Instant, mut due: impl FnMut(ConnectionId)) {
         while let Some(owner) = self.wheel.expire(now) {
             match owner {
-                Owner::Connection(key) => self.on_connection_timeout(now, key),
+                Owner::Connection(key) => {
+                    self.on_connection_timeout(now, key);
+                    due(ConnectionId(key));
+                }
                 Owner::HalfOpen(key) => self.on_half_open_timeout(now, key),
             }
         }

@@ -159,7 +159,7 @@ impl Run {
         }
         self.hear(now)?;
         if self.stack.next_timeout().is_some_and(|at| at <= now) {
-            self.stack.on_timeout(now);
+            self.stack.on_timeout(now, |_| {});
         }
         while let Some(happened) = self.stack.next_event() {
             self.on_event(now, happened);
