@@ -11,6 +11,7 @@ use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use serde::Serialize;
+use sockeye_lab::sim::Invariant;
 
 use crate::output::print;
 use crate::shell::{Outcome, cargo, root};
@@ -88,15 +89,25 @@ fn named_rules(text: &str) -> Option<Vec<String>> {
     Some(line.split(", ").map(str::to_owned).collect())
 }
 
-/// Sees that every patch still applies to the tree as it is, and names what it breaks.
+/// Sees that every patch still applies to the tree as it is, and names what it breaks: between them they name each rule.
 pub fn check() -> Outcome {
-    patches()?.iter().try_for_each(|patch| rules_of(patch).map(drop))?;
+    let named = patches()?.iter().map(|patch| rules_of(patch)).collect::<Outcome<Vec<_>>>()?;
+    let unproved = unproved(&named);
+    if !unproved.is_empty() {
+        return Err(format!("no planted bug is to break nothing but {}", unproved.join(", nor ")).into());
+    }
     let stale: Vec<String> = patches()?
         .iter()
         .filter(|patch| !git_apply(&root(), patch, &["--check"]).is_ok_and(|applies| applies))
         .map(|patch| name(patch))
         .collect();
     if stale.is_empty() { Ok(()) } else { Err(format!("no longer apply: {}", stale.join(", ")).into()) }
+}
+
+/// The rules that no patch names by themselves, given what each names. That nothing panics is no rule of its own: any test tells.
+fn unproved(named: &[Vec<String>]) -> Vec<String> {
+    let all = Invariant::ALL.into_iter().filter(|rule| *rule != Invariant::NoPanic).map(|rule| rule.to_string());
+    all.filter(|rule| !named.iter().any(|rules| std::slice::from_ref(rule) == rules)).collect()
 }
 
 /// Those whose names contain `only`: at least one.
@@ -197,6 +208,18 @@ mod tests {
         let named = |text| named_rules(text).map(|rules| rules.join("+"));
         assert_eq!(named("A bug.\nBreaks: TimesTrue, BacksOff\n\n--- a/x\n"), Some("TimesTrue+BacksOff".to_owned()));
         assert_eq!(named("A bug.\n\n--- a/x\n+++ b/x\n Breaks: TimesTrue\nBreaks: TimesTrue\n"), None);
+    }
+
+    #[test]
+    fn a_rule_that_no_patch_names_by_itself_is_unproved() {
+        let alone = |rule: Invariant| vec![rule.to_string()];
+        let mut named: Vec<_> = Invariant::ALL.into_iter().map(alone).collect();
+        assert_eq!(unproved(&named), Vec::<String>::new());
+        named.retain(|rules| *rules != alone(Invariant::NoPanic));
+        assert_eq!(unproved(&named), Vec::<String>::new());
+        named.retain(|rules| *rules != alone(Invariant::BacksOff));
+        named.push(vec!["TimesTrue".to_owned(), "BacksOff".to_owned()]);
+        assert_eq!(unproved(&named), ["BacksOff"]);
     }
 
     #[test]

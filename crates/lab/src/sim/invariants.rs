@@ -73,6 +73,41 @@ pub enum Invariant {
     NoPanic,
 }
 
+impl Invariant {
+    /// All of them, in their order.
+    pub const ALL: [Self; 29] = [
+        Self::Intact,
+        Self::InState,
+        Self::AcksWhatArrived,
+        Self::AckNeverBack,
+        Self::WithinWindow,
+        Self::EdgeNeverLeft,
+        Self::FitsMss,
+        Self::OptionsAsAgreed,
+        Self::TakesWhatItPromised,
+        Self::AcksInTime,
+        Self::EchoesAsHeard,
+        Self::FlightAddsUp,
+        Self::SacksAsHeard,
+        Self::WithinCongestionWindow,
+        Self::GrowsAsAcked,
+        Self::SlowsOnLoss,
+        Self::LossFound,
+        Self::NotTooSoon,
+        Self::TimesTrue,
+        Self::TailProbed,
+        Self::TimerArmed,
+        Self::BacksOff,
+        Self::BufferLimit,
+        Self::WindowReopens,
+        Self::NoLiveLock,
+        Self::EndsExplained,
+        Self::TablesEmpty,
+        Self::MemoryReturned,
+        Self::NoPanic,
+    ];
+}
+
 impl fmt::Display for Invariant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{self:?}")
@@ -138,4 +173,15 @@ pub(super) struct Limits {
     pub(super) least_again: Duration,
     /// Both ends tell what is true.
     pub(super) trusted: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_are_listed() {
+        assert_eq!(Invariant::ALL.len(), Invariant::NoPanic as usize + 1, "the last one is the last");
+        assert!(Invariant::ALL.iter().enumerate().all(|(place, invariant)| *invariant as usize == place));
+    }
 }
