@@ -45,7 +45,7 @@ pub(super) struct HyStart {
     current_min: u32,
     /// RTT samples in this round, as far as they matter.
     samples: u8,
-    /// Samples in a row that were late, and the least of them.
+    /// Samples in a row that were late, and the least of them: what conservative slow start compares later ones with.
     late: u8,
     late_min: u32,
     conservative: Option<Conservative>,
@@ -54,8 +54,6 @@ pub(super) struct HyStart {
 /// Conservative slow start: it may turn out that the round trips grew for another reason.
 #[derive(Clone, Copy, Debug)]
 struct Conservative {
-    /// The least round-trip time at its beginning, in microseconds.
-    baseline: u32,
     /// Rounds that ended since.
     rounds: u8,
     /// What the division of the growth has left over.
@@ -117,8 +115,8 @@ impl HyStart {
         match self.conservative {
             //= rfc9406#4.2-9
             //= rfc9406#4.3-5
-            Some(Conservative { baseline, rounds: 1.., .. })
-                if self.samples >= N_RTT_SAMPLE && self.current_min < baseline =>
+            Some(Conservative { rounds: 1.., .. })
+                if self.samples >= N_RTT_SAMPLE && self.current_min < self.late_min =>
             {
                 self.conservative = None;
                 self.late = 0;
@@ -138,7 +136,7 @@ impl HyStart {
         //= rfc9406#4.2-6
         //= rfc9406#4.3-5
         if self.late >= N_RTT_SAMPLE {
-            self.conservative = Some(Conservative { baseline: self.late_min, rounds: 0, rest: 0 });
+            self.conservative = Some(Conservative { rounds: 0, rest: 0 });
             self.current_min = INFINITY;
             self.samples = 0;
             self.rounds.restart(delivered);

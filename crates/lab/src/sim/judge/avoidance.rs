@@ -126,7 +126,8 @@ impl Avoidance {
 
     fn grows(&mut self, now: Instant, last: &Last, info: &Vitals, limits: &Limits) -> Result<(), Broken> {
         let delivered = delivered_since(last, info);
-        if delivered == 0 || info.congestion_control == "bbr" {
+        // BBR grows by its model, and others than ours as they please.
+        if delivered == 0 || !["newreno", "cubic", "dctcp"].contains(&info.congestion_control) {
             return Ok(());
         }
         let is_cubic = info.congestion_control == "cubic";
