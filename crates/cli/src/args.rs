@@ -4,7 +4,7 @@ use clap::builder::Styles;
 use clap::builder::styling::AnsiColor;
 use clap::{Parser, Subcommand};
 
-use crate::commands::{analyze, complete, connect, demo, dump, link, listen, manual, script, serve, sim};
+use crate::commands::{analyze, complete, connect, demo, dump, link, listen, manual, probe, script, serve, sim};
 use crate::failure::EXIT_CODES;
 
 const STYLES: Styles = Styles::styled()
@@ -15,7 +15,7 @@ const STYLES: Styles = Styles::styled()
 
 /// A user-space TCP: carries, serves, connects and shows, beside the kernel's.
 ///
-/// `serve`, `connect`, `listen`, `demo` and `link` make a TUN device, which needs root or CAP_NET_ADMIN (`demo` helps itself
+/// `serve`, `connect`, `listen`, `probe`, `demo` and `link` make a TUN device, which needs root or CAP_NET_ADMIN (`demo` helps itself
 /// with a user namespace). The device is gone when the command ends. `sim`, `script`, `analyze` and a capture's `dump` need
 /// nothing.
 #[derive(Debug, Parser)]
@@ -52,6 +52,8 @@ pub enum Command {
     Connect(connect::ConnectArgs),
     /// Wait for a client: standard input goes there, what it says to standard output
     Listen(listen::ListenArgs),
+    /// Measure what a path carries, towards a host that only answers echoes
+    Probe(probe::ProbeArgs),
     /// Join two network namespaces, or two interfaces, by a link that is slow, far, lossy, in netem's words
     Link(link::LinkArgs),
     /// Show the packets of a device or a capture, a line each

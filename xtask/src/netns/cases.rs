@@ -44,6 +44,7 @@ pub const CASES: &[Case] = cases![
     kernel_peers::a_slow_reader_closes_the_window: "a reader that pauses, with a full window, both ways",
     link::a_link_between_two_kernels_is_as_asked: "the link emulator: 20 Mbit/s and 40 ms between two kernels",
     link::a_link_between_two_veth_ends_is_as_asked: "the same between two veth ends; damage, and an end that goes",
+    link::a_path_is_measured_by_echoes: "the path to a kernel that only answers echoes, both families",
     simulated::scenarios_end_alike_with_the_kernel_at_one_end: "scenarios of the simulator, the kernel at either end",
     programs::openbsd_netcat_half_closes_both_ways: "nc.openbsd as client and as server, half-close",
     programs::ncat_half_closes_both_ways: "ncat as client and as server, half-close",

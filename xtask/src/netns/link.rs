@@ -1,4 +1,4 @@
-//! The link emulator between two kernels.
+//! The link emulator between two kernels, and a path measured.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener};
@@ -6,12 +6,14 @@ use std::os::fd::AsFd;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use sockeye::Algorithm;
 use sockeye_device::netlink::{Link, LinkSettings, create_veth};
 use sockeye_device::netns::{Namespace, Settings};
-use sockeye_device::{Device, Interface, Tun, TunConfig};
+use sockeye_device::{Clock, Device, Interface, Tun, TunConfig};
 use sockeye_lab::link::Emulator;
+use sockeye_lab::probe::{Plan, measure};
 
-use super::bench::{Bench, PATIENCE, expect, kernel_connect, read_hashed, write_hashed};
+use super::bench::{Bench, FAMILIES, PATIENCE, expect, kernel_connect, read_hashed, write_hashed};
 use crate::shell::Outcome;
 
 /// Octets that are moved.
@@ -59,6 +61,23 @@ pub fn a_link_between_two_veth_ends_is_as_asked(_: &Bench) -> Outcome {
         thread::sleep(Duration::from_millis(10));
     }
     expect("the link ends with its interface", emulator.has_failed(), true)
+}
+
+//= rfc2398#2.10-1
+/// Case: see the table.
+pub fn a_path_is_measured_by_echoes(_: &Bench) -> Outcome {
+    let addresses = FAMILIES.map(|(kernel, _)| if kernel.is_ipv4() { "10.9.0.1/24" } else { "fd09::1/64" });
+    let addresses = addresses.into_iter().map(str::parse).collect::<Result<Vec<_>, _>>()?;
+    let tun = Tun::create(&TunConfig { addresses, ..TunConfig::default() })?;
+    for (host, source) in FAMILIES {
+        let plan = Plan { source, host, mtu: 1500, algorithm: Algorithm::CUBIC, seed: 7 };
+        let report = measure(&tun, Clock::start(), &plan, Duration::from_millis(500), || false)?;
+        eprintln!("{host}: {:.0} Mbit/s, {report:?}", report.goodput_bps() / 1e6);
+        expect("an error came back", report.error, None)?;
+        let came_back = report.replies > 100 && report.octets > 100_000 && report.replies <= report.requests;
+        expect("the kernel's echoes are counted", came_back, true)?;
+    }
+    Ok(())
 }
 
 /// A veth pair: one end with this name and address here, the other, `to-` it, in `middle`.

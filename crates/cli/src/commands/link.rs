@@ -105,7 +105,7 @@ pub fn run(args: &LinkArgs) -> Result<(), Failure> {
 }
 
 /// Seconds, or a time with a unit; more than none.
-fn running_time(text: &str) -> Result<Duration, String> {
+pub(super) fn running_time(text: &str) -> Result<Duration, String> {
     let time = match text.parse() {
         Ok(seconds) => Duration::from_secs(seconds),
         Err(_) => text.parse::<Time>()?.0,

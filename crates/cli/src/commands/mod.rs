@@ -8,6 +8,7 @@ pub mod dump;
 pub mod link;
 pub mod listen;
 pub mod manual;
+pub mod probe;
 pub mod script;
 pub mod serve;
 pub mod sim;
@@ -33,6 +34,7 @@ pub fn run(command: Command) -> Result<(), Failure> {
         Command::Serve(args) => serve::run(&args),
         Command::Connect(args) => connect::run(&args),
         Command::Listen(args) => listen::run(&args),
+        Command::Probe(args) => probe::run(&args),
         Command::Analyze(args) => analyze::run(&args),
         Command::Completions(args) => complete::run(&args, Arguments::command()),
         Command::Man(args) => manual::run(&args, Arguments::command()),

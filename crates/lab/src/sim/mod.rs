@@ -33,7 +33,7 @@
 
 pub mod against_kernel;
 mod application;
-mod bare;
+pub(crate) mod bare;
 mod deadlines;
 mod ear;
 mod endings;
