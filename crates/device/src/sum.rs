@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use bytes::Bytes;
 use sockeye_wire::checksum::Sum;
-use sockeye_wire::ip::protocol;
+use sockeye_wire::tcp::sum_pseudo_header;
 
 /// Octets from which wider vectors are worth a call.
 const WORTHWHILE: usize = 128;
@@ -40,15 +40,16 @@ fn add_by_avx2(sum: &mut Sum, octets: &[u8]) {
 //= rfc9293#MUST-3
 /// True if the checksum is right of a TCP segment that stands in `front` and the pieces behind it.
 pub fn verifies(source: IpAddr, destination: IpAddr, front: &[u8], behind: &[Bytes]) -> bool {
-    let mut sum = Sum::default();
-    add(&mut sum, front);
-    let mut octets = front.len();
-    for piece in behind {
-        add(&mut sum, piece);
-        octets += piece.len();
-    }
-    sum.add_pseudo_header(source, destination, protocol::TCP, u32::try_from(octets).unwrap_or(u32::MAX));
-    sum.is_valid()
+    let octets = front.len() + behind.iter().map(Bytes::len).sum::<usize>();
+    completes(sum_pseudo_header(source, destination, octets), front, behind)
+}
+
+/// The same, the pseudo-header being summed already.
+#[inline]
+pub fn completes(mut pseudo_header: Sum, front: &[u8], behind: &[Bytes]) -> bool {
+    add(&mut pseudo_header, front);
+    behind.iter().for_each(|piece| add(&mut pseudo_header, piece));
+    pseudo_header.is_valid()
 }
 
 #[cfg(test)]

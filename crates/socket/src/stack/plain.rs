@@ -64,9 +64,7 @@ impl<'a> Plain<'a> {
         let mut sum = Sum::default();
         sum.add(self.ends.addresses());
         sum.add(&[0, protocol::TCP, a, b, c, d]);
-        sum::add(&mut sum, self.front);
-        packet.text.iter().for_each(|piece| sum::add(&mut sum, piece));
-        sum.is_valid()
+        sum::completes(sum, self.front, &packet.text)
     }
 }
 
@@ -82,6 +80,7 @@ impl Stack {
         }
         let connection = self.connections.get_mut(key).filter(|connection| connection.tcb.state() != State::Closed)?;
         let text_at = plain.ip_len + view.header_len();
+        // As `packet_arrives` makes it, but whole at once: to add the text afterwards costs 75 instructions.
         let segment = Segment {
             seq: view.seq(),
             ack: view.ack(),
