@@ -148,23 +148,26 @@ impl Direction {
             };
             send(&*self.to, &mut out)?;
             send(&*self.from, &mut replies)?;
-            self.wait(next)?;
+            wait_for(&*self.from, next, self.clock)?;
         }
         Ok(self.to.counters())
     }
+}
 
-    /// Sleeps until a packet comes or one is due.
-    fn wait(&self, next: Option<Instant>) -> io::Result<()> {
-        let left = next.map_or(ATTENTION, |next| next.since(self.clock.now()).min(ATTENTION));
-        if left.is_zero() {
-            return Ok(());
-        }
-        let fd = self.from.as_fd().ok_or(io::ErrorKind::Unsupported)?;
-        let timeout = Timespec { tv_sec: 0, tv_nsec: i64::from(left.subsec_nanos()) };
-        match poll(&mut [PollFd::new(&fd, PollFlags::IN)], Some(&timeout)) {
-            Ok(_) | Err(Errno::INTR) => Ok(()),
-            Err(error) => Err(error.into()),
-        }
+/// Sleeps until a packet comes or `next` is due, and no longer than until the caller is to look whether it is to end.
+///
+/// # Errors
+/// `Unsupported` for a device that can't be waited for; else what the operating system says.
+pub(crate) fn wait_for(device: &dyn Device, next: Option<Instant>, clock: Clock) -> io::Result<()> {
+    let left = next.map_or(ATTENTION, |next| next.since(clock.now()).min(ATTENTION));
+    if left.is_zero() {
+        return Ok(());
+    }
+    let fd = device.as_fd().ok_or(io::ErrorKind::Unsupported)?;
+    let timeout = Timespec { tv_sec: 0, tv_nsec: i64::from(left.subsec_nanos()) };
+    match poll(&mut [PollFd::new(&fd, PollFlags::IN)], Some(&timeout)) {
+        Ok(_) | Err(Errno::INTR) => Ok(()),
+        Err(error) => Err(error.into()),
     }
 }
 

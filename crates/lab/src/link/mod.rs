@@ -21,4 +21,5 @@
 
 mod emulator;
 
+pub(crate) use emulator::wait_for;
 pub use emulator::{Emulator, Report};
