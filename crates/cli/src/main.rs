@@ -9,7 +9,7 @@ mod interrupt;
 mod link;
 mod services;
 mod socket;
-mod span;
+mod times;
 
 use std::process::ExitCode;
 

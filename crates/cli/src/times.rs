@@ -1,4 +1,4 @@
-//! A span of time in an argument.
+//! Times, as arguments give them and results show them.
 
 use std::ops::Range;
 use std::str::FromStr;
@@ -20,6 +20,23 @@ impl FromStr for Span {
     }
 }
 
+/// Seconds, or a time with a unit; more than none.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn running_time(text: &str) -> Result<Duration, String> {
+    let time = match text.parse() {
+        Ok(seconds) => Duration::from_secs(seconds),
+        Err(_) => text.parse::<Time>()?.0,
+    };
+    if time.is_zero() { Err("it must be more than 0".to_owned()) } else { Ok(time) }
+}
+
+/// In milliseconds.
+pub fn millis(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e3
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -29,6 +46,16 @@ mod tests {
         assert_eq!("200ms..1s".parse(), Ok(Span(Duration::from_millis(200)..Duration::from_secs(1))));
         for wrong in ["1s", "1s..", "..1s", "1..2", "2s..1s", "1s..1s"] {
             assert!(wrong.parse::<Span>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn it_runs_for_seconds_or_for_a_time_with_a_unit() {
+        assert_eq!(running_time("6"), Ok(Duration::from_secs(6)));
+        assert_eq!(running_time("6s"), running_time("6"));
+        assert_eq!(running_time("1m 500ms"), Ok(Duration::from_millis(60_500)));
+        for wrong in ["0", "0s", "-1", "6x", ""] {
+            assert!(running_time(wrong).is_err(), "{wrong}");
         }
     }
 }

@@ -11,6 +11,7 @@ use super::relay::{Over, read_in_background, relay};
 use crate::failure::{Failure, OrFail};
 use crate::interrupt::Interrupt;
 use crate::link::DeviceArgs;
+use crate::times::millis;
 
 /// Where to, and from where.
 #[derive(Args, Debug)]
@@ -61,7 +62,7 @@ pub fn run(args: &ConnectArgs) -> Result<(), Failure> {
         Failure::new(format!("connecting to {server}"), why).advice(format!("{advice}; {link}"))
     }))?;
     if args.verbose {
-        eprintln!("sockeye: connected to {server} in {:.3} ms; {link}", started.elapsed().as_secs_f64() * 1e3);
+        eprintln!("sockeye: connected to {server} in {:.3} ms; {link}", millis(started.elapsed()));
     }
     let input = read_in_background(io::stdin())?;
     let outcome = relay(stream, &input, &mut io::stdout(), Over::WithBoth, interrupt.bell());

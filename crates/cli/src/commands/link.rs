@@ -11,10 +11,10 @@ use sockeye_device::impair::LinkConfig;
 use sockeye_device::netns::Namespace;
 use sockeye_device::{Cidr, Counter, Device, Interface, Tun, TunConfig};
 use sockeye_lab::link::{Emulator, Report};
-use sockeye_lab::sim::Time;
 
 use crate::failure::{Failure, OrFail, written};
 use crate::interrupt::Interrupt;
+use crate::times::{millis, running_time};
 
 /// Between whom, and what the link is like.
 #[derive(Args, Debug)]
@@ -102,15 +102,6 @@ pub fn run(args: &LinkArgs) -> Result<(), Failure> {
     };
     written(writeln!(io::stdout(), "{text}"))?;
     interrupt.unless(Ok(()))
-}
-
-/// Seconds, or a time with a unit; more than none.
-pub(super) fn running_time(text: &str) -> Result<Duration, String> {
-    let time = match text.parse() {
-        Ok(seconds) => Duration::from_secs(seconds),
-        Err(_) => text.parse::<Time>()?.0,
-    };
-    if time.is_zero() { Err("it must be more than 0".to_owned()) } else { Ok(time) }
 }
 
 fn described(words: &str) -> Result<LinkConfig, Failure> {
@@ -227,24 +218,9 @@ fn table([one, other]: [&End; 2], [there, back]: &[Report; 2]) -> Table {
         table.add_row(["no room in front".to_owned(), overran.to_string(), overran_back.to_string()]);
     }
     for (name, rank) in [("queue delay p50, ms", 500), ("queue delay p99, ms", 990)] {
-        let ms = |report: &Report| format!("{:.2}", report.queue_waits.per_mille(rank).as_secs_f64() * 1_000.0);
+        let ms = |report: &Report| format!("{:.2}", millis(report.queue_waits.per_mille(rank)));
         table.add_row([name.to_owned(), ms(there), ms(back)]);
     }
     table.column_iter_mut().skip(1).for_each(|column| column.set_cell_alignment(CellAlignment::Right));
     table
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn it_runs_for_seconds_or_for_a_time_with_a_unit() {
-        assert_eq!(running_time("6"), Ok(Duration::from_secs(6)));
-        assert_eq!(running_time("6s"), running_time("6"));
-        assert_eq!(running_time("1m 500ms"), Ok(Duration::from_millis(60_500)));
-        for wrong in ["0", "0s", "-1", "6x", ""] {
-            assert!(running_time(wrong).is_err(), "{wrong}");
-        }
-    }
 }

@@ -11,10 +11,10 @@ use sockeye_device::Clock;
 use sockeye_lab::probe::{Plan, Report, measure};
 use sockeye_wire::icmp::IcmpError;
 
-use super::link::running_time;
 use crate::failure::{Failure, OrFail, written};
 use crate::interrupt::Interrupt;
 use crate::link::DeviceArgs;
+use crate::times::{millis, running_time};
 
 /// Whereto, and how long.
 #[derive(Args, Debug)]
@@ -101,10 +101,6 @@ fn failure(host: IpAddr, report: &Report) -> Option<Failure> {
     }
 }
 
-fn millis(time: Option<Duration>) -> f64 {
-    time.unwrap_or_default().as_secs_f64() * 1e3
-}
-
 fn object(report: &Report) -> serde_json::Value {
     let sender = &report.sender;
     json!({
@@ -115,8 +111,8 @@ fn object(report: &Report) -> serde_json::Value {
         "replies": report.replies,
         "retransmits": sender.retransmissions,
         "rtos": sender.slow_retransmissions,
-        "rtt_ms": millis(sender.srtt),
-        "min_rtt_ms": millis(sender.min_rtt),
+        "rtt_ms": millis(sender.srtt.unwrap_or_default()),
+        "min_rtt_ms": millis(sender.min_rtt.unwrap_or_default()),
         "cwnd": sender.cwnd,
         "cc": sender.congestion_control,
     })
@@ -134,8 +130,8 @@ fn table(report: &Report) -> Table {
         ("replies", report.replies.to_string()),
         ("sent again", sender.retransmissions.to_string()),
         ("by timeout", sender.slow_retransmissions.to_string()),
-        ("round trip, ms", format!("{:.3}", millis(sender.srtt))),
-        ("at least, ms", format!("{:.3}", millis(sender.min_rtt))),
+        ("round trip, ms", format!("{:.3}", millis(sender.srtt.unwrap_or_default()))),
+        ("at least, ms", format!("{:.3}", millis(sender.min_rtt.unwrap_or_default()))),
         ("cwnd, octets", sender.cwnd.to_string()),
         ("control", sender.congestion_control.to_owned()),
     ];

@@ -7,6 +7,8 @@ use serde_json::{Value, json};
 use sockeye_lab::analyze::{ConnectionReport, Direction, Distribution, End, Ending, Finding, Report, Vantage};
 use sockeye_wire::Instant;
 
+use crate::times::millis;
+
 /// Writes the whole report as one object.
 pub fn write(to: &mut impl Write, report: &Report) -> io::Result<()> {
     let skipped: serde_json::Map<_, _> = report
@@ -120,8 +122,4 @@ fn finding(by: &str, finding: &Finding) -> Value {
 
 fn seconds(duration: Duration) -> f64 {
     duration.as_secs_f64()
-}
-
-fn millis(duration: Duration) -> f64 {
-    duration.as_secs_f64() * 1e3
 }

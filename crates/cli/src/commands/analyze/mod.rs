@@ -12,7 +12,7 @@ use clap::Args;
 use sockeye_lab::analyze::{self, ConnectionReport, End, Filter, Picture, Report};
 
 use crate::failure::{Failure, OrFail, unopened, written};
-use crate::span::Span;
+use crate::times::Span;
 
 /// What to read, and what to make of it.
 #[derive(Args, Debug)]

@@ -1,11 +1,12 @@
 //! The analysis for people.
 
 use std::io::{self, Write};
-use std::time::Duration;
 
 use comfy_table::{CellAlignment, LineStyle, Table, presets};
 use sockeye_lab::analyze::{ConnectionReport, Distribution, Ending, Figures, Offer, Report, Skipped, Vantage};
 use sockeye_wire::Instant;
+
+use crate::times::millis;
 
 /// Up to so many connections each gets its page; of more there is a table.
 const PAGES: usize = 8;
@@ -203,8 +204,4 @@ fn rate(bits: f64) -> String {
 
 fn unless_zero(count: u64) -> String {
     if count == 0 { String::new() } else { count.to_string() }
-}
-
-fn millis(duration: Duration) -> f64 {
-    duration.as_secs_f64() * 1e3
 }

@@ -12,6 +12,8 @@ use sockeye_wire::ip::{IpView, protocol};
 use sockeye_wire::tcp::{Flags, TcpView};
 use sockeye_wire::{Instant, SeqNumber};
 
+use crate::times;
+
 /// The port whose packets are drawn.
 pub const PORT: u16 = 7777;
 /// Packets that are kept.
@@ -82,7 +84,7 @@ impl Ladder {
             if let Some(other) = other.filter(|_| step.flags.ack) {
                 let _ = write!(label, ", ack {}", step.ack.since(other));
             }
-            let millis = step.at.since(start).as_secs_f64() * 1e3;
+            let millis = times::millis(step.at.since(start));
             let line = format!(" {label} ");
             let arrow = if step.leaves { format!("<{line:-^42}-") } else { format!("-{line:-^42}>") };
             let _ = writeln!(drawn, "  {millis:>10.3}   |  {arrow}  |");

@@ -16,7 +16,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use sockeye_lab::sim::{Record, Report, Scenario, Simulation, Time};
 
 use crate::failure::{Failure, OrFail, written};
-use crate::span::Span;
+use crate::times::Span;
 
 /// Which scenario, and what to show of it.
 #[derive(Args, Debug)]
