@@ -2,8 +2,10 @@
 //!
 //! A place is a sequence number that doesn't wrap: its low 32 bits are the number on the wire. Whatever is asked costs
 //! the logarithm of the number of runs, and a run is split only between segments: runs never outnumber segments. The first
-//! run stands apart, and so do those that were last sent, so that nothing is searched where ACKs come in order. What is selectively acknowledged and adjoins
-//! becomes one run, so a block that reports the same again passes over it in one step.
+//! run stands apart, and so do those that were last sent, so that nothing is searched where ACKs come in order. What is
+//! selectively acknowledged and adjoins becomes one run, so a block that reports the same again passes over it in one step.
+
+mod run;
 
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
@@ -13,85 +15,7 @@ use sockeye_wire::Instant;
 
 use super::stamps::Stamps;
 use crate::congestion::delivery_rate::Snapshot;
-
-/// What is held of a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Mark {
-    /// On its way, as far as anybody knows.
-    InFlight,
-    /// Held lost, and not sent again since.
-    Lost,
-    /// Selectively acknowledged. The receiver may still drop it.
-    Sacked,
-}
-
-/// A run of segments of one size, sent or resent together.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Run {
-    /// Octets of sequence space; SYN and FIN count one.
-    pub(super) len: u32,
-    /// Octets in each segment but the last, which may be shorter. Without meaning once sacked.
-    pub(super) size: u32,
-    /// How many segments.
-    pub(super) segments: u32,
-    /// When it was last sent, by [`Stamps`].
-    pub(super) sent_at: Instant,
-    /// Sent more than once.
-    pub(super) resent: bool,
-    /// It is one segment, longer than others: a probe of the path's MTU.
-    //= rfc8899#4.1-2
-    pub(super) probe: bool,
-    pub(super) mark: Mark,
-    /// What the sampler of the delivery rate knew when it was last sent.
-    pub(super) snapshot: Snapshot,
-}
-
-impl Run {
-    /// `len` octets of the run as a run of their own, beginning on a segment's boundary.
-    const fn part(self, len: u32) -> Self {
-        Self { len, segments: len.div_ceil(self.size), ..self }
-    }
-
-    /// The run without its first `octets`, as at most two runs: what is left of a segment that was cut is one of its own.
-    fn without(self, octets: u32) -> [Option<Self>; 2] {
-        let rest = self.len - octets;
-        if rest == 0 {
-            return [None, None];
-        }
-        if self.mark == Mark::Sacked {
-            let segments = u64::from(self.segments) * u64::from(rest) / u64::from(self.len);
-            let segments = u32::try_from(segments).unwrap_or(u32::MAX).max(1);
-            return [Some(Self { len: rest, segments, ..self }), None];
-        }
-        let cut = (self.size - octets % self.size) % self.size;
-        let cut = cut.min(rest);
-        let half = Self { len: cut, size: cut, segments: 1, ..self };
-        [Some(half).filter(|half| half.len > 0), (rest > cut).then(|| self.part(rest - cut))]
-    }
-}
-
-/// Octets and segments of all runs that have one mark.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Tally {
-    pub(super) octets: u32,
-    pub(super) segments: u32,
-    /// Segments of runs that were sent more than once.
-    pub(super) resent: u32,
-}
-
-impl Tally {
-    const fn add(&mut self, run: &Run) {
-        self.octets += run.len;
-        self.segments += run.segments;
-        self.resent += if run.resent { run.segments } else { 0 };
-    }
-
-    const fn subtract(&mut self, run: &Run) {
-        self.octets -= run.len;
-        self.segments -= run.segments;
-        self.resent -= if run.resent { run.segments } else { 0 };
-    }
-}
+pub(super) use run::{Mark, Run, Tally};
 
 /// Runs and where they begin. Mostly there are none, and then an empty one is cheap to hand on.
 pub(super) type Pieces = Vec<(u64, Run)>;
