@@ -32,8 +32,11 @@ impl Recovery {
             self.news.on_delivered(&run);
             last = Some((start, run));
         }
+        let Some((start, run)) = last else {
+            self.flight = Some(flight);
+            return false;
+        };
         flight.una = ack;
-        let Some((start, run)) = last else { unreachable!("it acknowledges something") };
         let octets = prior_in_flight - flight.outstanding.octets();
         let sample = arrival.arrived_at.nanos_since(run.sent_at);
         flight.rack.on_delivered_in_order((start, &run), sample);
