@@ -60,8 +60,7 @@ impl Timetable {
     /// A packet waits from `since` on, of which `cost` octets go over the link: when it has gone out.
     pub(super) fn add(&mut self, now: Instant, serial: u64, octets: u64, since: Instant, cost: u64) -> Instant {
         let begins = self.free_at.max(now);
-        let takes = self.rate.time_with(cost, &mut self.remainder);
-        self.free_at = Instant::from_nanos(begins.as_nanos().saturating_add(takes));
+        self.free_at = begins.plus_nanos(self.rate.time_with(cost, &mut self.remainder));
         self.waiting.push_back(Entry { serial, octets, since, begins });
         self.free_at
     }

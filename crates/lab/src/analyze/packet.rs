@@ -59,6 +59,26 @@ pub struct Segment<'a> {
     pub options_len: u32,
 }
 
+#[cfg(test)]
+impl<'a> Segment<'a> {
+    /// For tests: so much text that begins at `seq`, from a port to a server, of which the capture has `text`.
+    pub fn example(port: u16, seq: u32, text_len: u32, text: Option<&'a [u8]>) -> Self {
+        Self {
+            at: Instant::ZERO,
+            source: ([10, 0, 0, 1], port).into(),
+            destination: ([10, 0, 0, 2], 80).into(),
+            seq: SeqNumber::new(seq),
+            ack: SeqNumber::new(0),
+            flags: Flags::default(),
+            window: 100,
+            options: Options::default(),
+            text_len,
+            text,
+            options_len: 0,
+        }
+    }
+}
+
 impl Segment<'_> {
     /// SEG.LEN: the text, SYN and FIN.
     pub fn len(&self) -> u32 {

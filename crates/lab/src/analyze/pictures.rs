@@ -50,27 +50,12 @@ impl Pictures {
 mod tests {
     use std::time::Duration;
 
-    use sockeye_wire::tcp::{Flags, Options};
-    use sockeye_wire::{Instant, SeqNumber};
-
     use super::super::packet::Segment;
     use super::*;
 
     /// A connection that sent so many segments of an octet, each of which its picture keeps.
     fn connection(segments: u32) -> Connection {
-        let segment = |seq| Segment {
-            at: Instant::ZERO,
-            source: ([10, 0, 0, 1], 1000).into(),
-            destination: ([10, 0, 0, 2], 80).into(),
-            seq: SeqNumber::new(seq),
-            ack: SeqNumber::new(0),
-            flags: Flags::default(),
-            window: 100,
-            options: Options::default(),
-            text_len: 1,
-            text: None,
-            options_len: 0,
-        };
+        let segment = |seq| Segment::example(1000, seq, 1, None);
         let mut connection = Connection::new(1, &segment(0));
         connection.begin_picture(None);
         (0..segments).for_each(|seq| connection.take(&segment(seq)));

@@ -36,8 +36,7 @@ impl Texts {
 
 #[cfg(test)]
 mod tests {
-    use sockeye_wire::tcp::{Flags, Options};
-    use sockeye_wire::{Instant, SeqNumber};
+    use sockeye_wire::tcp::Flags;
 
     use super::super::packet::Segment;
     use super::super::problems::Problem;
@@ -46,19 +45,7 @@ mod tests {
 
     /// Text that begins there, from a port.
     fn segment(port: u16, seq: u32, text: &[u8]) -> Segment<'_> {
-        Segment {
-            at: Instant::ZERO,
-            source: ([10, 0, 0, 1], port).into(),
-            destination: ([10, 0, 0, 2], 80).into(),
-            seq: SeqNumber::new(seq),
-            ack: SeqNumber::new(0),
-            flags: Flags::default(),
-            window: 100,
-            options: Options::default(),
-            text_len: u32::try_from(text.len()).expect("it is short"),
-            text: Some(text),
-            options_len: 0,
-        }
+        Segment::example(port, seq, u32::try_from(text.len()).expect("it is short"), Some(text))
     }
 
     fn table(filter: &Filter, room: usize) -> Table<'_> {

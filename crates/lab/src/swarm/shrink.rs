@@ -54,13 +54,12 @@ fn smaller(scenario: &Scenario) -> Vec<Scenario> {
         step(&|smaller| simplify(&mut smaller.forward));
         step(&|smaller| simplify(&mut smaller.back));
     }
-    for index in 0..scenario.forward.schedule.changes.len() {
-        step(&|smaller| drop(smaller.forward.schedule.changes.remove(index)));
-        step(&|smaller| simplify_change(&mut smaller.forward.schedule.changes[index]));
-    }
-    for index in 0..scenario.back.schedule.changes.len() {
-        step(&|smaller| drop(smaller.back.schedule.changes.remove(index)));
-        step(&|smaller| simplify_change(&mut smaller.back.schedule.changes[index]));
+    let ways: [fn(&mut Scenario) -> &mut LinkConfig; 2] = [|it| &mut it.forward, |it| &mut it.back];
+    for (way, link) in ways.into_iter().zip([&scenario.forward, &scenario.back]) {
+        for index in 0..link.schedule.changes.len() {
+            step(&|smaller| drop(way(smaller).schedule.changes.remove(index)));
+            step(&|smaller| simplify_change(&mut way(smaller).schedule.changes[index]));
+        }
     }
     for index in 0..scenario.flows.len() {
         step(&|smaller| smaller.flows[index].congestion = None);

@@ -109,8 +109,10 @@ impl Tcb {
         if let told @ Some(_) = self.change_told(now) {
             return told;
         }
+        // One ACK for each segment that came out of order: the peer may count them.
+        //= rfc5681#4.2-8
         if self.recv.ack.take_duplicate() {
-            return Some(self.ack_of_disorder(now));
+            return Some(self.ack_segment(now));
         }
         if self.recovery.lost() > 0
             && let again @ Some(_) = self.retransmission(now, limit)
@@ -159,12 +161,6 @@ impl Tcb {
             None => half_open::syn(&self.config, self.send.iss, self.timestamp_offset, self.ecn.asks, now),
         };
         Some(Transmit::from(header))
-    }
-
-    /// One ACK for each segment that came out of order: the peer may count them.
-    //= rfc5681#4.2-8
-    fn ack_of_disorder(&mut self, now: Instant) -> Transmit {
-        self.ack_segment(now)
     }
 
     fn retransmission(&mut self, now: Instant, limit: u32) -> Option<Transmit> {
