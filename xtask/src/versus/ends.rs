@@ -58,13 +58,12 @@ impl Control {
 /// Who sends to whom.
 ///
 /// One end at most differs from the kernel's, so that a ratio is that end's doing: Sockeye to itself would show two at once.
-/// Each pairing makes a run longer, so ours receives from the kernel's default only, and smoltcp from nobody.
+/// Each pairing makes a run longer, so smoltcp receives from nobody.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pairing {
     SockeyeToLinux(Control),
     LinuxToLinux(Control),
-    /// With cubic.
-    LinuxToSockeye,
+    LinuxToSockeye(Control),
     /// With cubic.
     SmoltcpToLinux,
 }
@@ -76,8 +75,8 @@ impl Pairing {
     /// Whom it is to be as good as: the kernel's own sender with the same congestion control.
     pub const fn rival(self) -> Option<Self> {
         match self {
-            Self::SockeyeToLinux(control) => Some(Self::LinuxToLinux(control)),
-            Self::LinuxToSockeye | Self::SmoltcpToLinux => Some(Self::LinuxToLinux(CUBIC)),
+            Self::SockeyeToLinux(control) | Self::LinuxToSockeye(control) => Some(Self::LinuxToLinux(control)),
+            Self::SmoltcpToLinux => Some(Self::LinuxToLinux(CUBIC)),
             Self::LinuxToLinux(_) => None,
         }
     }
@@ -87,7 +86,7 @@ impl Pairing {
         match self {
             Self::SockeyeToLinux(control) => format!("sockeye_{}", control.0),
             Self::LinuxToLinux(control) => format!("linux_{}", control.0),
-            Self::LinuxToSockeye => "linux_cubic_to_sockeye".to_owned(),
+            Self::LinuxToSockeye(control) => format!("linux_{}_to_sockeye", control.0),
             Self::SmoltcpToLinux => "smoltcp".to_owned(),
         }
     }
@@ -96,15 +95,16 @@ impl Pairing {
 /// Moves bytes for `time` from the first one's arrival on; returns how many bits of them a second.
 pub fn transfer(pairing: Pairing, cell: &Cell, seed: u64, time: Duration) -> Outcome<f64> {
     let (near, sender) = match pairing {
-        Pairing::LinuxToLinux(control) => kernel(SENDER, move |at| Ok(Sender::Linux(at, control)))?,
-        Pairing::LinuxToSockeye => kernel(SENDER, |at| Ok(Sender::Linux(at, CUBIC)))?,
+        Pairing::LinuxToLinux(control) | Pairing::LinuxToSockeye(control) => {
+            kernel(SENDER, move |at| Ok(Sender::Linux(at, control)))?
+        }
         Pairing::SockeyeToLinux(control) => {
             in_process(|device| Ok(Sender::Sockeye(host(device, SENDER, control.ours().unwrap_or_default())?)))?
         }
         Pairing::SmoltcpToLinux => in_process(|device| Ok(Sender::Smoltcp(Box::new(device))))?,
     };
     let (far, receiver) = match pairing {
-        Pairing::LinuxToSockeye => {
+        Pairing::LinuxToSockeye(_) => {
             in_process(|device| Ok(Receiver::Sockeye(host(device, RECEIVER, Algorithm::default())?)))?
         }
         _ => kernel(RECEIVER, |at| Ok(Receiver::Linux(at)))?,

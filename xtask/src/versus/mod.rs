@@ -165,8 +165,8 @@ fn is_refusal(why: &(dyn std::error::Error + 'static)) -> bool {
     matches!(why.downcast_ref(), Some(NoTunDevice | TunNotAccessible | NotPermitted(_) | NoUserNamespaces(_)))
 }
 
-/// Who is tried against whom: each congestion control of ours and of the kernel towards the kernel, the kernel towards
-/// us, smoltcp towards the kernel. What one side lacks is said, and left out.
+/// Who is tried against whom: each congestion control of ours towards the kernel, each of the kernel's towards the kernel
+/// and towards us, smoltcp towards the kernel. What one side lacks is said, and left out.
 fn pairings(names: &[String]) -> Outcome<Vec<Pairing>> {
     let kernels = sysctl("net.ipv4.tcp_available_congestion_control")?;
     let mut pairings = Vec::new();
@@ -177,12 +177,12 @@ fn pairings(names: &[String]) -> Outcome<Vec<Pairing>> {
             None => eprintln!("versus: Sockeye has no {name} yet"),
         }
         if kernels.split_whitespace().any(|kernels| kernels == control.name()) {
-            pairings.push(Pairing::LinuxToLinux(control));
+            pairings.extend([Pairing::LinuxToLinux(control), Pairing::LinuxToSockeye(control)]);
         } else {
             eprintln!("versus: this kernel has no {name}: it offers {kernels} (modprobe tcp_{name} may load it)");
         }
     }
-    pairings.extend([Pairing::LinuxToSockeye, Pairing::SmoltcpToLinux]);
+    pairings.push(Pairing::SmoltcpToLinux);
     Ok(pairings)
 }
 
