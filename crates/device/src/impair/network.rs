@@ -13,7 +13,7 @@ use std::collections::VecDeque;
 use std::net::IpAddr;
 
 use sockeye_wire::Instant;
-use sockeye_wire::ip::IpView;
+use sockeye_wire::ip::{IpView, v4};
 
 use super::carried::earlier;
 use super::{Link, LinkConfig};
@@ -369,8 +369,11 @@ impl Network {
     }
 
     fn destination(&self, packet: &Packet) -> Option<HostId> {
-        let ip = IpView::parse(&packet.bytes).ok()?;
-        let address = number(ip.destination());
+        let address = match v4::Plain::of(&packet.bytes) {
+            Some(plain) => plain.destination.into(),
+            None => IpView::parse(&packet.bytes).ok()?.destination(),
+        };
+        let address = number(address);
         let place = self.by_address.binary_search_by_key(&address, |(known, _)| *known).ok()?;
         self.by_address.get(place).map(|(_, id)| *id)
     }

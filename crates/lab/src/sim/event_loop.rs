@@ -5,7 +5,7 @@ use std::time::Duration;
 use sockeye_device::Packet;
 use sockeye_device::impair::{HostId, Side};
 use sockeye_wire::Instant;
-use sockeye_wire::ip::{IpView, protocol};
+use sockeye_wire::ip::{IpView, protocol, v4};
 use sockeye_wire::tcp::TcpView;
 
 use super::application::{Next, Role, Socket};
@@ -371,12 +371,13 @@ fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
 }
 
 /// The TCP segment in a packet.
+#[inline]
 fn tcp(packet: &[u8]) -> Option<TcpView<'_>> {
-    let ip = IpView::parse(packet).ok()?;
-    if ip.protocol() != protocol::TCP {
-        return None;
-    }
-    TcpView::parse(ip.payload()).ok()
+    let (protocol, payload) = match v4::Plain::of(packet) {
+        Some(plain) => (plain.protocol, plain.payload),
+        None => IpView::parse(packet).map(|ip| (ip.protocol(), ip.payload())).ok()?,
+    };
+    if protocol == protocol::TCP { TcpView::parse(payload).ok() } else { None }
 }
 
 /// True if the checksums in a packet with this segment are right.

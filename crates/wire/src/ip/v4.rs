@@ -16,6 +16,30 @@ const MORE_FRAGMENTS: u8 = 0b001;
 const LOOSE_SOURCE_ROUTE: u8 = 131;
 const STRICT_SOURCE_ROUTE: u8 = 137;
 
+/// What is asked most often of a packet that is as nearly every one: a header without options, and nothing behind the packet.
+#[derive(Clone, Copy, Debug)]
+pub struct Plain<'a> {
+    /// To whom.
+    pub destination: Ipv4Addr,
+    /// The number of the protocol that it carries.
+    pub protocol: u8,
+    /// What it carries: of a fragment, its piece.
+    pub payload: &'a [u8],
+}
+
+impl<'a> Plain<'a> {
+    /// As [`Ipv4View::parse`] would say it; `None` of what isn't plain, which is left to that.
+    #[inline]
+    pub fn of(packet: &'a [u8]) -> Option<Self> {
+        let (header, payload) = packet.split_first_chunk::<HEADER_LEN>()?;
+        let [0x45, _, high, low, _, _, _, _, _, protocol, .., a, b, c, d] = *header else {
+            return None;
+        };
+        let is_whole = usize::from(u16::from_be_bytes([high, low])) == packet.len();
+        is_whole.then_some(Self { destination: Ipv4Addr::new(a, b, c, d), protocol, payload })
+    }
+}
+
 /// An IPv4 packet whose lengths are consistent. Options are skipped (RFC 9293 MUST-50).
 #[derive(Clone, Copy, Debug)]
 pub struct Ipv4View<'a> {
