@@ -47,6 +47,19 @@ impl Counts {
         }
     }
 
+    /// A segment leaves.
+    pub(crate) const fn on_leaving(&mut self) {
+        self.segments_out = self.segments_out.wrapping_add(1);
+    }
+
+    /// So many octets of text, more than none, leave in segments of `size`, of which [`Self::on_leaving`] hears of one.
+    pub(crate) fn on_text_leaving(&mut self, octets: u32, size: u32) {
+        let segments = if octets <= size { 1 } else { octets.div_ceil(size.max(1)) };
+        self.segments_out = self.segments_out.wrapping_add(segments - 1);
+        self.data_segments_out = self.data_segments_out.wrapping_add(segments);
+        self.bytes_sent += u64::from(octets);
+    }
+
     /// Text arrives in so many segments.
     pub(crate) fn on_text(&mut self, now: Instant, segments: u32) {
         self.data_segments_in = self.data_segments_in.wrapping_add(segments);

@@ -47,6 +47,19 @@ struct History {
     marked_delivered: u64,
 }
 
+/// What a segment says of congestion, beside echoes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Mark {
+    pub(crate) ecn: CodePoint,
+    /// The window was reduced.
+    pub(crate) cwr: bool,
+}
+
+impl Mark {
+    /// What is sent again, and what isn't text, says nothing.
+    pub(crate) const NONE: Self = Self { ecn: CodePoint::NotEct, cwr: false };
+}
+
 impl Ecn {
     /// For a connection with these settings.
     pub(crate) fn new(config: &Config) -> Self {
@@ -218,10 +231,12 @@ impl Tcb {
     //= rfc3168#6.1.4-1
     //= rfc3168#6.1.5-1
     //= rfc3168#6.1.6-1
-    pub(crate) fn mark_new_text(&mut self, transmit: &mut Transmit) {
-        if self.agreed.ect && !transmit.payload.is_empty() {
-            transmit.ecn = CodePoint::Ect0;
-            transmit.header.flags.cwr = core::mem::take(&mut self.ecn.owes_cwr);
+    pub(crate) const fn mark_of_new_text(&mut self) -> Mark {
+        if self.agreed.ect {
+            let cwr = core::mem::replace(&mut self.ecn.owes_cwr, false);
+            Mark { ecn: CodePoint::Ect0, cwr }
+        } else {
+            Mark::NONE
         }
     }
 

@@ -110,9 +110,8 @@ impl Tcb {
         let seq = self.send.snd_nxt();
         self.path.on_probe_sent();
         self.note_path_probe(now, octets);
-        let mut transmit = self.text_segment(now, seq, octets, octets);
-        self.mark_new_text(&mut transmit);
-        transmit
+        let mark = self.mark_of_new_text();
+        self.text_segment(now, seq, octets, octets, mark)
     }
 
     //= rfc4821#7.4-1

@@ -1,12 +1,12 @@
 //! What to put on the wire now: small questions in order.
 
-use sockeye_wire::ip::Ecn;
 use sockeye_wire::tcp::Flags;
 use sockeye_wire::{Instant, SeqNumber};
 
 use super::decide::{Decision, Hold, Situation, decide};
 use super::path_probe::Probing;
 use crate::counts::Doing;
+use crate::ecn::Mark;
 use crate::recovery::Again;
 use crate::recv::Owed;
 use crate::segment_arrives::half_open;
@@ -34,33 +34,29 @@ enum New {
 impl Tcb {
     /// What to put on the wire now; to be asked until `None`. `limit` is the octets of text that one [`Transmit`] may
     /// carry if the device cuts it into segments; 0 if it doesn't.
+    // A segment is 200 octets: it is made, and counted, where it is returned, not handed on from one question to the next.
     pub fn poll_transmit(&mut self, now: Instant, limit: u32) -> Option<Transmit> {
-        let transmit = self.next_transmit(now, limit);
-        match &transmit {
-            Some(transmit) => self.note_transmit(now, transmit),
-            None => self.settle(now),
+        if let Some(reply) = self.pending.reply.take() {
+            self.counts.on_leaving();
+            return Some(Transmit::from(*reply));
         }
-        transmit
+        match self.state {
+            State::Established
+            | State::FinWait1
+            | State::FinWait2
+            | State::CloseWait
+            | State::Closing
+            | State::LastAck => self.next_of_connection(now, limit),
+            State::Closed | State::Listen | State::TimeWait | State::SynSent | State::SynReceived => {
+                self.next_of_few(now)
+            }
+        }
     }
 
-    #[inline]
-    fn note_transmit(&mut self, now: Instant, transmit: &Transmit) {
-        let payload = transmit.payload_len();
-        if payload > 0
-            && let Some(rate) = self.pacing_rate()
-        {
-            self.pacer.on_sent(now, payload as u64, rate);
-        }
-        self.count(payload, transmit.segment_size.into());
-    }
-
-    /// So many octets of text leave, to be cut into segments of `size` if that isn't 0.
-    fn count(&mut self, octets: usize, size: usize) {
-        let segments = if size == 0 { 1 } else { u32::try_from(octets.div_ceil(size).max(1)).unwrap_or(u32::MAX) };
-        self.counts.segments_out = self.counts.segments_out.wrapping_add(segments);
-        if octets > 0 {
-            self.counts.data_segments_out = self.counts.data_segments_out.wrapping_add(segments);
-            self.counts.bytes_sent += octets as u64;
+    /// Text is about to leave for which the path is to have time.
+    fn pace(&mut self, now: Instant, octets: u32) {
+        if let Some(rate) = self.pacing_rate() {
+            self.pacer.on_sent(now, octets.into(), rate);
         }
     }
 
@@ -82,30 +78,26 @@ impl Tcb {
         self.counts.spent.turn_to(now, doing);
     }
 
-    fn next_transmit(&mut self, now: Instant, limit: u32) -> Option<Transmit> {
-        if let Some(reply) = self.pending.reply.take() {
-            return Some(Transmit::from(*reply));
-        }
-        match self.state {
+    /// In the states in which few segments leave.
+    fn next_of_few(&mut self, now: Instant) -> Option<Transmit> {
+        let transmit = match self.state {
             State::Closed => self.reset_owed(now),
-            State::Listen => None,
             State::TimeWait => self.time_wait_ack(now),
             State::SynSent | State::SynReceived => self.syn_owed(now),
-            State::Established
-            | State::FinWait1
-            | State::FinWait2
-            | State::CloseWait
-            | State::Closing
-            | State::LastAck => self.next_of_connection(now, limit),
+            _ => None,
+        };
+        if transmit.is_none() {
+            self.settle(now);
         }
+        transmit
     }
 
+    #[inline]
     fn next_of_connection(&mut self, now: Instant, limit: u32) -> Option<Transmit> {
         // The urgent pointer counts from the segment that it is in, and a device repeats that of a super-segment: none is
         // made as long as there is one (nor by Linux, `tcp_urg_mode`).
         //= rfc9293#MUST-62
         let limit = if self.send.is_urgent() { 0 } else { limit };
-        // A segment is 200 octets: it is made where it is returned, not handed on from one question to the next.
         if let told @ Some(_) = self.change_told(now) {
             return told;
         }
@@ -138,7 +130,11 @@ impl Tcb {
         if core::mem::take(&mut self.pending.keep_alive) {
             return Some(self.keep_alive_probe(now));
         }
-        if self.owes_ack() { Some(self.ack_segment(now)) } else { None }
+        if self.owes_ack() {
+            return Some(self.ack_segment(now));
+        }
+        self.settle(now);
+        None
     }
 
     //= rfc9293#3.10.5-1
@@ -160,6 +156,7 @@ impl Tcb {
             Some(half_open) => half_open.syn_ack(now),
             None => half_open::syn(&self.config, self.send.iss, self.timestamp_offset, self.ecn.asks, now),
         };
+        self.counts.on_leaving();
         Some(Transmit::from(header))
     }
 
@@ -185,7 +182,7 @@ impl Tcb {
         self.tell_sent(now, again.octets);
         self.times.sent_at = now;
         self.arm_retransmit();
-        let transmit = self.text_segment(now, again.seq, again.octets, again.size);
+        let transmit = self.text_segment(now, again.seq, again.octets, again.size, Mark::NONE);
         self.recovery.count_resent(transmit.payload_len());
         transmit
     }
@@ -215,7 +212,7 @@ impl Tcb {
         }
         self.send.probed = true;
         let seq = self.send.snd_nxt();
-        Some(self.text_segment(now, seq, 1, 1))
+        Some(self.text_segment(now, seq, 1, 1, Mark::NONE))
     }
 
     /// What new text is to leave, if any.
@@ -251,11 +248,14 @@ impl Tcb {
 
     fn situation(&self, now: Instant, limit: u32) -> Situation {
         let mss = u32::from(self.send.mss());
+        let (unsent, usable) = (self.send.unsent(), self.send.usable());
+        let congestion = self.recovery.room(mss, self.agreed.sack, self.congestion.as_ref());
         Situation {
-            unsent: self.send.unsent(),
-            usable: self.send.usable(),
-            congestion: self.recovery.room(mss, self.agreed.sack, self.congestion.as_ref()),
-            paced: self.paced(now),
+            unsent,
+            usable,
+            congestion,
+            // What doesn't fit into the congestion window waits for that first.
+            paced: if congestion < mss.min(unsent).min(usable) { 0 } else { self.paced(now) },
             mss,
             max_window: self.send.max_window(),
             idle: self.recovery.is_idle(),
@@ -300,9 +300,8 @@ impl Tcb {
         self.pending.overdue = false;
         self.deadlines.stop(Timer::Cork);
         self.tell_writer();
-        let mut transmit = self.text_segment(now, seq, octets + u32::from(with_fin), mss);
-        self.mark_new_text(&mut transmit);
-        transmit
+        let mark = self.mark_of_new_text();
+        self.text_segment(now, seq, octets + u32::from(with_fin), mss, mark)
     }
 
     /// A FIN is to leave, and no text with it.
@@ -313,7 +312,7 @@ impl Tcb {
     fn send_fin(&mut self, now: Instant) -> Transmit {
         let seq = self.send.snd_nxt();
         self.note_sent(now, 0, true);
-        self.text_segment(now, seq, 1, 1)
+        self.text_segment(now, seq, 1, 1, Mark::NONE)
     }
 
     /// Books `octets` of new text, and the FIN, as sent.
@@ -357,15 +356,27 @@ impl Tcb {
     }
 
     /// The segment, or several of `size` in one, with what stands in `octets` of sequence space from `seq` on.
-    pub(super) fn text_segment(&mut self, now: Instant, seq: SeqNumber, octets: u32, size: u32) -> Transmit {
+    #[inline]
+    pub(super) fn text_segment(
+        &mut self,
+        now: Instant,
+        seq: SeqNumber,
+        octets: u32,
+        size: u32,
+        mark: Mark,
+    ) -> Transmit {
         let (payload, fin) = self.send.text_at(seq, octets);
         let text = octets - u32::from(fin);
         //= rfc9293#MUST-61
         //= rfc9293#SHLD-27
         let psh = text > 0 && (seq + text) == self.send.text_end();
-        let header = self.header(now, seq, Flags { psh, fin, ..Flags::ACK });
+        if text > 0 {
+            self.pace(now, text);
+            self.counts.on_text_leaving(text, size);
+        }
+        let header = self.header(now, seq, Flags { psh, fin, cwr: mark.cwr, ..Flags::ACK });
         let segment_size = if text > size { u16::try_from(size).unwrap_or(u16::MAX) } else { 0 };
-        Transmit { header, payload, segment_size, ecn: Ecn::NotEct }
+        Transmit { header, payload, segment_size, ecn: mark.ecn }
     }
 
     //= rfc9293#SHLD-12

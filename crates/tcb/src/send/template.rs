@@ -28,7 +28,7 @@ impl Tcb {
         Transmit::from(header)
     }
 
-    /// A header at `seq` that acknowledges RCV.NXT: whatever ACK was owed is paid by it.
+    /// A header at `seq` that acknowledges RCV.NXT and leaves now: whatever ACK was owed is paid by it.
     //= rfc9293#3.1-6
     pub(crate) fn header(&mut self, now: Instant, seq: SeqNumber, flags: Flags) -> Header {
         let window = self.recv.advertise();
@@ -36,6 +36,7 @@ impl Tcb {
         self.recv.ack.on_sent();
         self.recv.timestamps.on_ack_sent(rcv_nxt);
         self.deadlines.stop(Timer::DelayedAck);
+        self.counts.on_leaving();
         let urgent = self.send.urgent_pointer(seq);
         Header {
             seq,
