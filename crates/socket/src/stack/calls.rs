@@ -281,6 +281,7 @@ impl Stack {
     }
 
     /// What shows whether all is well with the connection; `None` if it is gone.
+    #[inline]
     pub fn vitals(&self, id: ConnectionId) -> Option<Vitals> {
         self.get(id).map(|connection| connection.tcb.vitals())
     }

@@ -77,10 +77,10 @@ impl Ends {
 /// A [`Pair`] as it is kept, in two thirds of the memory: a socket's address has room for what no packet says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Kept {
-    local: IpAddr,
-    remote: IpAddr,
-    local_port: u16,
-    remote_port: u16,
+    pub(crate) local: IpAddr,
+    pub(crate) remote: IpAddr,
+    pub(crate) local_port: u16,
+    pub(crate) remote_port: u16,
 }
 
 impl Kept {

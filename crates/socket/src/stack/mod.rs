@@ -291,7 +291,8 @@ impl Stack {
 
     /// When [`Self::on_timeout`] is to be called at the latest; `None` if nothing is due, ever.
     pub fn next_timeout(&mut self) -> Option<Instant> {
-        [self.wheel.next(), self.time_wait.next(), self.reassembler.next_timeout()].into_iter().flatten().min()
+        let (connections, fragments) = (self.wheel.next(), self.reassembler.next_timeout());
+        earlier(earlier(connections, self.time_wait.next()), fragments)
     }
 
     /// The clock says `now`: acts on every deadline that has passed.
@@ -332,7 +333,12 @@ impl Stack {
     }
 
     /// The next event; to be asked until `None`.
+    #[inline]
     pub fn poll_event(&mut self) -> Option<StackEvent> {
+        if self.incoming.is_empty() && self.touched.to_tell.is_empty() { None } else { self.next_event() }
+    }
+
+    fn next_event(&mut self) -> Option<StackEvent> {
         while let Some(listener) = self.incoming.pop_front() {
             if self.listeners.slab.get(listener).is_some() {
                 return Some(StackEvent::Incoming(ListenerId(listener)));
@@ -393,5 +399,13 @@ impl Stack {
         self.demux.insert(pair, Target::Connection(key));
         self.touch(key);
         key
+    }
+}
+
+/// The earlier of two instants, either of which may never come.
+fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
     }
 }

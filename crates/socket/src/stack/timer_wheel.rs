@@ -146,12 +146,17 @@ impl<T: Copy> TimerWheel<T> {
             Some((level, usize::try_from(slot).unwrap_or(0), (base | slot) << shift))
         };
         // Of nine levels one or two have any timers, and to look at each of the others was as dear as all the rest.
-        let levels = (0..self.levels.count_ones()).scan(self.levels, |levels, _| {
-            let level = levels.trailing_zeros();
-            *levels &= *levels - 1;
-            usize::try_from(level).ok()
-        });
-        levels.filter_map(first_of).min_by_key(|&(_, _, tick)| tick)
+        let (mut levels, mut first) = (self.levels, None);
+        while levels != 0 {
+            let next = first_of(levels.trailing_zeros() as usize);
+            levels &= levels - 1;
+            first = match (first, next) {
+                (Some((_, _, tick)), Some((_, _, other))) if other >= tick => first,
+                (_, None) => first,
+                _ => next,
+            };
+        }
+        first
     }
 
     fn link(&mut self, id: u32) {

@@ -9,7 +9,7 @@ use sockeye_wire::ip::{IpHeader, protocol, v4, v6};
 use sockeye_wire::tcp::{TcpHeader, fill_partial_checksum};
 
 use super::counters::Drop;
-use super::demux::Pair;
+use super::demux::{Kept, Pair};
 use super::{HeldBy, Stack};
 use crate::checksum;
 
@@ -57,7 +57,7 @@ impl Stack {
                 };
                 self.touched.to_send.push_back(key);
                 self.counters.packets_out += 1;
-                return Some(packet(&connection.sockets.pair(), transmit, envelope));
+                return Some(packet(&connection.sockets, transmit, envelope));
             }
             // It has nothing more to send: its timer is set, what it holds is counted, what it has learnt of the path is
             // remembered, and it is forgotten if it has ended.
@@ -88,7 +88,7 @@ impl Stack {
             traffic_class: 0,
             checksum_offload: self.config.checksum_offload,
         };
-        packet(pair, Transmit::from(*header), envelope)
+        packet(&Kept::new(pair), Transmit::from(*header), envelope)
     }
 
     fn queue_reply(&mut self, packet: Outgoing) {
@@ -128,12 +128,13 @@ impl Stack {
     }
 }
 
-fn packet(pair: &Pair, transmit: Transmit, envelope: Envelope) -> Outgoing {
+fn packet(sockets: &Kept, transmit: Transmit, envelope: Envelope) -> Outgoing {
     let Transmit { header, payload, segment_size, ecn } = transmit;
     let envelope = Envelope { traffic_class: envelope.traffic_class | ecn.bits(), ..envelope };
+    let Kept { local: source, remote: destination, local_port, remote_port } = *sockets;
     let tcp = TcpHeader {
-        source_port: pair.local.port(),
-        destination_port: pair.remote.port(),
+        source_port: local_port,
+        destination_port: remote_port,
         seq: header.seq,
         ack: header.ack,
         flags: header.flags,
@@ -141,7 +142,6 @@ fn packet(pair: &Pair, transmit: Transmit, envelope: Envelope) -> Outgoing {
         urgent: header.urgent,
         options: header.options,
     };
-    let (source, destination) = (pair.local.ip(), pair.remote.ip());
     let text_len: usize = payload.iter().map(bytes::Bytes::len).sum();
     let mut packet = Outgoing::build(payload, |head| {
         let ip_len = if source.is_ipv4() { v4::HEADER_LEN } else { v6::HEADER_LEN };
