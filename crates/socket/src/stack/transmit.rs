@@ -35,8 +35,9 @@ impl Stack {
             self.counters.packets_out += 1;
             return Some(reply);
         }
-        while let Some(key) = self.touched.to_send.pop_front() {
+        while let Some(&key) = self.touched.to_send.front() {
             let Some(connection) = self.connections.get_mut(key) else {
+                self.touched.to_send.pop_front();
                 continue;
             };
             //= rfc8201#5.2-2
@@ -55,12 +56,15 @@ impl Stack {
                     traffic_class: connection.traffic_class,
                     checksum_offload: self.config.checksum_offload,
                 };
-                self.touched.to_send.push_back(key);
+                if self.touched.to_send.len() > 1 {
+                    self.touched.to_send.rotate_left(1);
+                }
                 self.counters.packets_out += 1;
                 return Some(packet(&connection.sockets, transmit, envelope));
             }
             // It has nothing more to send: its timer is set, what it holds is counted, what it has learnt of the path is
             // remembered, and it is forgotten if it has ended.
+            self.touched.to_send.pop_front();
             connection.is_to_send = false;
             let before = std::mem::replace(&mut connection.octets, connection.tcb.memory());
             self.memory.recount(before, connection.octets);

@@ -280,9 +280,11 @@ impl Outstanding {
     fn take_front(&mut self, start: u64, covered: u32) {
         if let Some(run) = self.take(start) {
             let mut place = start + u64::from(covered);
-            for rest in run.without(covered).into_iter().flatten() {
-                self.put(place, rest);
-                place += u64::from(rest.len);
+            if covered < run.len {
+                for rest in run.without(covered).into_iter().flatten() {
+                    self.put(place, rest);
+                    place += u64::from(rest.len);
+                }
             }
             self.promote();
         }

@@ -299,7 +299,9 @@ impl Tcb {
         self.note_sent(now, octets, with_fin);
         self.pending.overdue = false;
         self.deadlines.stop(Timer::Cork);
-        self.tell_writer();
+        if self.config.unsent_limit != u32::MAX {
+            self.tell_writer(); // what waits to be sent has become less
+        }
         let mark = self.mark_of_new_text();
         self.text_segment(now, seq, octets + u32::from(with_fin), mss, mark)
     }
