@@ -50,6 +50,22 @@ fn every_application_carries_what_it_says_and_ends() {
 }
 
 #[test]
+fn a_run_that_is_not_judged_is_the_same_run() {
+    let unjudged = |scenario: &Scenario| Simulation::new(scenario, Record::nothing()).unwrap().unjudged().finish();
+    for (application, ..) in APPLICATIONS {
+        let scenario = scenario(&format!("[[flow]]\napplication = {application}\n"));
+        let (judged, unjudged) = (clean(&scenario), unjudged(&scenario));
+        assert!(judged.judged && !unjudged.judged);
+        let figures = |report: &Report| format!("{} {} {:?}", report.packets, report.virtual_s, report.flows);
+        assert_eq!(figures(&unjudged), figures(&judged));
+    }
+    // What isn't done in time breaks a rule, which nobody holds it to here.
+    let endless = scenario("duration = \"1s\"\n[[flow]]\napplication = { kind = \"bulk\", bytes = 5_000_000 }\n");
+    assert!(sim::run(&endless).unwrap().violation.is_some());
+    assert_eq!(unjudged(&endless).violation, None);
+}
+
+#[test]
 fn two_bare_connections_do_without_stacks() {
     for (application, forth, back) in APPLICATIONS.iter().filter(|(name, ..)| !name.contains("short")) {
         let report = clean(&scenario(&format!("{BARE}[[flow]]\napplication = {application}\n")));

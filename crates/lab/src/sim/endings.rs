@@ -66,7 +66,7 @@ impl World {
     pub(super) fn stop(&mut self) {
         for index in 0..self.flows.len() {
             let flow = &self.flows[index];
-            if !flow.endless && !self.crawls(flow) && !self.is_left(flow) {
+            if self.judges && !flow.endless && !self.crawls(flow) && !self.is_left(flow) {
                 self.check_stopped(index);
                 continue;
             }

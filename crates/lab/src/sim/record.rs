@@ -86,6 +86,11 @@ impl Record {
         !self.captures.is_empty()
     }
 
+    /// The time-sequence graph is kept, for which packets are taken apart.
+    pub(super) const fn draws_packets(&self) -> bool {
+        self.sequence.is_some()
+    }
+
     /// What still happens is of no interest: the flows have ended.
     pub(super) const fn stop_sampling(&mut self) {
         self.sampled = true;

@@ -33,6 +33,8 @@ pub struct Report {
     pub virtual_s: f64,
     /// Time that the run took, in seconds.
     pub wall_s: f64,
+    /// All rules were checked, after every event.
+    pub judged: bool,
     /// The rule that was broken; `None` if none was.
     pub violation: Option<Violation>,
 }
@@ -135,6 +137,7 @@ impl World {
             packets: self.packet_count,
             virtual_s: self.now.since(Instant::ZERO).as_secs_f64(),
             wall_s: wall.as_secs_f64(),
+            judged: self.judges,
             violation: self.violation.clone(),
             flows,
         }

@@ -145,6 +145,9 @@ pub(super) struct World {
     pub(super) packet_count: u64,
     /// Ends that something happened to in the present event.
     pub(super) touched: Vec<(usize, Role)>,
+    /// Rules about packets, connections and their ends are checked. If not, only what applications read is, and that nothing is
+    /// left at the end.
+    pub(super) judges: bool,
     /// Packets may come out of the network otherwise than they went in: checksums are to be verified.
     pub(super) damages: bool,
     /// A host floods the path.
@@ -175,6 +178,7 @@ impl World {
             record,
             packet_count: 0,
             touched: Vec::new(),
+            judges: true,
             damages: links(scenario).any(LinkConfig::damages),
             floods: hosts.iter().any(|host| host.trick.is_some_and(Trick::floods)),
         };

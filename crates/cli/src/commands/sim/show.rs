@@ -60,6 +60,9 @@ pub fn table(report: &Report) -> String {
         "time                {:.1} s, simulated in {:.3} s ({speed:.0} times as fast), {} packets",
         report.virtual_s, report.wall_s, report.packets
     ));
+    if !report.judged {
+        say(format_args!("rules               unjudged: only what was read is compared with what was written"));
+    }
     text
 }
 
