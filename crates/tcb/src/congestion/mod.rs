@@ -201,6 +201,9 @@ pub trait CongestionControl: Debug + Send + Sync {
     /// before.
     fn on_timeout(&mut self, now: Instant, flight: u32, again: bool);
 
+    /// All that was outstanding at the timeout is acknowledged. By default nothing: the window has grown again meanwhile.
+    fn on_timeout_recovered(&mut self, _now: Instant) {}
+
     /// The last [`Self::on_loss`] or [`Self::on_timeout`] answered a loss that was none: what it took is given back
     /// (RFC 4015). The sender sees to it that no burst follows.
     fn undo(&mut self, now: Instant);

@@ -47,6 +47,8 @@ pub(super) struct Toy {
     srtt: Option<Duration>,
     min_rtt: Option<Duration>,
     recover: Option<u64>,
+    /// Losses begin a recovery; false while a timeout is repaired.
+    pub(super) recovers: bool,
     filled_until: u64,
     pub(super) lost: u64,
     pub(super) sent: u64,
@@ -79,6 +81,7 @@ impl Toy {
             srtt: None,
             min_rtt: None,
             recover: None,
+            recovers: true,
             filled_until: 0,
             lost: 0,
             sent: 0,
@@ -160,7 +163,7 @@ impl Toy {
                 app_limited: sent.snapshot.app_limited,
             });
         };
-        if newly_lost > 0 && self.recover.is_none() {
+        if newly_lost > 0 && self.recover.is_none() && self.recovers {
             self.algorithm.on_loss(now, prior_in_flight);
             self.recover = Some(self.place);
         }

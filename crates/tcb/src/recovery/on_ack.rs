@@ -460,6 +460,8 @@ impl Recovery {
             //= rfc5681#3.2-12
             //= rfc9937#6.4-1
             congestion.on_recovered(arrival.now, flight.outstanding.octets());
+        } else {
+            congestion.on_timeout_recovered(arrival.now);
         }
         self.history().reordering.on_recovered();
         flight.phase = Phase::Open;

@@ -97,6 +97,14 @@ impl Bbr {
         self.prior_cwnd = if undisturbed { self.cwnd } else { self.prior_cwnd.max(self.cwnd) };
     }
 
+    /// All is repaired, or nothing was to be.
+    pub(super) fn leave_recovery(&mut self) {
+        self.in_recovery = false;
+        self.timed_out = false;
+        self.restore_cwnd();
+        self.bound_cwnd();
+    }
+
     /// `BBRRestoreCwnd`.
     //= draft-ietf-ccwg-bbr-05#5.6.4-2
     pub(super) fn restore_cwnd(&mut self) {

@@ -106,15 +106,17 @@ pub struct Bbr {
     drain_start_round: u64,
     losses_in_round: u8,
     idle_restart: bool,
-    /// Rates of what was sent before so much was delivered are the application's, or those of `ProbeRTT`.
+    /// Rates of what was sent before so much was delivered are the application's, or those of `ProbeRTT` or of a timeout's
+    /// repair.
     app_limited_until: u64,
     before: Option<Before>,
     cwnd: u32,
     prior_cwnd: u32,
     /// The round in which what left last filled the window.
     filled_round: Option<u64>,
-    /// Losses are being repaired.
+    /// Losses are being repaired; a timeout has found them.
     in_recovery: bool,
+    timed_out: bool,
     /// 0 before the first round trip.
     pacing_rate: u64,
     initial: u8,
@@ -140,6 +142,7 @@ impl Bbr {
             prior_cwnd: 0,
             filled_round: None,
             in_recovery: false,
+            timed_out: false,
             pacing_rate: 0,
             initial,
             initial_window: 0,
@@ -171,6 +174,11 @@ impl Bbr {
     /// left.
     fn is_cwnd_limited(&self) -> bool {
         self.filled_round.is_some_and(|round| self.model.round_count <= round + 1)
+    }
+
+    /// What is sent from now on until all that is in flight is delivered says nothing of the path.
+    fn mark_limited(&mut self, sample: &AckSample) {
+        self.app_limited_until = sample.delivered + u64::from(sample.in_flight);
     }
 
     /// `BBRSaveStateUponLoss`.
@@ -213,6 +221,9 @@ impl CongestionControl for Bbr {
     //= draft-ietf-ccwg-bbr-05#5.2.3-1
     fn on_ack(&mut self, sample: &AckSample) {
         self.init_pacing_rate(sample);
+        if self.timed_out && self.cwnd < self.prior_cwnd {
+            self.mark_limited(sample);
+        }
         if let Some(mut rate) = sample.rate {
             rate.app_limited |= sample.prior_delivered < self.app_limited_until;
             self.update_model_and_state(sample, &rate);
@@ -243,18 +254,26 @@ impl CongestionControl for Bbr {
     }
 
     fn on_recovered(&mut self, _now: Instant, _flight: u32) {
-        self.in_recovery = false;
-        self.restore_cwnd();
-        self.bound_cwnd();
+        self.leave_recovery();
     }
 
-    /// `BBROnEnterRTO`.
+    /// `BBROnEnterRTO`. As in Linux (`bbr_set_state`) the short-term bound, if there comes one, falls from the window that was
+    /// there before.
     //= draft-ietf-ccwg-bbr-05#5.6.4-2
     fn on_timeout(&mut self, _now: Instant, _flight: u32, _again: bool) {
         self.save_cwnd();
         self.save_state();
+        self.full_pipe.reset(0);
+        if !self.state.is_probing() && self.model.inflight_shortterm == INFINITE {
+            self.model.inflight_shortterm = self.prior_cwnd;
+        }
         self.cwnd = self.mss;
-        self.in_recovery = false;
+        self.in_recovery = true;
+        self.timed_out = true;
+    }
+
+    fn on_timeout_recovered(&mut self, _now: Instant) {
+        self.leave_recovery();
     }
 
     /// `BBRHandleSpuriousLossDetection` (section 5.5.11.2).
@@ -275,8 +294,7 @@ impl CongestionControl for Bbr {
                 State::Drain | State::Down | State::Cruise | State::Refill | State::ProbeRtt => {}
             }
         }
-        self.restore_cwnd();
-        self.bound_cwnd();
+        self.leave_recovery();
     }
 
     /// `BBRHandleRestartFromIdle` (section 5.4.1).

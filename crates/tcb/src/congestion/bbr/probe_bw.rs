@@ -183,7 +183,7 @@ impl Bbr {
 
     /// `BBRAdaptLongTermModel`.
     //= draft-ietf-ccwg-bbr-05#5.3.3-7
-    fn adapt_long_term(&mut self, sample: &AckSample, rate: &RateSample) {
+    pub(super) fn adapt_long_term(&mut self, sample: &AckSample, rate: &RateSample) {
         if self.model.round_start {
             match self.cycle.ack_phase {
                 AckPhase::ProbeStarting => self.cycle.ack_phase = AckPhase::ProbeFeedback,
@@ -213,7 +213,8 @@ impl Bbr {
             self.save_state();
         }
         if self.cycle.samples && model::is_too_high(lost.lost_since_sent, lost.tx_in_flight) {
-            self.inflight_too_high(lost.now, model::inflight_at_loss(lost), lost.app_limited);
+            let app_limited = lost.app_limited || lost.prior_delivered < self.app_limited_until;
+            self.inflight_too_high(lost.now, model::inflight_at_loss(lost), app_limited);
         }
     }
 

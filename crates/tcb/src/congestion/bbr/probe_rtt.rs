@@ -41,8 +41,7 @@ impl Bbr {
     /// `BBRHandleProbeRTT`.
     //= draft-ietf-ccwg-bbr-05#5.3.4-5
     fn handle_probe_rtt(&mut self, sample: &AckSample) {
-        // Rates of what is sent meanwhile say nothing of the path.
-        self.app_limited_until = sample.delivered + u64::from(sample.in_flight);
+        self.mark_limited(sample);
         match self.probe_rtt.done_at {
             None if sample.in_flight <= self.probe_rtt_cwnd() => {
                 self.probe_rtt = ProbeRtt { done_at: Some(sample.now + DURATION), round_done: false };

@@ -159,6 +159,38 @@ fn losses_that_were_none_give_back_what_they_took() {
     assert_eq!(toy.algorithm.cwnd(), before);
 }
 
+/// As in Linux, whose `CA_Loss` counts as a recovery: what the first timeout found is what comes back.
+//= draft-ietf-ccwg-bbr-05#5.6.4-2
+#[test]
+fn the_window_comes_back_after_the_repair_of_two_timeouts() {
+    let mut toy = toy(400);
+    toy.run(3 * SECOND);
+    let before = toy.algorithm.cwnd();
+    toy.algorithm.on_timeout(toy.now, before, false);
+    toy.algorithm.on_timeout(toy.now, 1000, true);
+    toy.algorithm.on_timeout_recovered(toy.now);
+    assert_eq!(toy.algorithm.cwnd(), before);
+}
+
+/// While a timeout is repaired one loss in a window of few segments is more than 2 %, and the rate is that of the window: the
+/// model holds.
+#[test]
+fn what_the_repair_of_a_timeout_meets_is_no_measure_of_the_path() {
+    let mut toy = toy(400);
+    toy.run(3 * SECOND);
+    let (before, bandwidth) = (toy.algorithm.cwnd(), toy.algorithm.details().bandwidth);
+    toy.algorithm.on_timeout(toy.now, before, false);
+    toy.lose_every = 20;
+    toy.recovers = false;
+    toy.run(SECOND);
+    let details = toy.algorithm.details();
+    assert_eq!(details.inflight_longterm, None, "{details:?}");
+    toy.lose_every = 0;
+    toy.algorithm.on_timeout_recovered(toy.now);
+    toy.run(5 * SECOND);
+    assert!(toy.algorithm.details().bandwidth >= bandwidth * 95 / 100, "{:?}", toy.algorithm.details());
+}
+
 /// A mark and a loss of one round trip, and the loss proves to be none: what the mark took stays taken.
 #[test]
 fn a_mark_is_not_undone_with_a_loss_beside_it() {
@@ -200,6 +232,77 @@ fn after_a_silence_it_goes_on_at_the_rate_that_it_knows() {
     assert!(percent >= 90, "{percent} %, {:?}", phases(&mut toy, 3));
 }
 
+/// 4 % are too much where they come in six places of a round trip, 1 % isn't.
+//= draft-ietf-ccwg-bbr-05#5.3.1-3
+#[test]
+fn startup_ends_on_many_losses_in_a_round_trip() {
+    let after_startup = |lose_every| {
+        let mut toy = toy(400);
+        toy.lose_every = lose_every;
+        while toy.algorithm.details().phase == "startup" {
+            toy.run(Duration::from_millis(1));
+        }
+        (toy.algorithm.details().bandwidth, toy.algorithm.details().inflight_longterm)
+    };
+    let (bandwidth, bound) = after_startup(25);
+    let bdp = u32::try_from(bandwidth * 40 / 1000).unwrap();
+    assert!(bound.is_some_and(|bound| bound >= bdp), "{bound:?} of {bdp}");
+    let (bandwidth, bound) = after_startup(101);
+    assert!(bandwidth > 9_500_000 && bound.is_none(), "{bandwidth} {bound:?}");
+}
+
+/// A window of 64 segments, and a bound far below it.
+//= draft-ietf-ccwg-bbr-05#5.3.3-5
+#[test]
+fn a_bound_that_is_used_up_grows_by_1_2_and_4_segments_a_round_trip() {
+    let mut bbr = Bbr::new(10);
+    bbr.set_mss(1000);
+    bbr.cwnd = 64_000;
+    bbr.filled_round = Some(0);
+    bbr.model.inflight_longterm = 10_000;
+    bbr.start_up(0);
+    let (sample, rate) = (AckSample { newly_acked: 1000, ..AckSample::default() }, RateSample::default());
+    let mut bounds = Vec::new();
+    for _ in 0..3 {
+        for ack in 1..=64 {
+            bbr.model.round_start = ack == 64;
+            bbr.adapt_long_term(&sample, &RateSample { tx_in_flight: 10_000, ..rate });
+        }
+        bounds.push(bbr.model.inflight_longterm);
+    }
+    assert_eq!(bounds, [11_000, 13_000, 17_000]);
+}
+
+//= draft-ietf-ccwg-bbr-05#5.6.3-1
+//= draft-ietf-ccwg-bbr-05#5.6.3-2
+#[test]
+fn what_leaves_at_once_is_a_millisecond_long_two_segments_to_64_kib() {
+    let mut bbr = Bbr::new(10);
+    bbr.set_mss(1000);
+    for (rate, octets) in [(1_000_000, 2000), (10_000_000, 10_000), (1_000_000_000, 65_536)] {
+        bbr.pacing_rate = rate;
+        assert_eq!(bbr.send_quantum(), Some(octets), "{rate}");
+    }
+}
+
+//= draft-ietf-ccwg-bbr-05#5.6.4-1
+#[test]
+fn as_much_is_in_flight_as_the_path_holds_three_quanta_and_four_segments_at_least() {
+    let mut bbr = Bbr::new(10);
+    bbr.set_mss(1000);
+    bbr.state = State::Cruise;
+    bbr.model.min_rtt = Some(Duration::from_millis(40));
+    bbr.pacing_rate = 1_000_000;
+    assert_eq!(bbr.inflight(1_000_000, 100), 40_000);
+    assert_eq!(bbr.inflight(1_000_000, 200), 80_000);
+    assert_eq!(bbr.inflight(100_000, 100), 6000, "three of 2000");
+    bbr.pacing_rate = 100_000_000;
+    assert_eq!(bbr.inflight(1_000_000, 100), 3 * 65_536);
+    bbr.state = State::Up;
+    assert_eq!(bbr.inflight(1_000_000, 100), 3 * 65_536 + 2000);
+}
+
+//= draft-ietf-ccwg-bbr-05#2-1
 //= draft-ietf-ccwg-bbr-05#5.3.1-1
 //= draft-ietf-ccwg-bbr-05#5.6.2-1
 #[test]
