@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use sockeye::Algorithm;
-use sockeye_lab::sim::{HostSpec, Record, Report, Samples, Scenario, Simulation};
+use sockeye_lab::sim::{FlowSample, HostSpec, Record, Report, Samples, Scenario, Simulation};
 
 use super::Row;
 use crate::shell::Outcome;
@@ -122,19 +122,41 @@ impl Ran {
         if took > 0.0 { octets * 8.0 / took } else { 0.0 }
     }
 
-    /// Segments that flow 0 sent until `time`, and those of them that it held lost.
-    pub fn sent_and_lost(&self, time: Duration) -> (u64, u64) {
-        let rows = self.samples.flows.iter().find(|rows| rows.flow == 0);
-        let row = rows.and_then(|flow| flow.rows.iter().rfind(|row| row.at.since(sockeye_wire::Instant::ZERO) <= time));
-        row.map_or((0, 0), |row| (row.info.segments_out, row.info.segments_lost))
+    /// What flow 0 was like, in the order of time.
+    fn rows(&self) -> impl DoubleEndedIterator<Item = &FlowSample> {
+        self.samples.flows.iter().filter(|rows| rows.flow == 0).flat_map(|rows| &rows.rows)
+    }
+
+    /// What flow 0 was like last until `time`.
+    fn row_at(&self, time: Duration) -> Option<&FlowSample> {
+        self.rows().rfind(|row| row.at.since(sockeye_wire::Instant::ZERO) <= time)
+    }
+
+    /// Segments that flow 0 sent until `time`.
+    pub fn sent(&self, time: Duration) -> u64 {
+        self.row_at(time).map_or(0, |row| row.info.segments_out)
+    }
+
+    /// Segments that flow 0 lost by its first slow start: those that it held lost until two round trips after the end of that,
+    /// so that the last that left in it are acknowledged or found lost.
+    pub fn lost_in_slow_start(&self) -> u64 {
+        let Some(end) = self.rows().find(|row| !row.info.congestion.phase.ends_with("slow start")) else {
+            return self.rows().last().map_or(0, |row| row.info.segments_lost);
+        };
+        let shown = end.at.since(sockeye_wire::Instant::ZERO) + end.info.srtt.unwrap_or_default() * 2;
+        self.row_at(shown).map_or(0, |row| row.info.segments_lost)
+    }
+
+    /// Octets of flow 0's window at `time`.
+    pub fn window(&self, time: Duration) -> u32 {
+        self.row_at(time).map_or(0, |row| row.info.cwnd)
     }
 
     /// How long flow 0 was in each phase of its congestion control from `from` on, in hundredths of the time, those first in
     /// which it was longest.
     pub fn phases(&self, from: Duration) -> String {
-        let rows = self.samples.flows.iter().filter(|rows| rows.flow == 0).flat_map(|rows| &rows.rows);
         let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-        for row in rows.filter(|row| row.at.since(sockeye_wire::Instant::ZERO) >= from) {
+        for row in self.rows().filter(|row| row.at.since(sockeye_wire::Instant::ZERO) >= from) {
             *counts.entry(row.info.congestion.phase).or_default() += 1;
         }
         let all = counts.values().sum::<usize>().max(1);

@@ -66,10 +66,29 @@ pub fn changes() -> Vec<Case> {
         let path = Path::new(2e7, 20, 20.0);
         let longer = path.scenario(&[cc], "at 10s delay 190ms at 25s delay 10ms", "", MINUTE / 2);
         let case = Case::new("path changes", cc, longer);
-        let case = case.measure("20 to 200ms", Target::AtLeast(0.9), kept(before, seconds(10.4, 11.4)));
-        cases.push(case.measure("200 to 20ms", Target::AtLeast(0.9), kept(before, seconds(25.04, 26.04))));
+        // What path and queue hold after the change: 200 ms and as good as no queue; 20 ms and all of the queue.
+        let long = beside_window(10, 10.0 * path.bdp(), kept(before, seconds(10.4, 11.4)));
+        let short = beside_window(25, path.bdp() + path.queue(), kept(before, seconds(25.04, 26.04)));
+        let case = case.measure("20 to 200ms", Target::AtLeast(0.9), long);
+        cases.push(case.measure("200 to 20ms", Target::AtLeast(0.9), short));
     }
     cases
+}
+
+/// What `reached` measures, with the window at `second` by what the path `holds` from then on, in segments: less than 1 is
+/// the most that a window can carry that grows by a segment a round trip, and what is above 1 is lost.
+fn beside_window(second: u64, holds: f64, reached: impl Fn(&Ran) -> (f64, String)) -> impl Fn(&Ran) -> (f64, String) {
+    move |ran| {
+        let (kept, note) = reached(ran);
+        let window = f64::from(ran.window(Duration::from_secs(second))) / 1448.0;
+        (
+            kept,
+            format!(
+                "its window is {:.2} of the {holds:.0} segments that path and queue then hold; {note}",
+                window / holds
+            ),
+        )
+    }
 }
 
 /// No packet of a delay spike is lost, so each timeout is to be undone; what was undone without a timeout doesn't count.
