@@ -5,7 +5,6 @@
 //! the value may have blanks). `mode`, `remote` and `cookie` are known and say nothing to this stack.
 
 use std::net::IpAddr;
-use std::sync::Arc;
 
 use sockeye::StackConfig;
 use sockeye_lab::sockets::{linux_profile, set_sysctl};
@@ -24,8 +23,7 @@ pub struct Flags {
 /// # Errors
 /// The pair that isn't understood.
 pub fn parse(text: &str) -> Result<Flags, String> {
-    let mut tcp = linux_profile();
-    let mut flags = Flags { config: StackConfig::new([7; 32]), local: None };
+    let mut flags = Flags { config: linux_profile(), local: None };
     for pair in text.split(',').map(str::trim).filter(|pair| !pair.is_empty()) {
         let wrong = || format!("--so_flags: `{pair}` is not understood");
         let (name, value) = pair.split_once('=').ok_or_else(wrong)?;
@@ -35,11 +33,11 @@ pub fn parse(text: &str) -> Result<Flags, String> {
             "mode" | "remote" | "cookie" => {}
             _ => {
                 let setting = name.strip_prefix("sysctl.").ok_or_else(wrong)?;
-                set_sysctl(&mut tcp, setting, value).map_err(|what| format!("--so_flags: this stack has no {what}"))?;
+                set_sysctl(&mut flags.config, setting, value)
+                    .map_err(|what| format!("--so_flags: this stack has no {what}"))?;
             }
         }
     }
-    flags.config.tcp = Arc::new(tcp);
     Ok(flags)
 }
 

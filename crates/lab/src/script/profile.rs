@@ -1,8 +1,6 @@
 //! The settings of the stack: those behind `defaults.sh`, changed by what a script's first command says.
 
-use std::sync::Arc;
-
-use sockeye::{Config, StackConfig};
+use sockeye::StackConfig;
 
 use super::program::Script;
 use crate::sockets::{linux_profile, set_sysctl};
@@ -17,11 +15,11 @@ pub(super) fn stack_config(script: &Script) -> Result<StackConfig, String> {
     for line in command.split(['\n', ';']).map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
         command_line(&mut config, line.trim_end_matches('\\'))?;
     }
-    let mtu = script.options.mtu;
-    Ok(StackConfig { mtu, tcp: Arc::new(config), ..StackConfig::new([7; 32]) })
+    config.mtu = script.options.mtu;
+    Ok(config)
 }
 
-fn command_line(config: &mut Config, line: &str) -> Result<(), String> {
+fn command_line(config: &mut StackConfig, line: &str) -> Result<(), String> {
     let mut words = line.split("&&").flat_map(str::split_whitespace);
     let command = words.next().unwrap_or_default();
     let known = command.ends_with("defaults.sh") || command == "true" || command.contains("/sysctl_restore_");

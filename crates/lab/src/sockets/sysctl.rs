@@ -1,8 +1,9 @@
 //! The settings of a stack in Linux's words: those behind `defaults.sh` of the public scripts, and `net.ipv4.*`.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use sockeye::{Buffer, Config, EcnPolicy, MtuProbing};
+use sockeye::{Buffer, Config, EcnPolicy, MtuProbing, StackConfig};
 
 use super::options::handshake_timeout;
 
@@ -12,10 +13,9 @@ const SEND_BUFFER: Buffer = Buffer::Auto { initial: 256 << 10, limit: 4 << 20 };
 
 /// Settings of a host, of its queues and offloads, which say nothing to a stack of its own; and `tcp_fack`, which Linux
 /// takes and ignores since 4.15 (`Documentation/networking/ip-sysctl.rst`).
-const WITHOUT_EFFECT: [&str; 8] = [
+const WITHOUT_EFFECT: [&str; 7] = [
     "tcp_autocorking",
     "tcp_fack",
-    "tcp_mem",
     "tcp_min_tso_segs",
     "tcp_no_metrics_save",
     "tcp_pacing_ca_ratio",
@@ -43,23 +43,25 @@ fn buffer(value: &str) -> Option<Buffer> {
 }
 
 /// What `defaults.sh` of packetdrill's public scripts sets, as far as it is a matter of TCP: no ECN, no pacing, no
-/// path MTU probing, large buffers.
-pub fn linux_profile() -> Config {
-    Config {
+/// path MTU probing, large buffers. Secrets and numbers are the same in each run.
+pub fn linux_profile() -> StackConfig {
+    let tcp = Config {
         receive_buffer: RECEIVE_BUFFER,
         send_buffer: SEND_BUFFER,
         ecn: EcnPolicy::Off,
         pacing: false,
         mtu_probing: MtuProbing::Off,
         ..Config::default()
-    }
+    };
+    StackConfig { tcp: Arc::new(tcp), ..StackConfig::new([7; 32]) }
 }
 
 /// Sets what Linux calls `net.ipv4.NAME`, with that prefix or that of `/proc/sys`, or without.
 ///
 /// # Errors
 /// The setting, if this stack doesn't have it, or not with this value.
-pub fn set_sysctl(config: &mut Config, name: &str, value: &str) -> Result<(), String> {
+pub fn set_sysctl(stack: &mut StackConfig, name: &str, value: &str) -> Result<(), String> {
+    let config = Arc::make_mut(&mut stack.tcp);
     let name = name.trim_start_matches("/proc/sys/net/ipv4/").trim_start_matches("net.ipv4.");
     let last = value.split_whitespace().next_back().unwrap_or_default();
     let unsupported = || format!("net.ipv4.{name}={value}");
@@ -102,6 +104,9 @@ pub fn set_sysctl(config: &mut Config, name: &str, value: &str) -> Result<(), St
                 _ => return Err(unsupported()),
             }
         }
+        // The last of three numbers of pages: those before it follow from it here.
+        "tcp_mem" => stack.memory_limit = usize::try_from(number).map_err(|_| unsupported())?.saturating_mul(4096),
+        "tcp_no_ssthresh_metrics_save" => stack.remember.ssthresh = number == 0,
         "tcp_fastopen" if number == 0 => {}
         _ if WITHOUT_EFFECT.contains(&name) => {}
         _ if FIXED.iter().any(|(fixed, values)| *fixed == name && values.contains(&number)) => {}
@@ -143,6 +148,6 @@ mod tests {
 
     #[test]
     fn the_profile_does_not_probe_for_the_path_mtu_as_linux_does_not() {
-        assert_eq!(linux_profile().mtu_probing, MtuProbing::Off);
+        assert_eq!(linux_profile().tcp.mtu_probing, MtuProbing::Off);
     }
 }
