@@ -389,8 +389,6 @@ fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
 }
 
 /// The TCP segment in a packet.
-#[expect(clippy::inline_always, reason = "of most fields one is asked for: half the instructions")]
-#[inline(always)]
 fn tcp(packet: &[u8]) -> Option<TcpView<'_>> {
     let (protocol, payload) = match v4::Plain::of(packet) {
         Some(plain) => (plain.protocol, plain.payload),
