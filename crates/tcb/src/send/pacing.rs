@@ -67,7 +67,7 @@ impl Pacer {
     /// `octets` leave.
     pub(crate) fn on_sent(&mut self, now: Instant, octets: u64, rate: u64) {
         let nanos = octets.saturating_mul(1_000_000_000) / rate.max(1);
-        self.due = self.paid_from(now).plus_nanos(nanos.min(LONGEST));
+        self.due = self.paid_from(now).plus_nanos(nanos);
         self.held &= self.due <= now;
     }
 
@@ -81,7 +81,13 @@ impl Pacer {
 fn burst(rate: u64, mss: u32, min_rtt: u64) -> u64 {
     let halvings = min_rtt / HALVED_EACH;
     let more = u32::try_from(halvings).ok().and_then(|halvings| NEAR_BURST.checked_shr(halvings)).unwrap_or(0);
+    let more = more.min(octets_in(LONGEST, rate));
     octets_in(BURST, rate).saturating_add(more).max(2 * u64::from(mss))
+}
+
+/// The least rate that is kept to: the shortest burst lasts no longer than [`LONGEST`].
+fn least_rate(mss: u32) -> u64 {
+    (2 * u64::from(mss)).saturating_mul(1_000_000_000).div_ceil(LONGEST)
 }
 
 /// What is saturated is more than a window. In 128 bits a division would take a hundred instructions.
@@ -107,7 +113,7 @@ impl Tcb {
         if self.counts.bytes_sent < unpaced {
             return None;
         }
-        self.congestion.pacing_rate().or_else(|| {
+        let rate = self.congestion.pacing_rate().or_else(|| {
             if !self.config.pacing {
                 return None;
             }
@@ -121,7 +127,8 @@ impl Tcb {
             let percent = if cwnd < u64::from(self.congestion.ssthresh() / 2) { 200 } else { 120 };
             // A window is at most 2^30 octets, so this is below 2^61.
             Some(cwnd * percent / 100 * 1_000_000_000 / srtt)
-        })
+        });
+        rate.map(|rate| rate.max(least_rate(self.send.mss().into())))
     }
 
     pub(super) fn wait_for_pacer(&mut self) {
@@ -188,9 +195,14 @@ mod tests {
 
     #[test]
     fn a_path_that_stood_still_is_tried_again_soon() {
-        let mut pacer = Pacer::default();
-        pacer.on_sent(at(0), 1000, 1);
-        assert_eq!(pacer.hold(), at(5_000_000));
+        let least = least_rate(MSS);
+        for min_rtt in [0, 1_000_000, u64::MAX] {
+            let (mut pacer, burst) = (Pacer::default(), burst(least, MSS, min_rtt));
+            while pacer.allowance(at(0), least, burst, MSS) > 0 {
+                pacer.on_sent(at(0), MSS.into(), least);
+            }
+            assert!(pacer.hold() <= at(5_002_000), "{:?} after a burst of {burst}", pacer.hold());
+        }
     }
 
     #[test]
