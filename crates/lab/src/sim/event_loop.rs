@@ -2,17 +2,19 @@
 
 use std::time::Duration;
 
+use sockeye::State;
 use sockeye_device::Packet;
 use sockeye_device::impair::{HostId, Side};
+use sockeye_tcb::Vitals;
 use sockeye_wire::Instant;
 use sockeye_wire::ip::{IpView, protocol, v4};
 use sockeye_wire::tcp::TcpView;
 
 use super::application::{Next, Role, Socket};
 use super::invariants::{Broken, Invariant};
-use super::machine::Happened;
+use super::machine::{Calls as _, Happened};
 use super::record::{Progress, Whose};
-use super::world::World;
+use super::world::{Node, World};
 
 /// Packets that a host may send without time passing, and events that may happen so.
 const AT_ONE_INSTANT: u32 = 200_000;
@@ -182,11 +184,20 @@ impl World {
             }
             Happened::Accepted(handle, port) => {
                 let flow = Self::flow_of_port(port);
-                if let Some(known) = self.flows.get_mut(flow) {
-                    known.ends[Role::Server as usize].handle = Some(handle);
-                    self.nodes[host].connections.insert(handle, (flow, Role::Server));
-                    self.act(flow, Role::Server);
+                let Some(end) = self.flows.get_mut(flow).map(|known| &mut known.ends[Role::Server as usize]) else {
+                    return;
+                };
+                let node = &mut self.nodes[host];
+                // An old SYN that was duplicated begins another connection, which nobody waits for.
+                if end.handle.is_some() || end.application.is_none() {
+                    let clock = node.clock(self.now);
+                    node.machine.abort(clock, handle);
+                    node.machine.close(clock, handle);
+                    return;
                 }
+                end.handle = Some(handle);
+                node.connections.insert(handle, (flow, Role::Server));
+                self.act(flow, Role::Server);
             }
         }
     }
@@ -218,7 +229,6 @@ impl World {
                 end.response_times = application.response_times().to_vec();
                 end.application = None;
                 end.done_at = Some(self.now);
-                node.connections.remove(&handle);
                 None
             }
         };
@@ -275,9 +285,7 @@ impl World {
         let whose = Whose { flow: self.flows[flow].spec, connection: flow };
         let end = &mut self.flows[flow].ends[role as usize];
         let vitals = match end.handle {
-            Some(handle) if !view.payload().is_empty() && end.application.is_some() => {
-                self.nodes[host].machine.vitals(handle)
-            }
+            Some(handle) if !view.payload().is_empty() => self.nodes[host].machine.vitals(handle),
             _ => None,
         };
         self.record.says(self.now, whose, role, &view, vitals.as_ref());
@@ -325,7 +333,7 @@ impl World {
         }
     }
 
-    /// Judges the ends that something happened to.
+    /// Judges the ends that something happened to, those that their applications have let go included, until they are gone.
     fn judge(&mut self, host: usize) {
         if !self.judges {
             self.touched.clear();
@@ -338,14 +346,15 @@ impl World {
         }
         for (flow, role) in touched.drain(..) {
             let end = &mut self.flows[flow].ends[role as usize];
-            if end.host != host || end.application.is_none() {
-                continue;
-            }
-            let Some(handle) = end.handle else { continue };
-            let machine = &self.nodes[host].machine;
+            let Some(handle) = end.handle.filter(|_| end.host == host) else { continue };
+            let Node { machine, connections, .. } = &mut self.nodes[host];
             // Looked at where they are: they are long.
             let vitals = machine.vitals(handle);
-            let Some(vitals) = &vitals else { continue };
+            let held = |vitals: &&Vitals| end.application.is_some() || vitals.state != State::Closed;
+            let Some(vitals) = vitals.as_ref().filter(held) else {
+                connections.remove(&handle);
+                continue;
+            };
             let deadline = || machine.deadline(handle);
             let result = end.judge.after_event(self.now, vitals, deadline, &end.ear, &end.limits);
             end.ear.settled(self.now, vitals);
@@ -403,4 +412,58 @@ fn is_whole(packet: &[u8], segment: &TcpView<'_>) -> bool {
         let header = !matches!(&ip, IpView::V4(ip) if !ip.verify_checksum());
         header && segment.verify_checksum(ip.source(), ip.destination())
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::scenario::Scenario;
+    use super::super::{Heard, Next, Record, Simulation, Socket};
+    use super::*;
+
+    const TEXT: u64 = 60_000;
+
+    /// A server that lets go of its connection as soon as all is handed over, at the instant at which it has.
+    fn just_let_go(scenario: &Scenario) -> Simulation<'_> {
+        let mut simulation = Simulation::new(scenario, Record::nothing()).unwrap();
+        let writes = |socket: &mut Socket<'_>| {
+            socket.write(TEXT - socket.wrote());
+            if socket.wrote() < TEXT { Next::Wait } else { Next::Done }
+        };
+        let reads = |socket: &mut Socket<'_>| loop {
+            match socket.read(usize::MAX) {
+                Heard::Octets(_) => {}
+                Heard::Nothing => return Next::Wait,
+                Heard::End | Heard::Gone(_) => return Next::Done,
+            }
+        };
+        simulation.behave(0, false, writes).unwrap();
+        simulation.behave(0, true, reads).unwrap();
+        let mut millis = 0;
+        while simulation.world.flows[0].ends[1].application.is_some() {
+            millis += 1;
+            assert!(simulation.run_until(Duration::from_millis(millis)));
+        }
+        simulation
+    }
+
+    #[test]
+    fn a_connection_is_judged_until_it_is_gone() {
+        let scenario = "duration = '60s'
+            forward = 'rate 1mbit delay 20ms'
+            back = 'rate 1mbit delay 20ms'
+            [[flow]]
+            application = { kind = 'bulk' }";
+        let scenario: Scenario = scenario.parse().unwrap();
+        let mut simulation = just_let_go(&scenario);
+        simulation.world.flows[0].ends[1].limits.least_rtt = Duration::from_hours(1);
+        let violation = simulation.finish().violation.expect("its round trips are still judged");
+        assert_eq!((violation.invariant, violation.flow), (Invariant::TimesTrue, Some(0)));
+
+        let mut simulation = just_let_go(&scenario);
+        assert!(simulation.world.nodes.iter().all(|node| node.connections.len() == 1));
+        simulation.run_until(Duration::from_secs(30));
+        simulation.world.drain();
+        assert_eq!(simulation.world.violation, None);
+        assert!(simulation.world.nodes.iter().all(|node| node.connections.is_empty()));
+    }
 }

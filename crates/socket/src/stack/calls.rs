@@ -280,15 +280,15 @@ impl Stack {
         self.get(id).map(|connection| connection.tcb.info(now))
     }
 
-    /// What shows whether all is well with the connection; `None` if it is gone.
+    /// What shows whether all is well with the connection, also after [`Self::close`]; `None` if it is gone.
     #[inline]
     pub fn vitals(&self, id: ConnectionId) -> Option<Vitals> {
-        self.get(id).map(|connection| connection.tcb.vitals())
+        self.connections.get(id.0).map(|connection| connection.tcb.vitals())
     }
 
-    /// When something is due for the connection; `None` if nothing is, ever, or if it is gone.
+    /// When something is due for the connection, also after [`Self::close`]; `None` if nothing is, ever, or if it is gone.
     pub fn deadline(&self, id: ConnectionId) -> Option<Instant> {
-        self.get(id).and_then(|connection| connection.tcb.next_timeout())
+        self.connections.get(id.0).and_then(|connection| connection.tcb.next_timeout())
     }
 
     /// The settings; `None` if the connection is gone.
