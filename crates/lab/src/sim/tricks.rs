@@ -44,6 +44,11 @@ impl Trick {
         matches!(self, Self::OptimisticAcks)
     }
 
+    /// True if what its ACKs and SACK blocks tell of arrivals isn't so: whoever believes in it, believes in what is wrong.
+    pub(super) const fn lies(self) -> bool {
+        matches!(self, Self::OptimisticAcks | Self::RenegeSack | Self::SackUnsent)
+    }
+
     /// True if its packets are more than any congestion window lets out: queues that overflow with them are its own fault,
     /// and the end of whoever waits behind it.
     pub(super) const fn floods(self) -> bool {

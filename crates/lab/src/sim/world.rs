@@ -197,10 +197,11 @@ impl World {
         let [client_config, server_config] = configs;
         let all_hosts = scenario.all_hosts();
         let least_rtt = least_rtt(scenario, hosts.map(|host| &all_hosts[host]));
-        let narrows = links(scenario).any(|link| link.mtu.is_some());
+        let narrows = narrows(scenario, hosts.map(|host| &all_hosts[host]));
         let limits = |host: usize, other: usize, config: &Config| Limits {
             least_rtt,
-            trusted: all_hosts[host].trick.or(all_hosts[other].trick).is_none(),
+            trusted: !all_hosts[other].trick.is_some_and(Trick::lies)
+                && !all_hosts[host].trick.is_some_and(Trick::floods),
             // Who hears of an arrival before it happened believes in a shorter round trip.
             least_again: if narrows || all_hosts[other].trick == Some(Trick::OptimisticAcks) {
                 Duration::ZERO
@@ -316,7 +317,14 @@ fn least_rtt(scenario: &Scenario, hosts: [&HostSpec; 2]) -> Duration {
     scenario.forward.least_delay() + scenario.back.least_delay() + 2 * (access(hosts[0]) + access(hosts[1]))
 }
 
-fn limits(config: &Config, host: &HostSpec) -> Limits {
+/// True if a packet between two hosts may prove too long on its way.
+fn narrows(scenario: &Scenario, hosts: [&HostSpec; 2]) -> bool {
+    let access = hosts.into_iter().filter_map(|host| host.access.as_ref());
+    [&scenario.forward, &scenario.back].into_iter().chain(access).any(|link| link.mtu.is_some())
+}
+
+/// What a host's settings for a connection, and its clock, set as limits.
+pub(super) fn limits(config: &Config, host: &HostSpec) -> Limits {
     Limits {
         receive_buffer: config.receive_buffer.limit(),
         ack_within: config.delayed_ack + host.tick.0 * 2 + Duration::from_millis(1),
@@ -393,4 +401,41 @@ pub(super) fn stack(
     let prefix = if address.is_ipv4() { 8 } else { 64 };
     stack.add_address(format!("{address}/{prefix}").parse().map_err(|_| ScenarioError("no address".to_owned()))?);
     Ok(Machine::Stack(Box::new(stack)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Clients at "left" and "near", a server at "right" that plays a trick; the path of "near" is narrow.
+    fn world(trick: &str) -> World {
+        let scenario = format!(
+            "[[host]]\nname = 'left'\nside = 'left'\n\
+             [[host]]\nname = 'near'\nside = 'left'\naccess = 'mtu 1280'\n\
+             [[host]]\nname = 'right'\nside = 'right'\ntrick = '{trick}'\n\
+             [[flow]]\nfrom = 'left'\nto = 'right'\napplication = {{ kind = 'bulk', bytes = 1 }}\n\
+             [[flow]]\nfrom = 'near'\nto = 'right'\napplication = {{ kind = 'bulk', bytes = 1 }}\n"
+        );
+        World::new(&format!("forward = 'delay 10ms'\n{scenario}").parse().unwrap(), Record::nothing()).unwrap()
+    }
+
+    #[test]
+    fn only_an_end_that_lies_loses_the_trust_of_its_peer() {
+        let trusted = |trick: &str| world(trick).flows[0].ends.each_ref().map(|end| end.limits.trusted);
+        for liar in ["optimistic_acks", "renege_sack", "sack_unsent"] {
+            assert_eq!(trusted(liar), [false, true], "{liar}");
+        }
+        for honest in ["split_acks", "shrink_window"] {
+            assert_eq!(trusted(honest), [true, true], "{honest}");
+        }
+        assert_eq!(trusted("one_byte_segments"), [true, false], "it is answered more often than it has spoken");
+    }
+
+    #[test]
+    fn a_narrow_link_matters_to_those_behind_it() {
+        let world = world("split_acks");
+        let known =
+            [0, 1].map(|flow: usize| world.flows[flow].ends.each_ref().map(|end| !end.limits.least_again.is_zero()));
+        assert_eq!(known, [[true, true], [false, false]]);
+    }
 }
