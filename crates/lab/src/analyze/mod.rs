@@ -12,6 +12,7 @@ mod connection;
 mod distribution;
 mod figures;
 mod limits;
+mod outstanding;
 mod packet;
 mod pictures;
 mod problems;

@@ -14,11 +14,10 @@ use sockeye_wire::{Instant, SeqNumber};
 
 use super::figures::Figures;
 use super::limits::{Limits, Paths};
+use super::outstanding::{Outstanding, Sent};
 use super::packet::Segment;
 use crate::plot::{Event, Mark, Sending, What};
 
-/// Segments outstanding that are remembered; a sender whose ACKs were not captured would fill the memory otherwise.
-const REMEMBERED: usize = 1 << 16;
 /// Ranges that SACK blocks named and that are remembered, between as many holes.
 const SACKED: usize = 1 << 12;
 /// Retransmissions that are remembered, until they prove to have been needless.
@@ -41,16 +40,6 @@ pub enum Class {
     KeepAlive,
     /// A probe of a closed window.
     WindowProbe,
-}
-
-/// Octets that were sent together.
-#[derive(Clone, Copy, Debug)]
-pub struct Sent {
-    pub start: i64,
-    pub end: i64,
-    pub first_at: Instant,
-    pub last_at: Instant,
-    pub times: u32,
 }
 
 /// A segment sent again that may prove needless.
@@ -122,12 +111,10 @@ pub struct Side {
     /// The window that this side offers now, and since when it is closed.
     pub offers: Option<u64>,
     closed_since: Option<Instant>,
-    outstanding: VecDeque<Sent>,
+    pub outstanding: Outstanding,
     /// What the other side reported beyond what it acknowledged.
     sacked: RangeSet<i64>,
     resent: VecDeque<Resent>,
-    /// Octets never seen below `max`.
-    unseen: bool,
     first_text_at: Option<Instant>,
     pub limits: Limits,
     pub paths: Paths,
@@ -165,10 +152,9 @@ impl Side {
             anchor: None,
             offers: None,
             closed_since: None,
-            outstanding: VecDeque::new(),
+            outstanding: Outstanding::default(),
             sacked: RangeSet::new(),
             resent: VecDeque::new(),
-            unseen: false,
             first_text_at: None,
             limits: Limits::default(),
             paths: Paths::default(),
@@ -179,7 +165,7 @@ impl Side {
     pub fn begin(&mut self, seq: SeqNumber) {
         self.anchor = Some((0, seq));
         (self.numbers.max, self.numbers.una) = (0, 0);
-        self.outstanding.clear();
+        self.outstanding = Outstanding::default();
         self.sacked.clear();
     }
 
@@ -222,7 +208,7 @@ impl Side {
 
     /// Octets that fill a gap: overtaken on the way, or sent again after a loss before this place.
     fn late(&self, segment: &Segment<'_>, range: &Range<i64>) -> Class {
-        let after = self.outstanding.get(self.outstanding.partition_point(|sent| sent.start < range.end));
+        let after = self.outstanding.from(range.end);
         // What was sent again comes at least a round trip behind what overtook it.
         let patience = self.min_rtt.unwrap_or(Duration::from_millis(3)).max(Duration::from_millis(3));
         match after {
@@ -235,40 +221,12 @@ impl Side {
 
     /// True if all of these octets were seen before.
     fn was_seen(&self, range: &Range<i64>) -> bool {
-        if range.start < self.numbers.una || !self.unseen {
-            return true;
-        }
-        let mut from = range.start;
-        let first = self.outstanding.partition_point(|sent| sent.end <= range.start);
-        for sent in self.outstanding.iter().skip(first) {
-            if sent.start > from {
-                return false;
-            }
-            from = sent.end;
-            if from >= range.end {
-                return true;
-            }
-        }
-        false
+        range.start < self.numbers.una || self.outstanding.was_seen(range)
     }
 
     /// The record of the octet at `start`.
     pub fn record(&self, start: i64) -> Option<&Sent> {
-        let at = self.outstanding.partition_point(|sent| sent.end <= start);
-        self.outstanding.get(at).filter(|sent| sent.start <= start)
-    }
-
-    /// One past the last octet that was seen without a gap from `from` on.
-    pub fn seen_to(&self, from: i64) -> i64 {
-        let first = self.outstanding.partition_point(|sent| sent.end <= from);
-        let mut to = from;
-        for sent in self.outstanding.iter().skip(first) {
-            if sent.start > to {
-                break;
-            }
-            to = to.max(sent.end);
-        }
-        to
+        self.outstanding.record(start)
     }
 
     /// True if the first segment that is not acknowledged has waited as long as a retransmission timer does.
@@ -348,12 +306,12 @@ impl Side {
         }
         if class == Class::New && range.start > self.numbers.max && self.numbers.max > 0 {
             self.figures.gaps += 1;
-            self.unseen = true;
+            self.outstanding.skips(self.numbers.max..range.start);
         }
         if range.start >= self.numbers.max {
             self.sent_new(segment, range);
         } else {
-            self.write_down(segment.at, range);
+            self.outstanding.leaves_again(segment.at, range, self.numbers.una, self.numbers.max);
         }
         self.numbers.max = self.numbers.max.max(range.end);
         if self.anchor.is_none_or(|(offset, _)| range.end > offset) {
@@ -374,22 +332,7 @@ impl Side {
                 *self.figures.limited(limit) += waited;
             }
         }
-        let (start, end) = (range.start, range.end);
-        let at = segment.at;
-        self.remember(self.outstanding.len(), Sent { start, end, first_at: at, last_at: at, times: 1 });
-    }
-
-    /// Adds a record at its place, in the stead of the first where there is no room.
-    fn remember(&mut self, mut place: usize, sent: Sent) {
-        if self.outstanding.len() >= REMEMBERED {
-            self.unseen = true;
-            if place == 0 {
-                return;
-            }
-            self.outstanding.pop_front();
-            place -= 1;
-        }
-        self.outstanding.insert(place, sent);
+        self.outstanding.leaves(segment.at, range.clone());
     }
 
     fn text_sent(&mut self, segment: &Segment<'_>, range: &Range<i64>) {
@@ -439,48 +382,16 @@ impl Side {
         expired
     }
 
-    /// Notes when these octets were last sent; adds a record for what was not seen before.
-    fn write_down(&mut self, at: Instant, range: &Range<i64>) {
-        let first = self.outstanding.partition_point(|sent| sent.end <= range.start);
-        let mut found = false;
-        for sent in self.outstanding.iter_mut().skip(first).take_while(|sent| sent.start < range.end) {
-            (sent.last_at, sent.times) = (at, sent.times + 1);
-            found = true;
-        }
-        if !found && range.start >= self.numbers.una {
-            let (start, end) = (range.start, range.end);
-            // Perhaps sent before: no round-trip time is taken from it.
-            self.remember(first, Sent { start, end, first_at: at, last_at: at, times: 2 });
-        }
-        if range.end > self.numbers.max {
-            let (start, end) = (self.numbers.max, range.end);
-            self.remember(self.outstanding.len(), Sent { start, end, first_at: at, last_at: at, times: 1 });
-        }
-    }
-
     /// The other side acknowledged everything before `ack`. Octets newly acknowledged.
     pub fn acked(&mut self, at: Instant, ack: i64, echo: Option<u32>) -> i64 {
         let advance = ack - self.numbers.una;
         if advance <= 0 {
             return 0;
         }
-        let mut sample = None;
-        let mut ambiguous = false;
-        while let Some(sent) = self.outstanding.front_mut().filter(|sent| sent.start < ack) {
-            ambiguous |= sent.times > 1 || self.sacked.overlaps(&(sent.start..sent.end));
-            sample = Some(sent.first_at);
-            if sent.end > ack {
-                sent.start = ack;
-                break;
-            }
-            self.outstanding.pop_front();
-        }
+        let first_at = self.outstanding.acked(ack, &self.sacked);
         self.sacked.remove(i64::MIN..ack);
-        if let Some(first_at) = sample.filter(|_| !ambiguous) {
+        if let Some(first_at) = first_at {
             self.measured(at.since(first_at));
-        }
-        if self.outstanding.is_empty() {
-            self.unseen = false;
         }
         self.judge_resent(ack, echo);
         let text = advance - i64::from(self.numbers.una == 0 && self.syn.is_some()) - i64::from(self.fin == Some(ack));
@@ -574,7 +485,7 @@ impl Side {
         if let Some(since) = self.closed_since.take() {
             self.figures.zero_window_time += at.since(since);
         }
-        self.outstanding = VecDeque::new();
+        self.outstanding = Outstanding::default();
         self.sacked = RangeSet::new();
         self.resent = VecDeque::new();
     }

@@ -40,7 +40,7 @@ impl Retention {
         // What came above the gap is sent again: that an ACK covers it says nothing any more.
         self.filled = self.filled.filter(|(end, whole)| !(again && (*end..*whole).contains(&range.start)));
         if range.start == peer.numbers.una {
-            let whole = peer.seen_to(range.end);
+            let whole = peer.outstanding.seen_to(range.end);
             if whole > range.end {
                 self.filled = Some((range.end, whole));
             }
