@@ -27,6 +27,7 @@ const HERE: &str = "10.8.0.1/24";
 const THERE: &str = "10.8.0.2/24";
 const UP: LinkSettings = LinkSettings { up: Some(true), mtu: None, tx_queue_len: None, gso_max_segs: None };
 
+//= rfc2398#2.2-1
 /// Case: see the table.
 pub fn a_link_between_two_kernels_is_as_asked(_: &Bench) -> Outcome {
     let far = Namespace::create()?;

@@ -110,7 +110,6 @@ fn a_perfect_wire_takes_no_time() {
     assert_eq!(drain(&mut link), [(0, 0), (1, 1), (2, 2)]);
 }
 
-//= rfc2398#2.2-1
 #[test]
 fn rate_and_delay_space_packets_and_a_full_queue_drops_the_tail() {
     let mut link = link("rate 1mbit delay 40ms limit 3"); // 10 ms a packet

@@ -66,3 +66,29 @@ impl fmt::Display for Report {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    //= rfc2398#2.3-1
+    #[test]
+    fn each_connection_has_its_bandwidth_and_its_latency() {
+        let transfer = Transfer {
+            what: "bulk",
+            direction: "to_sockeye",
+            family: "IPv4",
+            bytes: 5 << 20,
+            hash_ok: true,
+            gbit_per_s: 2.345,
+            retransmissions: 1,
+            handshake: Duration::from_micros(67),
+        };
+        let report = Report::new("TUN", vec![transfer], String::new());
+        let table = report.to_string();
+        assert!(["bulk", "to sockeye", "5", "2.35", "67 µs", "equal"].iter().all(|cell| table.contains(cell)), "{table}");
+        assert!(report.ok() && report.json().is_ok_and(|json| json.contains("\"gbit_per_s\": 2.345")));
+    }
+}
