@@ -67,7 +67,9 @@ impl Pacer {
     /// `octets` leave.
     pub(crate) fn on_sent(&mut self, now: Instant, octets: u64, rate: u64) {
         let nanos = octets.saturating_mul(1_000_000_000) / rate.max(1);
-        self.due = self.paid_from(now).plus_nanos(nanos);
+        // What is sent again leaves unpaced, and is paid for all the same.
+        let latest = now.plus_nanos(LONGEST).max(self.due);
+        self.due = self.paid_from(now).plus_nanos(nanos).min(latest);
         self.held &= self.due <= now;
     }
 
@@ -201,7 +203,9 @@ mod tests {
             while pacer.allowance(at(0), least, burst, MSS) > 0 {
                 pacer.on_sent(at(0), MSS.into(), least);
             }
-            assert!(pacer.hold() <= at(5_002_000), "{:?} after a burst of {burst}", pacer.hold());
+            assert!(pacer.hold() <= at(5_000_000), "{:?} after a burst of {burst}", pacer.hold());
+            pacer.on_sent(at(0), 2 * u64::from(MSS), least);
+            assert!(pacer.hold() <= at(5_000_000), "{:?} after a retransmission", pacer.hold());
         }
     }
 
