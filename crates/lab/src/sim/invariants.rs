@@ -171,7 +171,7 @@ pub(super) struct Limits {
     /// Nothing is sent again sooner: a round trip, but where a packet may prove too long an error has it sent again at once, and
     /// a peer that acknowledges what has not arrived makes round trips look shorter.
     pub(super) least_again: Duration,
-    /// Both ends tell what is true.
+    /// The peer tells what is true, of segments that arrive as they were sent: each is answered once.
     pub(super) trusted: bool,
 }
 

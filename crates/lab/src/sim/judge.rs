@@ -1,7 +1,11 @@
 //! Rules about one connection, judged after each event by what it tells of itself and by what was heard of it.
 
 mod avoidance;
+mod loss;
 mod window;
+
+#[cfg(test)]
+mod tests;
 
 use std::time::Duration;
 
@@ -11,13 +15,8 @@ use sockeye_wire::Instant;
 
 use super::ear::Ear;
 use super::invariants::{Broken, Invariant, Limits};
+use loss::Losses;
 use window::Window;
-
-/// Segments selectively acknowledged, or duplicate ACKs, that mean a loss (RFC 5681 section 3.2, RFC 8985 section 6.2).
-const DUP_THRESH: u32 = 3;
-
-/// How long a receiver may delay an ACK, as a tail loss probe assumes.
-const MAX_ACK_DELAY: Duration = Duration::from_millis(200);
 
 /// Judges one connection.
 #[derive(Clone, Copy, Debug, Default)]
@@ -32,6 +31,7 @@ pub(super) struct Judge {
     /// The RTO after the last timeout, and the ACKs by then that might have been measured; `None` once another has come.
     backed_off: Option<(Duration, u64)>,
     window: Window,
+    losses: Losses,
 }
 
 impl Judge {
@@ -50,9 +50,8 @@ impl Judge {
         ear.acks_in_time(now, limits).map_err(|detail| (Invariant::AcksInTime, detail))?;
         if info.state.is_synchronized() {
             flight_adds_up(info, ear, limits)?;
-            loss_found(info, ear, limits)?;
             times_true(info, limits)?;
-            tail_probed(now, info, &deadline, ear, limits)?;
+            self.losses.after_event(now, info, &deadline, ear, limits)?;
             self.window.after_event(now, info, ear, limits)?;
         }
         self.keeps_back_off(info, ear, limits)?;
@@ -148,24 +147,6 @@ fn flight_adds_up(info: &Vitals, ear: &Ear, limits: &Limits) -> Result<(), Broke
     Ok(())
 }
 
-/// True while nothing was ever lost, late, probed or too long on the connection: the rules for a first loss hold to the
-/// letter.
-const fn is_unharmed(info: &Vitals, ear: &Ear) -> bool {
-    let Vitals { fast_recoveries, timeouts, tail_probes, reordering_seen, .. } = *info;
-    fast_recoveries == 0 && timeouts == 0 && tail_probes == 0 && !reordering_seen && !ear.exceeded_path()
-}
-
-fn loss_found(info: &Vitals, ear: &Ear, limits: &Limits) -> Result<(), Broken> {
-    if info.segments_lost > 0 || !limits.trusted || !is_unharmed(info, ear) {
-        return Ok(());
-    }
-    let overtook = if ear.has_sack() { info.sacked / u32::from(info.snd_mss).max(1) } else { ear.dup_acks() };
-    if overtook >= DUP_THRESH {
-        return Err((Invariant::LossFound, format!("{overtook} segments overtook a hole, and no recovery begins")));
-    }
-    Ok(())
-}
-
 fn times_true(info: &Vitals, limits: &Limits) -> Result<(), Broken> {
     let Some(measured) = info.min_rtt.filter(|measured| limits.trusted && *measured < limits.least_rtt) else {
         return Ok(());
@@ -176,31 +157,6 @@ fn times_true(info: &Vitals, limits: &Limits) -> Result<(), Broken> {
         return Err((Invariant::TimesTrue, detail));
     }
     Ok(())
-}
-
-/// PTO (RFC 8985 section 7.2), counted from now at the latest.
-fn tail_probed(
-    now: Instant,
-    info: &Vitals,
-    deadline: impl Fn() -> Option<Instant>,
-    ear: &Ear,
-    limits: &Limits,
-) -> Result<(), Broken> {
-    let wants = is_unharmed(info, ear) && ear.has_sack() && info.sacked == 0 && info.lost == 0 && info.snd_wnd > 0;
-    let outstanding = ear.outstanding();
-    let Some(srtt) = info.srtt.filter(|_| wants && outstanding > 0 && info.in_flight > 0) else {
-        return Ok(());
-    };
-    // A FIN goes with the last segment.
-    let delay = if outstanding > u32::from(info.snd_mss) + 1 { Duration::ZERO } else { MAX_ACK_DELAY };
-    let timeout = (2 * srtt + delay + 2 * limits.granularity).min(info.rto);
-    match deadline() {
-        Some(at) if at > now + timeout + limits.tick => {
-            let detail = format!("{outstanding} outstanding, no timer for {:?}, PTO {timeout:?}", at.since(now));
-            Err((Invariant::TailProbed, detail))
-        }
-        _ => Ok(()),
-    }
 }
 
 fn buffer_limit(info: &Vitals, ear: &Ear, limits: &Limits) -> Result<(), Broken> {

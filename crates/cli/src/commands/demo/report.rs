@@ -88,7 +88,10 @@ mod tests {
         };
         let report = Report::new("TUN", vec![transfer], String::new());
         let table = report.to_string();
-        assert!(["bulk", "to sockeye", "5", "2.35", "67 µs", "equal"].iter().all(|cell| table.contains(cell)), "{table}");
+        assert!(
+            ["bulk", "to sockeye", "5", "2.35", "67 µs", "equal"].iter().all(|cell| table.contains(cell)),
+            "{table}"
+        );
         assert!(report.ok() && report.json().is_ok_and(|json| json.contains("\"gbit_per_s\": 2.345")));
     }
 }

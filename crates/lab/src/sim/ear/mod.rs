@@ -4,6 +4,7 @@ mod asked;
 mod repeats;
 mod sent;
 mod silence;
+mod stamps;
 
 use sockeye_tcb::Vitals;
 use sockeye_wire::tcp::{Flags, Options, SackBlock, TcpView};
@@ -14,6 +15,7 @@ use asked::Asked;
 use repeats::{Repeats, Text};
 use sent::Sent;
 use silence::Silence;
+use stamps::Stamps;
 
 /// What one SYN offered.
 #[derive(Clone, Copy, Debug)]
@@ -52,6 +54,8 @@ pub(super) struct Ear {
     theirs: Option<Offer>,
     /// Once there are both.
     agreed: Option<Agreed>,
+    /// Our SYN's sequence number.
+    iss: Option<SeqNumber>,
     /// The highest sequence number that we have used, plus one: SND.NXT.
     snd_nxt: SeqNumber,
     /// The end of the last window probe.
@@ -70,13 +74,13 @@ pub(super) struct Ear {
     over: bool,
     sent: Sent,
     repeats: Repeats,
-    /// Duplicate ACKs in a row (RFC 5681 section 2), and the window that the last ACK named; `None` if that ACK may not
-    /// have counted.
+    /// Duplicate ACKs in a row (RFC 5681 section 2), and the window that the last ACK named, with its sequence number, before
+    /// which no other names one (RFC 9293 section 3.10.7.4); `None` if that ACK may not have counted.
     dup_acks: u32,
-    window: Option<u16>,
+    window: Option<(SeqNumber, u16)>,
     /// A segment longer than others has left, to see whether the path takes it: its loss is no sign of congestion, and
     /// begins no recovery (RFC 4821 section 7.6.2).
-    probed_path: bool,
+    path_probes: u64,
     /// The last ACK that we sent, and the right edge that we offered.
     acked: Option<SeqNumber>,
     our_edge: Option<SeqNumber>,
@@ -84,17 +88,13 @@ pub(super) struct Ear {
     arrived_to: SeqNumber,
     /// The end of the peer's stream, its FIN included.
     their_end: Option<SeqNumber>,
-    newest_timestamp: Option<u32>,
+    stamps: Stamps,
     /// Text in order has arrived: since when an ACK up to there is owed.
     owed: Option<(Instant, SeqNumber)>,
     asked: Asked,
     silence: Silence,
     /// ACKs that may tell how long a round trip takes (Karn's algorithm, RFC 6298 section 3).
     measurable: u64,
-    /// What may be echoed (RFC 7323 section 4.3): nothing older than the first, which came in a segment that counts beyond
-    /// doubt, and nothing newer than the second.
-    echo_least: Option<u32>,
-    echo_most: Option<u32>,
 }
 
 impl Ear {
@@ -126,6 +126,15 @@ impl Ear {
         self.agreed.map_or(0, |agreed| agreed.their_shift)
     }
 
+    /// As behind a handshake that has agreed on SACK and nothing else, with so many octets outstanding.
+    #[cfg(test)]
+    pub(super) fn with_outstanding(octets: u32) -> Self {
+        let offer = Some(Offer { mss: None, shift: None, timestamps: false, sack: true });
+        let mut ear = Self { ours: offer, theirs: offer, snd_nxt: SeqNumber::new(octets), ..Self::default() };
+        ear.agree();
+        ear
+    }
+
     /// One side offers something in a SYN.
     fn agree(&mut self) {
         self.agreed = self.ours.as_ref().zip(self.theirs.as_ref()).map(|(ours, theirs)| Agreed::of(ours, theirs));
@@ -153,6 +162,11 @@ impl Ear {
         self.sent.sacked_octets()
     }
 
+    /// True if a credible SACK block has named what is to be acknowledged next.
+    pub(super) fn sacks_the_next(&self) -> bool {
+        self.sent.is_first_sacked()
+    }
+
     /// Duplicate ACKs in a row.
     pub(super) const fn dup_acks(&self) -> u32 {
         self.dup_acks
@@ -163,9 +177,9 @@ impl Ear {
         self.measurable
     }
 
-    /// Something that was sent was longer than what the path is known to take: it proved narrower, or it was probed.
-    pub(super) const fn exceeded_path(&self) -> bool {
-        self.repeats.was_narrowed() || self.probed_path
+    /// How often something that was sent was longer than what the path is known to take: it proved narrower, or it was probed.
+    pub(super) const fn exceeded_path(&self) -> u64 {
+        self.repeats.narrowings() + self.path_probes
     }
 
     /// True if the peer is, or ever was, silent for as long, and though it was asked as often, as it takes for a connection to be
@@ -222,18 +236,14 @@ impl Ear {
         self.hears_ack(now, segment, &options, limits);
         let timestamp = options.timestamps.map(|timestamps| timestamps.value);
         if self.acked.is_none_or(|acked| segment.seq().at_or_before(acked)) {
-            self.echo_most = later(self.echo_most, timestamp);
+            self.stamps.may_be_echoed(timestamp);
         }
         self.expects_ack(now, segment, text, timestamp);
         self.arrived_to = self.arrived_to.max(segment.seq() + length);
         if flags.fin {
             self.their_end = Some(segment.seq() + length);
         }
-        if let Some(timestamps) = options.timestamps
-            && self.newest_timestamp.is_none_or(|newest| newer(timestamps.value, newest))
-        {
-            self.newest_timestamp = Some(timestamps.value);
-        }
+        self.stamps.arrives(timestamp);
     }
 
     fn hears_ack(&mut self, now: Instant, segment: &TcpView<'_>, options: &Options, limits: &Limits) {
@@ -246,7 +256,7 @@ impl Ear {
         if self.probed.is_some_and(|probed| ack == probed) {
             self.snd_nxt = self.snd_nxt.max(ack);
         }
-        let is_stale = self.is_stale(options.timestamps.map(|timestamps| timestamps.value));
+        let is_stale = self.stamps.is_stale(options.timestamps.map(|timestamps| timestamps.value));
         let is_current = self.acked.is_none_or(|acked| segment.seq().at_or_after(acked))
             && self.our_edge.is_none_or(|edge| segment.seq().at_or_before(edge));
         let is_empty = segment.payload().is_empty() && !flags.syn && !flags.fin;
@@ -254,11 +264,13 @@ impl Ear {
         if counts {
             self.silence.ends(now, limits);
         }
-        let repeats =
-            ack == self.snd_una && is_empty && self.window == Some(segment.window()) && self.outstanding() > 0;
-        self.dup_acks += u32::from(repeats && counts);
+        let same_window = self.window.is_some_and(|(_, window)| window == segment.window());
+        let repeats = ack == self.snd_una && is_empty && same_window && self.outstanding() > 0;
+        self.dup_acks = if same_window { self.dup_acks } else { 0 } + u32::from(repeats && counts);
         if ack.at_or_after(self.snd_una) {
-            self.window = counts.then(|| segment.window());
+            let is_old = self.window.is_some_and(|(seq, _)| segment.seq().before(seq));
+            let new = counts.then(|| (segment.seq(), segment.window()));
+            self.window = if is_old { self.window } else { new };
         }
         let advances = ack.after(self.snd_una) && ack.at_or_before(self.snd_nxt);
         if advances {
@@ -268,8 +280,13 @@ impl Ear {
         }
         let surely_advances = counts && ack.after(self.surely_acked) && ack.at_or_before(self.snd_nxt);
         let is_closed = counts && segment.window() == 0 && ack.at_or_after(self.surely_acked);
-        if surely_advances || is_closed {
-            self.silence.moves(now, is_closed || self.snd_nxt.after(ack), limits);
+        let more = is_closed || self.snd_nxt.after(ack);
+        if is_closed || (surely_advances && advances) {
+            self.silence.moves(now, more, limits);
+        } else if surely_advances {
+            self.silence.has_moved(now, more, limits);
+        } else if advances {
+            self.silence.may_move(now);
         }
         if surely_advances {
             self.surely_acked = ack;
@@ -312,18 +329,13 @@ impl Ear {
         self.has_sack() && left < right && right <= sent
     }
 
-    /// A segment with a newer timestamp has arrived: PAWS may drop this one.
-    fn is_stale(&self, timestamp: Option<u32>) -> bool {
-        matches!((timestamp, self.newest_timestamp), (Some(value), Some(newest)) if newer(newest, value))
-    }
-
     /// Notes what the next ACK must cover, if that is beyond doubt: in order, in the window, not older than what came
     /// before.
     fn expects_ack(&mut self, now: Instant, segment: &TcpView<'_>, text: u32, timestamp: Option<u32>) {
         let Some(acked) = self.acked.filter(|_| !self.over && !segment.flags().syn && segment.flags().ack) else {
             return;
         };
-        let stale = self.is_stale(timestamp);
+        let stale = self.stamps.is_stale(timestamp);
         let untimed = timestamp.is_none() && self.agreed.is_some_and(|agreed| agreed.timestamps);
         let (start, end) = (segment.seq(), (segment.seq() + text).min(self.our_edge.unwrap_or(acked)));
         let fits = start.at_or_before(acked) && end.after(acked) && start.at_or_after(acked - (1 << 20));
@@ -334,7 +346,7 @@ impl Ear {
             self.owed = Some((since, seq.max(end)));
             // A duplicate of what waits for an ACK lies before the window: its timestamp doesn't count (RFC 7323 section 5.3).
             if end.after(self.arrived_to) {
-                self.echo_least = later(self.echo_least, timestamp);
+                self.stamps.is_to_be_echoed(timestamp);
             }
         }
     }
@@ -372,12 +384,11 @@ impl Ear {
         if length > 0 && segment.options().fast_open.is_none() {
             return Err((Invariant::InState, format!("{length} octets of text in a SYN")));
         }
-        if self.ours.is_none() {
-            (self.snd_una, self.surely_acked) = (segment.seq(), segment.seq());
-            self.snd_nxt = segment.seq() + 1;
-            self.sent = Sent::from(segment.seq());
+        let is_first = self.iss != Some(segment.seq());
+        if is_first {
+            self.begin(segment);
         }
-        self.silence.tries(now, self.ours.is_none());
+        self.silence.tries(now, is_first);
         self.ours = Some(offer(segment));
         self.agree();
         if segment.flags().ack {
@@ -385,6 +396,21 @@ impl Ear {
             self.our_edge = Some(segment.ack() + u32::from(segment.window()));
         }
         Ok(())
+    }
+
+    /// A connection begins with our SYN. It need not be the first: an old SYN that was duplicated may arrive when the connection
+    /// that it was for is gone.
+    fn begin(&mut self, syn: &TcpView<'_>) {
+        if self.iss.is_some() {
+            let heard = syn.options().timestamps.map(|timestamps| timestamps.echo);
+            let stamps = Stamps::begin(heard);
+            let (arrived_to, theirs) = (syn.ack(), self.theirs);
+            *self = Self { theirs, arrived_to, stamps, silence: self.silence, ..Self::default() };
+        }
+        self.iss = Some(syn.seq());
+        (self.snd_una, self.surely_acked) = (syn.seq(), syn.seq());
+        self.snd_nxt = syn.seq() + 1;
+        self.sent = Sent::from(syn.seq());
     }
 
     fn in_state(&self, segment: &TcpView<'_>) -> Result<(), Broken> {
@@ -434,22 +460,11 @@ impl Ear {
         if !options.sack.is_empty() && !agreed.sack {
             return broken("SACK blocks that were not permitted".into());
         }
-        self.echoes_as_heard(options.timestamps.map(|timestamps| timestamps.echo))?;
+        self.stamps.echoes(options.timestamps.map(|timestamps| timestamps.echo))?;
         match options.sack.iter().find(|block| block.right.after(self.arrived_to)) {
             Some(block) => broken(format!("SACK up to {}, arrived: {}", block.right, self.arrived_to)),
             None => Ok(()),
         }
-    }
-
-    fn echoes_as_heard(&self, echo: Option<u32>) -> Result<(), Broken> {
-        let (Some(echo), Some(most)) = (echo, self.echo_most) else {
-            return Ok(());
-        };
-        if newer(echo, most) || self.echo_least.is_some_and(|least| newer(least, echo)) {
-            let detail = format!("timestamp {echo} is echoed, not {:?} to {most}", self.echo_least);
-            return Err((Invariant::EchoesAsHeard, detail));
-        }
-        Ok(())
     }
 
     fn says_ack(&mut self, now: Instant, segment: &TcpView<'_>, limits: &Limits) -> Result<(), Broken> {
@@ -543,7 +558,7 @@ impl Ear {
         if info.is_some_and(|info| self.repeats.narrowed(info)) {
             self.sent.forget_times();
         }
-        self.probed_path |= segment_size == 0 && info.is_some_and(|info| text > info.snd_mss.into());
+        self.path_probes += u64::from(segment_size == 0 && info.is_some_and(|info| text > info.snd_mss.into()));
         let before = self.sent.leaves(now, seq, end + u32::from(fin));
         let snd_nxt = self.snd_nxt;
         self.snd_nxt = snd_nxt.max(end + u32::from(fin));
@@ -565,20 +580,6 @@ fn offer(segment: &TcpView<'_>) -> Offer {
         timestamps: options.timestamps.is_some(),
         sack: options.sack_permitted,
     }
-}
-
-/// The later of two timestamps.
-const fn later(one: Option<u32>, other: Option<u32>) -> Option<u32> {
-    match (one, other) {
-        (Some(a), Some(b)) if newer(a, b) => one,
-        (Some(_), None) => one,
-        _ => other,
-    }
-}
-
-/// Timestamps compare modulo 2^32 (RFC 7323 section 5.2).
-const fn newer(value: u32, than: u32) -> bool {
-    than.wrapping_sub(value).cast_signed() < 0
 }
 
 fn octets(length: usize) -> u32 {

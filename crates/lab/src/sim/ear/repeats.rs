@@ -28,7 +28,7 @@ pub(super) struct Repeats {
     timers: u64,
     pub(super) news: bool,
     mss: u16,
-    was_narrowed: bool,
+    narrowings: u64,
     /// Since when it is known that the path reorders.
     reorders_since: Option<Instant>,
     /// When the last window probe left.
@@ -95,13 +95,13 @@ impl Repeats {
         let narrowed = info.snd_mss < self.mss;
         self.mss = info.snd_mss;
         self.news |= narrowed;
-        self.was_narrowed |= narrowed;
+        self.narrowings += u64::from(narrowed);
         narrowed
     }
 
-    /// True if that has ever happened.
-    pub(super) const fn was_narrowed(&self) -> bool {
-        self.was_narrowed
+    /// How often that has happened.
+    pub(super) const fn narrowings(&self) -> u64 {
+        self.narrowings
     }
 
     /// Text leaves; `info` is what the connection tells afterwards.
@@ -121,7 +121,7 @@ impl Repeats {
         let last = if text.sack { Some(before.at) } else { before.again_at.filter(|at| counted && since_timeout(at)) };
         // A probe takes the place of the timeout that would come sooner (RFC 8985 section 7.2), however young its segment. Of
         // what was sent again because it was too long the first transmission may arrive nevertheless.
-        if let Some(at) = last.filter(|_| !probes && !self.was_narrowed) {
+        if let Some(at) = last.filter(|_| !probes && self.narrowings == 0) {
             self.not_too_soon(now.since(at), at, info, limits)?;
         }
         self.not_too_often(before.octets, text, info)

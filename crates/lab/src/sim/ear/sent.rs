@@ -154,6 +154,11 @@ impl Sent {
         self.sacked_octets > before
     }
 
+    /// True if what follows SND.UNA is said to have arrived.
+    pub(super) fn is_first_sacked(&self) -> bool {
+        self.sacked.first_key_value().is_some_and(|(&start, _)| start <= self.una_at)
+    }
+
     /// Octets beyond SND.UNA that are said to have arrived.
     pub(super) const fn sacked_octets(&self) -> u64 {
         self.sacked_octets
@@ -196,7 +201,8 @@ mod tests {
         assert!(!sent.sacked(ISS + 3_100, ISS + 3_900));
         assert!(sent.sacked(ISS + 1_500, ISS + 3_000));
         assert_eq!(sent.sacked_octets(), 3_000);
+        assert!(!sent.is_first_sacked());
         sent.acked(ISS + 2_500);
-        assert_eq!(sent.sacked_octets(), 1_500);
+        assert_eq!((sent.sacked_octets(), sent.is_first_sacked()), (1_500, true));
     }
 }

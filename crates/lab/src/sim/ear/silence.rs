@@ -16,6 +16,8 @@ pub(super) struct Silence {
     tried_at: Option<Instant>,
     /// Since when the peer owes an acknowledgment; `None` if it owes none.
     waits_since: Option<Instant>,
+    /// When the peer may have acknowledged something, and after how many tries: the segment that said so need not count.
+    doubt: Option<(Instant, u32)>,
     /// The peer has acknowledged our SYN.
     open: bool,
     /// Once it had reason to give up. It may have done so unseen, its application being gone already.
@@ -32,7 +34,7 @@ impl Silence {
     /// What is to be acknowledged next leaves, for the first time or again; `first` if nothing else was outstanding.
     pub(super) fn tries(&mut self, now: Instant, first: bool) {
         if first || self.waits_since.is_none() {
-            (self.waits_since, self.tries) = (Some(now), 0);
+            (self.waits_since, self.tries, self.doubt) = (Some(now), 0, None);
         }
         self.tries += 1;
         self.tried_at = Some(now);
@@ -54,7 +56,21 @@ impl Silence {
         self.had_reason |= self.is_over(now, limits);
         self.open = true;
         self.tries = 0;
+        self.doubt = None;
         self.waits_since = more.then_some(now);
+    }
+
+    /// The peer acknowledges something in a segment that need not count.
+    pub(super) fn may_move(&mut self, now: Instant) {
+        self.doubt.get_or_insert((now, self.tries));
+    }
+
+    /// As [`Self::moves`] where such a segment has already said so: since then at the earliest the rest was waited for.
+    pub(super) fn has_moved(&mut self, now: Instant, more: bool, limits: &Limits) {
+        let tries = self.tries;
+        let (since, before) = self.doubt.unwrap_or((now, tries));
+        self.moves(since, more, limits);
+        self.tries = tries - before;
     }
 
     /// Something arrives that asks for an answer.

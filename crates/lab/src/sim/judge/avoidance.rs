@@ -16,10 +16,22 @@ const C: f64 = 0.4;
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Avoidance {
     epoch: Option<Epoch>,
-    /// A reduction was undone: on which of its curves CUBIC goes on, only it knows, until the next.
+    /// As it was before the last reduction, which may be undone.
+    before: Option<Before>,
+    /// It was undone: only CUBIC knows when the curve began on which it goes on.
     undone: bool,
     /// The window before the last reduction: at most there is the plateau of the curve.
     plateau: u32,
+}
+
+/// What a reduction took away.
+#[derive(Clone, Copy, Debug)]
+struct Before {
+    at: Instant,
+    epoch: Option<Epoch>,
+    plateau: u32,
+    /// The window, at most.
+    cwnd: u32,
 }
 
 /// Congestion avoidance since a reduction.
@@ -79,18 +91,18 @@ impl Avoidance {
         limits: &Limits,
     ) -> Result<(), Broken> {
         // Slow start that ends by itself reduces nothing, nor does a recovery from a loss that was answered with a mark.
-        let kept = info.ssthresh >= last.ssthresh && info.cwnd >= last.cwnd && info.cwnd > 2 * u32::from(info.snd_mss);
+        let kept = info.ssthresh >= last.ssthresh && info.cwnd >= last.cwnd;
         let reduced = info.timeouts > last.timeouts
             || (info.fast_recoveries > last.fast_recoveries && !kept)
             || (info.ssthresh < last.ssthresh && info.cwnd < last.cwnd);
-        if reduced || info.undone > last.undone {
-            self.epoch = None;
-            self.undone = info.undone > last.undone && info.congestion_control == "cubic";
-            // The ACK that shows the loss may have let the window grow before: it ends a repair, or tells what a probe repaired.
-            self.plateau = last.cwnd.saturating_add(delivered_since(last, info));
-            return Ok(());
+        let undone = info.undone > last.undone;
+        let restored = if undone { self.undo(now, last, info, reduced) } else { 0 };
+        if reduced {
+            self.reduce(now, last, info, restored);
+        } else if info.fast_recoveries > last.fast_recoveries {
+            self.may_reduce(last, info);
         }
-        if self.undone || info.phase == LossPhase::Recovery {
+        if reduced || undone || info.phase == LossPhase::Recovery {
             return Ok(());
         }
         // Also in the slow start that follows idleness: the curve goes on behind it.
@@ -104,6 +116,54 @@ impl Avoidance {
             return self.leaves_slow_start(now, last, info);
         }
         Ok(())
+    }
+
+    /// A reduction. Timeouts in a row are one.
+    fn reduce(&mut self, now: Instant, last: &Last, info: &Vitals, restored: u32) {
+        // The ACK that shows the loss may have let the window grow before: it ends a repair, or tells what a probe repaired.
+        let cwnd = last.cwnd.max(restored).saturating_add(delivered_since(last, info));
+        let epoch = self.epoch.take();
+        self.undone = false;
+        if last.phase != LossPhase::Loss || self.before.is_none() {
+            self.before = Some(Before { at: now, epoch, plateau: self.plateau, cwnd });
+        }
+        self.plateau = cwnd;
+    }
+
+    /// A recovery that reduces nothing, or begins with the least window that there is, as it was before: then CUBIC's curve begins
+    /// anew.
+    fn may_reduce(&mut self, last: &Last, info: &Vitals) {
+        if info.cwnd > 2 * u32::from(info.snd_mss) {
+            return;
+        }
+        self.plateau = self.plateau.max(last.cwnd.saturating_add(delivered_since(last, info)));
+        if let Some(epoch) = &mut self.epoch {
+            let cwnd = f64::from(info.cwnd);
+            epoch.start = epoch.start.max(cwnd);
+            epoch.plateau = epoch.plateau.max(self.plateau.into());
+            epoch.reno = epoch.reno.max(cwnd + 3.0 * epoch.mss);
+        }
+    }
+
+    /// The last reduction is undone; returns the window of before it, if it is restored. Where the window has grown beyond that
+    /// CUBIC lets things be; else it goes on along its curve of before, as if no time were lost (RFC 9438 section 4.9.2).
+    fn undo(&mut self, now: Instant, last: &Last, info: &Vitals, reduced: bool) -> u32 {
+        let Some(before) = self.before.take().filter(|_| info.congestion_control == "cubic") else {
+            self.epoch = None;
+            return 0;
+        };
+        if !reduced && info.cwnd <= last.cwnd {
+            return 0;
+        }
+        self.undone = true;
+        self.plateau = self.plateau.max(before.plateau);
+        self.epoch = before.epoch.map(|mut epoch| {
+            epoch.age += now.since(before.at).as_secs_f64();
+            epoch.moved_at = now;
+            epoch.reno = epoch.reno.max(f64::from(info.cwnd) + 3.0 * epoch.mss);
+            epoch
+        });
+        before.cwnd
     }
 
     /// The ACK that ends slow start: what is left of it counts for congestion avoidance. Where the window went unused, CUBIC's
@@ -147,7 +207,9 @@ impl Avoidance {
         }
         let ahead = 2 * last.srtt.max(info.srtt).unwrap_or_default() + limits.tick * 3 + Duration::from_millis(1);
         let curve = if is_cubic { epoch.curve(ahead.as_secs_f64()) } else { 0.0 };
-        if f64::from(info.cwnd) > epoch.reno.max(curve) + 1.0 {
+        // Whichever curve it is, the window follows it by half of itself a round trip, or Reno's by a segment (RFC 9438 section 4.2).
+        let step = if self.undone { was + f64::from(delivered) / 2.0 + mss } else { 0.0 };
+        if f64::from(info.cwnd) > epoch.reno.max(curve).max(step) + 1.0 {
             let Epoch { start, plateau, age, reno, .. } = epoch;
             let detail = format!(
                 "from {was} to {} in avoidance, at most {reno:.0} or {curve:.0}: from {start} on for {age:.3} s, plateau {plateau}",

@@ -15,6 +15,8 @@ pub(super) struct Window {
     /// What it told after the last event.
     last: Option<Last>,
     avoidance: Avoidance,
+    /// The largest that there was.
+    peak: u32,
     /// Octets acknowledged once all is that was outstanding when a mark was last answered, and when the tail was last
     /// probed.
     marked_to: u64,
@@ -76,6 +78,8 @@ impl Window {
         ear: &Ear,
         limits: &Limits,
     ) -> Result<(), Broken> {
+        let peak = self.peak;
+        self.peak = peak.max(info.cwnd);
         let Some(last) = self.last.replace(Last::of(info)) else {
             return Ok(());
         };
@@ -84,6 +88,7 @@ impl Window {
             return Ok(());
         }
         self.grows_as_acked(&last, info)?;
+        bbr_grows_as_acked(&last, info, peak)?;
         self.slows_on_loss(&last, info)?;
         self.avoidance.after_event(now, &last, info, limits)?;
         let outstanding = u64::from(ear.outstanding_at_most());
@@ -168,4 +173,19 @@ impl Window {
         }
         Ok(())
     }
+}
+
+/// BBR's window grows by what is delivered (draft-ietf-ccwg-bbr-05 section 5.6.4.6) besides going back to where it was (section
+/// 5.6.4.4), and has four segments at least. How far the gains let it grow isn't judged: they multiply the largest of its samples of
+/// the delivery rate, each over a flight of its own, and over that what was acknowledged at once. An outsider's bound for these,
+/// a flight in the shortest round trip, is itself twice the window, so the draft's gains would let it double each round; nor
+/// is the pacing rate told.
+fn bbr_grows_as_acked(last: &Last, info: &Vitals, peak: u32) -> Result<(), Broken> {
+    let delivered = delivered_since(last, info);
+    let most = last.cwnd.max(peak).saturating_add(delivered).max(4 * u32::from(info.snd_mss));
+    if info.congestion_control == "bbr" && info.cwnd > most {
+        let detail = format!("from {} to {}, {delivered} octets were delivered, once {peak}", last.cwnd, info.cwnd);
+        return Err((Invariant::GrowsAsAcked, detail));
+    }
+    Ok(())
 }
