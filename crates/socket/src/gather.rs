@@ -44,7 +44,7 @@ impl Gather {
         self.gather(packets);
         if device.is_low_on_buffers() {
             // What nobody reads must not keep the device from receiving: its buffers go back, a copy stays.
-            packets.iter_mut().for_each(copy_out);
+            packets.iter_mut().for_each(|packet| packet.bytes = Bytes::copy_from_slice(&packet.bytes));
         }
         received
     }
@@ -63,12 +63,5 @@ impl Gather {
             merge.flush(packets);
         }
         packets.iter_mut().for_each(checksum::verify);
-    }
-}
-
-/// Leaves the device's buffers.
-fn copy_out(packet: &mut Packet) {
-    for piece in std::iter::once(&mut packet.bytes).chain(&mut packet.text) {
-        *piece = Bytes::copy_from_slice(piece);
     }
 }

@@ -445,20 +445,15 @@ impl Link {
         let mut out = Vec::new();
         let joined = self.merge.push(packet, &mut out);
         self.counters.merged += u64::from(joined);
-        self.hand_over_merged(now, out);
+        self.arrived.extend(out.into_iter().map(|packet| Packet { arrived_at: now, ..packet }));
     }
 
     /// What was being merged comes out.
     fn flush_merge(&mut self, now: Instant) {
         let mut out = Vec::new();
         self.merge.flush(&mut out);
-        self.hand_over_merged(now, out);
+        self.arrived.extend(out.into_iter().map(|packet| Packet { arrived_at: now, ..packet }));
         self.merge_until = None;
-    }
-
-    /// In one piece each, as a network card does it: whatever comes next on their way may want to edit them.
-    fn hand_over_merged(&mut self, now: Instant, merged: Vec<Packet>) {
-        self.arrived.extend(merged.into_iter().map(|packet| Packet { arrived_at: now, ..packet.joined() }));
     }
 }
 

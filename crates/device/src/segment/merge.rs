@@ -5,8 +5,6 @@
 //! are verified before; a packet that doesn't verify passes as it is. What has been merged carries
 //! `checksum_verified`, and the sum of its pseudo-header for a checksum, as the kernel's own has.
 
-use std::mem;
-
 use bytes::{Buf, Bytes, BytesMut};
 use sockeye_wire::checksum::checksum;
 use sockeye_wire::tcp::{CHECKSUM_OFFSET, HEADER_LEN, fill_partial_checksum};
@@ -23,8 +21,7 @@ const COMMON: usize = 45;
 const ACK: u8 = 0x10;
 const PSH: u8 = 0x08;
 
-/// Packets that wait for what follows them. What comes out merged has its text in pieces ([`Packet::text`]): not an octet of it
-/// is copied.
+/// Packets that wait for what follows them.
 ///
 /// Packets of one connection come out in the order in which they went in; of several, one may overtake another.
 ///
@@ -52,8 +49,8 @@ struct Run {
     size: usize,
     /// How many they are.
     count: u16,
-    /// Their text, once they are two; the first has only its headers left then.
-    pieces: Vec<Bytes>,
+    /// The text of those behind the first, in pieces.
+    others: Vec<Bytes>,
     /// Octets of text in all.
     text: usize,
     /// The last had PSH.
@@ -102,7 +99,7 @@ impl Run {
     fn new(layout: Layout, first: Packet, text: usize) -> Self {
         let push = has_psh(layout, &first.bytes);
         let first = Packet { checksum_verified: true, ..first }; // or else it would not be mergeable
-        Self { first, layout, size: text, count: 1, pieces: Vec::new(), text, push, ended: push }
+        Self { first, layout, size: text, count: 1, others: Vec::new(), text, push, ended: push }
     }
 
     fn is_same_flow(&self, layout: Layout, packet: &[u8]) -> bool {
@@ -145,39 +142,44 @@ impl Run {
     }
 
     fn join(&mut self, layout: Layout, mut packet: Packet, text: usize) {
-        if self.pieces.is_empty() {
-            self.pieces.reserve(COMMON);
-            let head = self.first.bytes.slice(..layout.head_len());
-            leave_text(layout, &mut self.first, self.size);
-            self.pieces.push(mem::replace(&mut self.first.bytes, head));
-            self.pieces.append(&mut self.first.text);
-        }
         self.push = has_psh(layout, &packet.bytes);
         self.ended = text < self.size || self.push;
         self.count += 1;
         self.text += text;
+        if self.others.is_empty() {
+            self.others.reserve(COMMON);
+        }
         leave_text(layout, &mut packet, text);
-        self.pieces.push(packet.bytes);
-        self.pieces.append(&mut packet.text);
+        self.others.push(packet.bytes);
+        if !packet.text.is_empty() {
+            self.others.append(&mut packet.text);
+        }
     }
 
-    /// The whole: headers of its own, and the text where it lies.
+    /// The whole.
     fn finish(self) -> Packet {
-        let Self { first, layout, size, count, pieces, text, push, .. } = self;
+        let Self { mut first, layout, size, count, others, text, push, .. } = self;
         if count == 1 {
             return first;
         }
-        let mut head = BytesMut::from(&first.bytes[..]);
-        layout.put_length(&mut head, text);
-        layout.put_header_checksum(&mut head);
-        let [source, destination] = layout.addresses(&head);
-        let tcp = layout.tcp_mut(&mut head);
+        let mut whole = BytesMut::with_capacity(layout.head_len() + text);
+        whole.extend_from_slice(first.bytes.get(..layout.head_len()).unwrap_or_default());
+        leave_text(layout, &mut first, size);
+        std::iter::once(&first.bytes)
+            .chain(&first.text)
+            .chain(&others)
+            .for_each(|piece| whole.extend_from_slice(piece));
+        layout.put_length(&mut whole, text);
+        layout.put_header_checksum(&mut whole);
+        let [source, destination] = layout.addresses(&whole);
+        let tcp = layout.tcp_mut(&mut whole);
         if let Some(flags) = tcp.get_mut(FLAGS) {
             *flags |= if push { PSH } else { 0 };
         }
         fill_partial_checksum(source, destination, tcp, layout.tcp_len + text);
         let segment_size = u16::try_from(size).unwrap_or(u16::MAX);
-        Packet { bytes: head.freeze(), text: pieces, checksum_verified: true, segment_size, ..first }
+        let link_header = first.link_header;
+        Packet { checksum_verified: true, segment_size, link_header, ..Packet::new(whole.freeze(), first.arrived_at) }
     }
 }
 
