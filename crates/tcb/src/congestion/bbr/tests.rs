@@ -25,6 +25,17 @@ fn phases(toy: &mut Toy, millis: u64) -> Vec<&'static str> {
     phases
 }
 
+/// Runs until a phase that is `awaited`, for ten seconds at most.
+fn run_until(toy: &mut Toy, awaited: impl Fn(&str) -> bool) {
+    for _ in 0..10_000 {
+        if awaited(toy.algorithm.details().phase) {
+            return;
+        }
+        toy.run(Duration::from_millis(1));
+    }
+    panic!("{:?}", toy.algorithm.details());
+}
+
 //= draft-ietf-ccwg-bbr-05#5.2.3-1
 //= draft-ietf-ccwg-bbr-05#5.3.2-1
 //= draft-ietf-ccwg-bbr-05#5.6.4-4
@@ -197,9 +208,7 @@ fn a_mark_is_not_undone_with_a_loss_beside_it() {
     let lose = |marked: bool| {
         let mut toy = toy(400);
         toy.run(3 * SECOND);
-        while toy.algorithm.details().phase != "probe bw: up" {
-            toy.run(Duration::from_millis(1));
-        }
+        run_until(&mut toy, |phase| phase == "probe bw: up");
         toy.run(Duration::from_millis(10));
         let (now, flight) = (toy.now, toy.algorithm.cwnd() / 2);
         let lost =
@@ -239,9 +248,7 @@ fn startup_ends_on_many_losses_in_a_round_trip() {
     let after_startup = |lose_every| {
         let mut toy = toy(400);
         toy.lose_every = lose_every;
-        while toy.algorithm.details().phase == "startup" {
-            toy.run(Duration::from_millis(1));
-        }
+        run_until(&mut toy, |phase| phase != "startup");
         (toy.algorithm.details().bandwidth, toy.algorithm.details().inflight_longterm)
     };
     let (bandwidth, bound) = after_startup(25);
