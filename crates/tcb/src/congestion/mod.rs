@@ -201,7 +201,8 @@ pub trait CongestionControl: Debug + Send + Sync {
     /// before.
     fn on_timeout(&mut self, now: Instant, flight: u32, again: bool);
 
-    /// All that was outstanding at the timeout is acknowledged. By default nothing: the window has grown again meanwhile.
+    /// All that was outstanding at the timeout is acknowledged; or at a time when the path proved narrower, which no
+    /// [`Self::on_timeout`] told of. By default nothing: the window has grown again meanwhile.
     fn on_timeout_recovered(&mut self, _now: Instant) {}
 
     /// The last [`Self::on_loss`] or [`Self::on_timeout`] answered a loss that was none: what it took is given back
@@ -244,17 +245,18 @@ fn initial_window(segments: u8, mss: u32) -> u32 {
     (segments * mss).min((2 * mss).max(segments * 1460))
 }
 
-//= rfc4821#4-9
-/// The window, now that segments have `mss` octets instead of `before`: the initial one if there was none. Shorter segments
-/// aren't more of them, longer ones aren't more octets.
+/// The window, now that segments have `mss` octets instead of `before`: the initial one if there was none.
 fn resized(initial: u8, cwnd: u32, before: u32, mss: u32) -> u32 {
-    match cwnd {
-        0 => initial_window(initial, mss),
-        _ if mss < before => mul_div(cwnd, mss, before).max(mss),
-        // Except that the loss window of RFC 5681 is one full-sized segment: kept to the octets that it had, as RFC 4821
-        // section 4 asks, it would let nothing out after a timeout on a path that then proves wider.
-        _ => cwnd.max(mss),
-    }
+    if cwnd == 0 { initial_window(initial, mss) } else { scaled(cwnd, before, mss) }
+}
+
+//= rfc4821#4-9
+/// A window, now that segments have `mss` octets instead of `before`. Shorter segments aren't more of them, longer ones aren't
+/// more octets.
+fn scaled(cwnd: u32, before: u32, mss: u32) -> u32 {
+    // Except that the loss window of RFC 5681 is one full-sized segment: kept to the octets that it had, as RFC 4821
+    // section 4 asks, it would let nothing out after a timeout on a path that then proves wider.
+    if mss < before { mul_div(cwnd, mss, before).max(mss) } else { cwnd.max(mss) }
 }
 
 /// `value * numerator / denominator`, without overflow on the way.

@@ -18,7 +18,7 @@ mod startup;
 
 use sockeye_wire::Instant;
 
-use super::{AckSample, CongestionControl, Details, LostSegment, RateSample, initial_window, resized};
+use super::{AckSample, CongestionControl, Details, LostSegment, RateSample, initial_window, resized, scaled};
 use model::Model;
 use probe_bw::Cycle;
 use probe_rtt::ProbeRtt;
@@ -273,7 +273,10 @@ impl CongestionControl for Bbr {
     }
 
     fn on_timeout_recovered(&mut self, _now: Instant) {
-        self.leave_recovery();
+        // The window of before belongs to a timeout: where the path has narrowed none was taken.
+        if self.timed_out {
+            self.leave_recovery();
+        }
     }
 
     /// `BBRHandleSpuriousLossDetection` (section 5.5.11.2).
@@ -321,6 +324,7 @@ impl CongestionControl for Bbr {
         let before = core::mem::replace(&mut self.mss, u32::from(mss));
         self.initial_window = initial_window(self.initial, self.mss);
         self.cwnd = resized(self.initial, self.cwnd, before, self.mss);
+        self.prior_cwnd = scaled(self.prior_cwnd, before, self.mss);
     }
 
     fn take_over(&mut self, other: &dyn CongestionControl) {

@@ -183,6 +183,48 @@ fn the_window_comes_back_after_the_repair_of_two_timeouts() {
     assert_eq!(toy.algorithm.cwnd(), before);
 }
 
+/// What a narrower path refused is sent again with no timeout before: the window of an earlier recovery, or of before
+/// `ProbeRTT`, is none to come back to.
+//= rfc8201#5.4-3
+#[test]
+fn a_path_that_narrows_brings_back_no_old_window() {
+    let narrow = |disturb: fn(&mut Bbr)| {
+        let mut bbr = Bbr::new(10);
+        bbr.set_mss(1000);
+        bbr.cwnd = 64_000;
+        disturb(&mut bbr);
+        assert_eq!(bbr.cwnd(), 64_000);
+        bbr.cwnd = 20_000;
+        bbr.set_mss(500);
+        bbr.on_timeout_recovered(Instant::from_millis(2000));
+        assert_eq!(bbr.cwnd(), 10_000);
+    };
+    narrow(|bbr| {
+        bbr.on_loss(Instant::ZERO, 64_000);
+        bbr.on_recovered(Instant::ZERO, 64_000);
+    });
+    narrow(|bbr| {
+        bbr.model.probe_rtt_expired = true;
+        bbr.check_probe_rtt(&AckSample::default());
+        assert_eq!(bbr.state, State::ProbeRtt);
+        bbr.check_probe_rtt_done(Instant::from_millis(1000));
+        assert_ne!(bbr.state, State::ProbeRtt);
+    });
+}
+
+/// A black hole, found by timeouts: as many segments as before, and shorter ones.
+//= rfc4821#4-9
+#[test]
+fn a_timeout_on_a_path_that_narrows_leaves_as_many_segments_to_come_back_to() {
+    let mut bbr = Bbr::new(10);
+    bbr.set_mss(1000);
+    bbr.cwnd = 64_000;
+    bbr.on_timeout(Instant::ZERO, 64_000, false);
+    bbr.set_mss(500);
+    bbr.on_timeout_recovered(Instant::ZERO);
+    assert_eq!(bbr.cwnd(), 32_000);
+}
+
 /// While a timeout is repaired one loss in a window of few segments is more than 2 %, and the rate is that of the window: the
 /// model holds.
 #[test]
