@@ -181,15 +181,36 @@ impl Bbr {
         self.app_limited_until = sample.delivered + u64::from(sample.in_flight);
     }
 
-    /// `BBRSaveStateUponLoss`.
+    /// `BBRSaveStateUponLoss`. While a timeout is repaired, what was there before it stays saved: of what comes then, another
+    /// timeout included, nothing was there before.
     //= draft-ietf-ccwg-bbr-05#5.5.11-1
     const fn save_state(&mut self) {
+        if self.timed_out {
+            return;
+        }
         self.before = Some(Before {
             state: self.state,
             bw_shortterm: self.model.bw_shortterm,
             inflight_shortterm: self.model.inflight_shortterm,
             inflight_longterm: self.model.inflight_longterm,
         });
+    }
+
+    /// `BBRHandleSpuriousLossDetection` (section 5.5.11.2).
+    //= draft-ietf-ccwg-bbr-05#5.5.11-1
+    fn give_back(&mut self, before: &Before) {
+        self.model.loss_in_round = false;
+        self.full_pipe.reset(0);
+        self.model.bw_shortterm = self.model.bw_shortterm.max(before.bw_shortterm);
+        self.model.inflight_shortterm = self.model.inflight_shortterm.max(before.inflight_shortterm);
+        self.model.inflight_longterm = self.model.inflight_longterm.max(before.inflight_longterm);
+        if self.state != State::ProbeRtt && self.state != before.state {
+            match before.state {
+                State::Startup => self.enter_startup(),
+                State::Up => self.start_up(0),
+                State::Drain | State::Down | State::Cruise | State::Refill | State::ProbeRtt => {}
+            }
+        }
     }
 }
 
@@ -279,23 +300,12 @@ impl CongestionControl for Bbr {
         }
     }
 
-    /// `BBRHandleSpuriousLossDetection` (section 5.5.11.2).
-    //= draft-ietf-ccwg-bbr-05#5.5.11-1
+    //= draft-ietf-ccwg-bbr-05#5.6.4-2
     fn undo(&mut self, _now: Instant) {
-        let Some(before) = self.before.take() else {
-            return;
-        };
-        self.model.loss_in_round = false;
-        self.full_pipe.reset(0);
-        self.model.bw_shortterm = self.model.bw_shortterm.max(before.bw_shortterm);
-        self.model.inflight_shortterm = self.model.inflight_shortterm.max(before.inflight_shortterm);
-        self.model.inflight_longterm = self.model.inflight_longterm.max(before.inflight_longterm);
-        if self.state != State::ProbeRtt && self.state != before.state {
-            match before.state {
-                State::Startup => self.enter_startup(),
-                State::Up => self.start_up(0),
-                State::Drain | State::Down | State::Cruise | State::Refill | State::ProbeRtt => {}
-            }
+        match self.before.take() {
+            Some(before) => self.give_back(&before),
+            None if self.in_recovery => {} // what a mark took stays taken
+            None => return,
         }
         self.leave_recovery();
     }

@@ -183,6 +183,35 @@ fn the_window_comes_back_after_the_repair_of_two_timeouts() {
     assert_eq!(toy.algorithm.cwnd(), before);
 }
 
+/// The bound that the first timeout set is not what was there before, and what the repair loses isn't either.
+//= draft-ietf-ccwg-bbr-05#5.5.11-1
+#[test]
+fn two_timeouts_that_were_needless_leave_no_bound() {
+    let mut toy = toy(400);
+    toy.run(3 * SECOND);
+    let before = toy.algorithm.cwnd();
+    toy.algorithm.on_timeout(toy.now, before, false);
+    assert_eq!(toy.algorithm.details().inflight_shortterm, Some(before));
+    toy.algorithm.on_segment_lost(&LostSegment { now: toy.now, octets: 1000, ..LostSegment::default() });
+    toy.algorithm.on_timeout(toy.now, 1000, true);
+    toy.algorithm.undo(toy.now);
+    assert_eq!(toy.algorithm.details().inflight_shortterm, None);
+    assert_eq!(toy.algorithm.cwnd(), before);
+}
+
+/// Then there is nothing to give back, and yet the repair is over.
+//= draft-ietf-ccwg-bbr-05#5.6.4-2
+#[test]
+fn the_window_comes_back_from_a_needless_timeout_also_where_a_mark_came() {
+    let mut toy = toy(400);
+    toy.run(3 * SECOND);
+    let before = toy.algorithm.cwnd();
+    toy.algorithm.on_timeout(toy.now, before, false);
+    toy.algorithm.on_ecn(toy.now, 1000);
+    toy.algorithm.undo(toy.now);
+    assert_eq!(toy.algorithm.cwnd(), before);
+}
+
 /// What a narrower path refused is sent again with no timeout before: the window of an earlier recovery, or of before
 /// `ProbeRTT`, is none to come back to.
 //= rfc8201#5.4-3
