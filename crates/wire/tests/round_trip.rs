@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use sockeye_wire::arp::Arp;
 use sockeye_wire::ethernet::{EthernetHeader, EthernetView, MacAddr};
 use sockeye_wire::icmp::{self, Echo, IcmpError, IcmpMessage, QuotedTransport};
-use sockeye_wire::ip::v4::{Ipv4Header, Ipv4View};
+use sockeye_wire::ip::v4::{Ipv4Header, Ipv4View, Plain};
 use sockeye_wire::ip::v6::{Ipv6Header, Ipv6View};
 use sockeye_wire::tcp::{FastOpenCookie, Flags, Options, TcpHeader, TcpView, UserTimeout};
 use sockeye_wire::{SeqNumber, checksum};
@@ -80,6 +80,27 @@ proptest! {
         prop_assert_eq!(read.header(), header);
         prop_assert_eq!((read.payload(), read.fragment(), read.total_len()), (&text[..], None, 20 + payload_len));
         prop_assert_eq!((read.identification(), read.dont_fragment()), (identification, dont_fragment));
+        let plain = Plain::of(&bytes).map(|plain| (plain.destination, plain.protocol, plain.payload));
+        prop_assert_eq!(plain, (padding == 0).then_some((destination, protocol, &text[..])));
+    }
+
+    #[test]
+    fn what_is_called_plain_reads_the_same_by_the_whole_view(
+        first in prop_oneof![4 => Just(0x45_u8), 1 => any::<u8>()],
+        mut bytes in vec(any::<u8>(), 0..80),
+        honest in prop::bool::weighted(0.8),
+    ) {
+        let length = u16::try_from(bytes.len()).unwrap_or(0).to_be_bytes();
+        bytes.iter_mut().take(1).for_each(|octet| *octet = first);
+        if honest && let Some(field) = bytes.get_mut(2..4) {
+            field.copy_from_slice(&length);
+        }
+        if let Some(plain) = Plain::of(&bytes) {
+            let whole = Ipv4View::parse(&bytes).expect("what is plain is right");
+            let header = whole.header();
+            prop_assert_eq!((plain.destination, plain.protocol), (header.destination, header.protocol));
+            prop_assert_eq!(plain.payload, whole.payload());
+        }
     }
 
     #[test]
