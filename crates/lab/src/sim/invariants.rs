@@ -41,6 +41,8 @@ pub enum Invariant {
     SacksAsHeard,
     /// New text leaves only if the congestion window has room for it, but for probes and what a recovery lets out.
     WithinCongestionWindow,
+    /// Text that both windows have room for leaves, paced at most.
+    LeavesInTime,
     /// The congestion window grows by no more than was delivered.
     GrowsAsAcked,
     /// A loss takes the congestion window down.
@@ -75,7 +77,7 @@ pub enum Invariant {
 
 impl Invariant {
     /// All of them, in their order.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 30] = [
         Self::Intact,
         Self::InState,
         Self::AcksWhatArrived,
@@ -90,6 +92,7 @@ impl Invariant {
         Self::FlightAddsUp,
         Self::SacksAsHeard,
         Self::WithinCongestionWindow,
+        Self::LeavesInTime,
         Self::GrowsAsAcked,
         Self::SlowsOnLoss,
         Self::LossFound,

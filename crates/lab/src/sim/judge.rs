@@ -1,6 +1,7 @@
 //! Rules about one connection, judged after each event by what it tells of itself and by what was heard of it.
 
 mod avoidance;
+mod held;
 mod loss;
 mod window;
 
@@ -15,6 +16,7 @@ use sockeye_wire::Instant;
 
 use super::ear::Ear;
 use super::invariants::{Broken, Invariant, Limits};
+use held::Held;
 use loss::Losses;
 use window::Window;
 
@@ -32,6 +34,7 @@ pub(super) struct Judge {
     backed_off: Option<(Duration, u64)>,
     window: Window,
     losses: Losses,
+    held: Held,
 }
 
 impl Judge {
@@ -52,6 +55,7 @@ impl Judge {
             flight_adds_up(info, ear, limits)?;
             times_true(info, limits)?;
             self.losses.after_event(now, info, &deadline, ear, limits)?;
+            self.held.after_event(now, info, &deadline, ear, limits)?;
             self.window.after_event(now, info, ear, limits)?;
         }
         self.keeps_back_off(info, ear, limits)?;

@@ -162,6 +162,11 @@ impl Ear {
         self.sent.sacked_octets()
     }
 
+    /// The next number that we shall use: SND.NXT.
+    pub(super) const fn snd_nxt(&self) -> SeqNumber {
+        self.snd_nxt
+    }
+
     /// True if a credible SACK block has named what is to be acknowledged next.
     pub(super) fn sacks_the_next(&self) -> bool {
         self.sent.is_first_sacked()

@@ -96,3 +96,22 @@ fn bbr_grows_by_what_is_delivered_or_back_to_where_it_was() {
     assert_eq!(after(&[(10_000, 0), (12_001, 2_000)]), Some(Invariant::GrowsAsAcked));
     assert_eq!(after(&[(10_000, 0), (4_000, 0), (12_001, 2_000)]), Some(Invariant::GrowsAsAcked));
 }
+
+#[test]
+fn text_for_which_there_is_room_leaves_within_five_seconds() {
+    let judged = |info: Vitals, outstanding: u32, due: Option<u64>| {
+        let (mut held, ear) = (Held::default(), Ear::with_outstanding(outstanding));
+        rule(held.after_event(at(1_000), &info, || due.map(at), &ear, &limits()))
+    };
+    let waits = Vitals { send_queued: 3 * MSS, ..vitals("bbr", 0) };
+    assert_eq!(judged(waits, 0, Some(6_000)), None);
+    assert_eq!(judged(waits, 0, Some(7_000)), Some(Invariant::LeavesInTime));
+    assert_eq!(judged(waits, 0, None), Some(Invariant::LeavesInTime));
+    assert_eq!(judged(waits, MSS, Some(7_000)), None, "an ACK lets it out");
+    let no_room = [Vitals { send_queued: 10, ..waits }, Vitals { snd_wnd: 0, ..waits }, Vitals { cwnd: 0, ..waits }];
+    assert_eq!(no_room.map(|info| judged(info, 0, Some(7_000))), [None; 3]);
+    let (mut held, ear) = (Held::default(), Ear::with_outstanding(0));
+    let mut later = |millis| rule(held.after_event(at(millis), &waits, || Some(at(millis)), &ear, &limits()));
+    assert_eq!([later(1_000), later(6_000)], [None; 2]);
+    assert_eq!(later(6_100), Some(Invariant::LeavesInTime));
+}
