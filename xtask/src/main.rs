@@ -3,6 +3,7 @@
 mod bench;
 mod conformance;
 mod gallery;
+mod interrupt;
 mod netns;
 mod output;
 mod seconds;

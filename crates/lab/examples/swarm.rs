@@ -6,6 +6,7 @@
 //! Rules by name behind that are those to look for: what breaks others first is passed over. Exit code 4 if only others are
 //! broken.
 
+use std::ops::ControlFlow;
 use std::process::ExitCode;
 
 use sockeye_lab::swarm::{self, Limits, Outcome};
@@ -37,7 +38,9 @@ fn main() -> ExitCode {
 
 fn run(first: u64, scenarios: u64, failures: usize, shrinks: bool) -> Outcome {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    swarm::run(first..first + scenarios, Limits { until: None, failures, threads, shrinks }, &|_| {})
+    swarm::run(first..first + scenarios, Limits { until: None, failures, threads, shrinks }, &|_| {
+        ControlFlow::Continue(())
+    })
 }
 
 /// Looks for a scenario that breaks one of `rules` before any other.

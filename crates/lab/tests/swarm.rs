@@ -1,6 +1,7 @@
 //! Two thousand random scenarios, every invariant after every event; and those that once broke one.
 
 use std::fs;
+use std::ops::ControlFlow;
 use std::path::Path;
 
 use sockeye_lab::sim::Scenario;
@@ -11,7 +12,7 @@ fn two_thousand_scenarios_break_no_rule() {
     let first = std::env::var("SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(0);
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let limits = Limits { until: None, failures: 3, threads, shrinks: true };
-    let outcome = swarm::run(first..first + 2_000, limits, &|_| {});
+    let outcome = swarm::run(first..first + 2_000, limits, &|_| ControlFlow::Continue(()));
     for failure in &outcome.failures {
         println!("seed {}: {}\n{}\n{}", failure.seed, failure.violation, failure.replay, failure.smallest);
     }

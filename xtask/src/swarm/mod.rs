@@ -4,12 +4,14 @@ pub mod planted;
 
 use std::fs;
 use std::io::IsTerminal;
-use std::ops::Range;
-use std::thread;
+use std::ops::{ControlFlow, Range};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
+use std::{process, thread};
 
 use sockeye_lab::swarm::{self, Limits, Outcome as Swarm};
 
+use crate::interrupt::{INTERRUPTED, stop_on_interrupt};
 use crate::output::print;
 use crate::shell::{Outcome, root};
 
@@ -51,10 +53,12 @@ pub fn run(arguments: &Arguments) -> Outcome {
     let threads = thread::available_parallelism().map_or(1, usize::from);
     let limits = Limits { until, failures: ENOUGH, threads, shrinks: true };
     let shows = std::io::stderr().is_terminal();
+    let stopped = stop_on_interrupt("swarm: ends with the scenarios that run; Ctrl-C again ends at once")?;
     let outcome = swarm::run(seeds, limits, &|done| {
         if shows && done.is_multiple_of(100) {
             eprint!("\r{done} scenarios");
         }
+        if stopped.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     });
     if shows {
         eprintln!();
@@ -64,6 +68,9 @@ pub fn run(arguments: &Arguments) -> Outcome {
         print(serde_json::to_string_pretty(&outcome)?)?;
     } else {
         show(&outcome, arguments.seed)?;
+    }
+    if stopped.load(Ordering::Relaxed) {
+        process::exit(INTERRUPTED);
     }
     if outcome.failed == 0 { Ok(()) } else { Err(format!("{} scenarios broke a rule", outcome.failed).into()) }
 }

@@ -13,7 +13,6 @@ mod smoltcp;
 
 use std::path::PathBuf;
 use std::process;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -21,6 +20,7 @@ use clap::builder::RangedU64ValueParser;
 use sockeye_device::Error;
 use sockeye_device::netns::{Namespace, enter_user_namespace, sysctl};
 
+use crate::interrupt::{INTERRUPTED, stop_on_interrupt};
 use crate::output::{check_picture, drawn, print};
 use crate::seconds::seconds;
 use crate::shell::Outcome;
@@ -76,7 +76,8 @@ pub fn run(arguments: &Arguments) -> Outcome {
     let transfers = u32::try_from(cells.len() * pairings.len())? * arguments.rounds;
     let minutes = f64::from(transfers) * arguments.seconds * OVERHEAD / 60.0;
     eprintln!("{} cells, {} pairings, {transfers} transfers: about {minutes:.0} minutes", cells.len(), pairings.len());
-    let stopped = stop_on_interrupt()?;
+    let stopped =
+        stop_on_interrupt("versus: ends with this transfer; Ctrl-C again ends at once, without what was measured")?;
     let mut measured = Vec::new();
     for (cell, number) in cells.iter().zip(1_u64..) {
         eprintln!("{number} of {}: {}", cells.len(), cell.name());
@@ -96,22 +97,6 @@ pub fn run(arguments: &Arguments) -> Outcome {
         process::exit(INTERRUPTED);
     }
     Ok(())
-}
-
-/// The exit code of what Ctrl-C ended.
-const INTERRUPTED: i32 = 130;
-
-/// Something that becomes true with Ctrl-C. A second one ends the process where it stands.
-fn stop_on_interrupt() -> Outcome<Arc<AtomicBool>> {
-    let stopped = Arc::new(AtomicBool::new(false));
-    let flag = Arc::clone(&stopped);
-    ctrlc::set_handler(move || {
-        if flag.swap(true, Ordering::Relaxed) {
-            process::exit(INTERRUPTED);
-        }
-        eprintln!("versus: ends with this transfer; Ctrl-C again ends at once, without what was measured");
-    })?;
-    Ok(stopped)
 }
 
 /// Prints, and only then draws: a picture that fails doesn't cost the figures.

@@ -565,7 +565,8 @@ fn find(hosts: &[HostSpec], name: &str, default: Bank) -> Result<usize, Scenario
         hosts.iter().position(|host| host.name == name)
     };
     found.ok_or_else(|| match name {
-        "" => ScenarioError(format!("there is no host on the {default:?} side")),
+        "" if default == Bank::Left => ScenarioError("there is no host on the left side".to_owned()),
+        "" => ScenarioError("there is no host on the right side".to_owned()),
         name => ScenarioError(format!("there is no host called {name:?}")),
     })
 }

@@ -6,9 +6,9 @@
 mod generate;
 mod shrink;
 
-use std::ops::Range;
+use std::ops::{ControlFlow, Range};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Instant;
@@ -80,21 +80,25 @@ const fn panicked(detail: String) -> Violation {
     Violation { invariant: Invariant::NoPanic, at_ns: 0, host: String::new(), flow: None, detail }
 }
 
-/// Runs the scenarios of `seeds`, several at a time. `progress` is told how many have been run.
-pub fn run(seeds: Range<u64>, limits: Limits, progress: &(dyn Fn(u64) + Sync)) -> Outcome {
+/// Runs the scenarios of `seeds`, several at a time. `progress` is told how many have been run, and says whether to go on.
+pub fn run(seeds: Range<u64>, limits: Limits, progress: &(dyn Fn(u64) -> ControlFlow<()> + Sync)) -> Outcome {
+    let stopped = AtomicBool::new(false);
     let next = AtomicU64::new(seeds.start);
     let done = AtomicU64::new(0);
     let failures = Mutex::new(Vec::new());
     let found = || failures.lock().unwrap_or_else(PoisonError::into_inner);
     let worker = || {
-        while limits.until.is_none_or(|until| Instant::now() < until) && found().len() < limits.failures {
+        let in_time = || limits.until.is_none_or(|until| Instant::now() < until);
+        while in_time() && !stopped.load(Ordering::Relaxed) && found().len() < limits.failures {
             let due = |seed: u64| (seed < seeds.end).then(|| seed + 1);
             let Ok(seed) = next.fetch_update(Ordering::Relaxed, Ordering::Relaxed, due) else {
                 break;
             };
             let failure = try_seed(seed, limits.shrinks);
             found().extend(failure);
-            progress(done.fetch_add(1, Ordering::Relaxed) + 1);
+            if progress(done.fetch_add(1, Ordering::Relaxed) + 1).is_break() {
+                stopped.store(true, Ordering::Relaxed);
+            }
         }
     };
     thread::scope(|scope| {

@@ -13,9 +13,10 @@ use std::time::Duration;
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
-use sockeye_lab::sim::{Record, Report, Scenario, Simulation, Time};
+use sockeye_lab::sim::{Invariant, Record, Report, Scenario, Simulation, Time, Violation};
 
 use crate::failure::{Failure, OrFail, written};
+use crate::interrupt::Interrupt;
 use crate::times::Span;
 
 /// Which scenario, and what to show of it.
@@ -91,7 +92,7 @@ pub fn run(args: &SimArgs) -> Result<(), Failure> {
     let simulation = Simulation::new(&scenario, record(args, &scenario)?);
     let simulation = simulation.map_err(|why| Failure::usage("the scenario", why))?;
     let simulation = if args.unjudged { simulation.unjudged() } else { simulation };
-    let (report, record) = watch(simulation, scenario.duration.0);
+    let (report, record) = watch(simulation, scenario.duration.0)?;
     if let Some(error) = record.capture_failed() {
         return Err(Failure::new("writing a capture", error));
     }
@@ -112,10 +113,21 @@ pub fn run(args: &SimArgs) -> Result<(), Failure> {
         show::table(&report)
     };
     written(writeln!(io::stdout(), "{}", text.trim_end()))?;
-    report.violation.map_or(Ok(()), |violation| {
-        Err(Failure::new("the simulated TCP", violation)
-            .advice("this is a fault in Sockeye: please report the scenario"))
-    })
+    report.violation.map_or(Ok(()), |violation| Err(judged(violation, scenario.duration.0)))
+}
+
+/// What broke a rule; or a flow for which the time was too short, which the rules can't tell from one that stands still.
+fn judged(violation: Violation, duration: Duration) -> Failure {
+    let at_the_end = u128::from(violation.at_ns) >= duration.as_nanos();
+    if violation.invariant == Invariant::EndsExplained && at_the_end {
+        let number = violation.flow.map_or(0, |flow| flow + 1);
+        return Failure::new(format!("flow {number} has not ended within {}", Time(duration)), violation.detail)
+            .advice(
+                "give it more time (--for, or the scenario's duration); if it had enough, this is a fault in Sockeye: \
+             please report the scenario",
+            );
+    }
+    Failure::new("the simulated TCP", violation).advice("this is a fault in Sockeye: please report the scenario")
 }
 
 fn scenario(args: &SimArgs) -> Result<Scenario, Failure> {
@@ -157,9 +169,10 @@ fn record(args: &SimArgs, scenario: &Scenario) -> Result<Record, Failure> {
     Ok(record)
 }
 
-/// Runs, and shows how far it is.
-fn watch(mut simulation: Simulation<'_>, duration: Duration) -> (Report, Record) {
+/// Runs, and shows how far it is. Ctrl-C ends it; captures then end with a whole packet.
+fn watch(mut simulation: Simulation<'_>, duration: Duration) -> Result<(Report, Record), Failure> {
     const SLICES: u32 = 200;
+    let interrupt = Interrupt::install(|| ())?;
     let bar = ProgressBar::new(u64::from(SLICES));
     let style = ProgressStyle::with_template("{bar:40} {msg} of virtual time, {elapsed} passed");
     bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
@@ -168,11 +181,16 @@ fn watch(mut simulation: Simulation<'_>, duration: Duration) -> (Report, Record)
         if !simulation.run_until(until) {
             break;
         }
+        if interrupt.happened() {
+            bar.finish_and_clear();
+            eprintln!("sockeye: ended by Ctrl-C after {} of {} of virtual time", Time(until), Time(duration));
+            return Err(Failure::interrupted());
+        }
         bar.set_message(Time(until).to_string());
         bar.set_position(u64::from(slice));
     }
     bar.finish_and_clear();
-    simulation.finish_with_record()
+    Ok(simulation.finish_with_record())
 }
 
 fn draw(record: &Record, scenario: &Scenario, path: &Path, zoom: Option<&Span>) -> Result<(), Failure> {

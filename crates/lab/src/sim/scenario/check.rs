@@ -79,12 +79,30 @@ fn check_flows(scenario: &Scenario) -> Result<(), ScenarioError> {
         if octets > MOST_OCTETS {
             return Err(ScenarioError(format!("flow {number}: {octets} octets: at most {MOST_OCTETS} are possible")));
         }
+        if let Some(never) = stands_still(&flow.application) {
+            return Err(ScenarioError(format!("flow {number}: {never}")));
+        }
     }
     let connections: u64 = scenario.flows.iter().map(|flow| u64::from(flow.application.connections())).sum();
     if connections > MAX_CONNECTIONS {
         return Err(ScenarioError(format!("{connections} connections: at most {MAX_CONNECTIONS} are possible")));
     }
     Ok(())
+}
+
+/// Why an application would wait for ever for what it is told to do, or do nothing.
+const fn stands_still(application: &Application) -> Option<&'static str> {
+    match *application {
+        Application::RequestResponse { request: 0, .. } => Some("a request of 0 octets never arrives"),
+        Application::RequestResponse { response: 0, .. } => Some("a response of 0 octets never arrives"),
+        Application::OnOff { burst: 0, .. } => Some("a burst of 0 octets never ends"),
+        Application::SlowReader { chunk: 0, .. } => Some("who reads chunks of 0 octets reads nothing"),
+        Application::ShortFlows { times: 0, .. } => Some("short flows that come 0 times are none"),
+        Application::ShortFlows { sizes: Sizes::Uniform(least, most), .. } if least > most => {
+            Some("sizes are uniform from the smaller number to the larger")
+        }
+        _ => None,
+    }
 }
 
 /// The most octets that an application names, and the longest time.
@@ -173,6 +191,7 @@ mod tests {
             let kind = "kind = \"short_flows\"";
             format!("[[flow]]\napplication = {{ {kind}, sizes = {size}, every = \"{every}\", times = {times} }}")
         };
+        let flow = |application: &str| format!("[[flow]]\napplication = {{ {application} }}");
         let bulk = "[[flow]]\napplication = { kind = \"bulk\", bytes = 1 }\n";
         let ends =
             |host: &str| format!("{bulk}[[host]]\nname = \"a\"\n{host}\n[[host]]\nname = \"b\"\nside = \"right\"");
@@ -184,6 +203,18 @@ mod tests {
             (short("{ fixed = 1 }", "500000000000y", 2), time),
             (short("{ exponential = 9000000000000000000 }", "1s", 1), octets),
             (short("{ uniform = [0, 9000000000000000000] }", "1s", 1), octets),
+            (short("{ fixed = 1 }", "1s", 0), "come 0 times"),
+            (short("{ uniform = [5, 1] }", "1s", 1), "from the smaller number to the larger"),
+            (
+                flow("kind = \"request_response\", request = 0, response = 1, times = 1, think = \"0s\""),
+                "a request of 0",
+            ),
+            (
+                flow("kind = \"request_response\", request = 1, response = 0, times = 1, think = \"0s\""),
+                "a response of 0",
+            ),
+            (flow("kind = \"on_off\", burst = 0, times = 1, pause = \"1s\""), "a burst of 0"),
+            (flow("kind = \"slow_reader\", bytes = 9, chunk = 0, every = \"1s\""), "reads nothing"),
             (ends("tick = \"500000000000y\""), time),
             (ends("vanishes = \"101y\""), time),
             (ends("tcp = { delayed_ack = \"101y\" }"), time),
