@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use rangemap::RangeSet;
 use sockeye_tcb::{Config, Rtt};
-use sockeye_wire::tcp::Options;
+use sockeye_wire::tcp::{Options, Timestamps};
 use sockeye_wire::{Instant, SeqNumber};
 
 use super::figures::Figures;
@@ -116,6 +116,8 @@ pub struct Side {
     sacked: RangeSet<i64>,
     resent: VecDeque<Resent>,
     first_text_at: Option<Instant>,
+    /// The latest time that its timestamps told (RFC 7323 section 3).
+    newest_value: Option<u32>,
     pub limits: Limits,
     pub paths: Paths,
 }
@@ -156,6 +158,7 @@ impl Side {
             sacked: RangeSet::new(),
             resent: VecDeque::new(),
             first_text_at: None,
+            newest_value: None,
             limits: Limits::default(),
             paths: Paths::default(),
         }
@@ -208,6 +211,11 @@ impl Side {
 
     /// Octets that fill a gap: overtaken on the way, or sent again after a loss before this place.
     fn late(&self, segment: &Segment<'_>, range: &Range<i64>) -> Class {
+        // What is sent again leaves after what was captured; what left before by its own clock was overtaken.
+        let value = segment.options.timestamps.map(|timestamps| timestamps.value);
+        if value.zip(self.newest_value).is_some_and(|(value, newest)| is_before(value, newest)) {
+            return Class::OutOfOrder;
+        }
         let after = self.outstanding.from(range.end);
         // What was sent again comes at least a round trip behind what overtook it.
         let patience = self.min_rtt.unwrap_or(Duration::from_millis(3)).max(Duration::from_millis(3));
@@ -283,6 +291,11 @@ impl Side {
 
     /// Writes down a segment of ours, classified before. True if it was an expiry of the retransmission timer.
     pub fn sent(&mut self, segment: &Segment<'_>, range: &Range<i64>, class: Class) -> bool {
+        if let Some(Timestamps { value, .. }) = segment.options.timestamps
+            && self.newest_value.is_none_or(|newest| is_before(newest, value))
+        {
+            self.newest_value = Some(value);
+        }
         self.figures.segments += 1;
         self.figures.octets_sent += u64::from(segment.text_len);
         if segment.flags.fin {
@@ -494,6 +507,11 @@ impl Side {
     pub fn draw(&mut self, at: Instant, what: What) {
         self.events.push(Event { at, what });
     }
+}
+
+/// True if one timestamp is older than another, on a clock that wraps (RFC 7323 section 5.2).
+const fn is_before(one: u32, other: u32) -> bool {
+    one.wrapping_sub(other).cast_signed() < 0
 }
 
 /// The offset modulo 2^32.

@@ -121,11 +121,10 @@ fn judged(violation: Violation, duration: Duration) -> Failure {
     let at_the_end = u128::from(violation.at_ns) >= duration.as_nanos();
     if violation.invariant == Invariant::EndsExplained && at_the_end {
         let number = violation.flow.map_or(0, |flow| flow + 1);
-        return Failure::new(format!("flow {number} has not ended within {}", Time(duration)), violation.detail)
-            .advice(
-                "give it more time (--for, or the scenario's duration); if it had enough, this is a fault in Sockeye: \
+        return Failure::new(format!("ending flow {number} within {}", Time(duration)), violation.detail).advice(
+            "give it more time (--for, or the scenario's duration); if it had enough, this is a fault in Sockeye: \
              please report the scenario",
-            );
+        );
     }
     Failure::new("the simulated TCP", violation).advice("this is a fault in Sockeye: please report the scenario")
 }
