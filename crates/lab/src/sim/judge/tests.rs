@@ -1,3 +1,5 @@
+//! The rules on connections, each with what keeps it and what breaks it.
+
 use std::sync::Arc;
 
 use sockeye::{Config, State};
