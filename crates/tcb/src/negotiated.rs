@@ -116,9 +116,3 @@ pub(crate) fn timestamp(now: Instant, offset: u32) -> u32 {
     let ticks = now.as_millis() as u32;
     ticks.wrapping_add(offset)
 }
-
-//= rfc7323#5.2-1
-/// True if timestamp `a` is older than `b`, modulo 2^32.
-pub(crate) const fn older(a: u32, b: u32) -> bool {
-    a.wrapping_sub(b).cast_signed() < 0
-}

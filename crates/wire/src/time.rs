@@ -53,6 +53,14 @@ impl Instant {
         self.0.saturating_sub(earlier.0)
     }
 
+    /// The earlier of two instants, either of which may never come.
+    pub fn earlier(one: Option<Self>, other: Option<Self>) -> Option<Self> {
+        match (one, other) {
+            (Some(one), Some(other)) => Some(one.min(other)),
+            (one, other) => one.or(other),
+        }
+    }
+
     /// The instant `nanos` nanoseconds after this one.
     #[must_use]
     pub const fn plus_nanos(self, nanos: u64) -> Self {

@@ -1,10 +1,10 @@
 //! A packet on its way through a link, and the few looks into it that elements need.
 
 use bytes::BytesMut;
+use sockeye_wire::SeqNumber;
 use sockeye_wire::checksum::incremental;
 use sockeye_wire::ip::{Ecn, IpView, protocol};
 use sockeye_wire::tcp::TcpView;
-use sockeye_wire::{Instant, SeqNumber};
 
 use crate::Packet;
 
@@ -83,12 +83,4 @@ pub(super) fn tcp_of(bytes: &[u8]) -> Option<(Flow, Option<SeqNumber>)> {
     let flags = tcp.flags();
     let acknowledges = flags.ack && !(flags.syn || flags.fin || flags.rst || flags.urg) && tcp.payload().is_empty();
     Some((flow, acknowledges.then(|| tcp.ack())))
-}
-
-/// The earlier of two instants, either of which may never come.
-pub(super) fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
-    match (one, other) {
-        (Some(one), Some(other)) => Some(one.min(other)),
-        (one, other) => one.or(other),
-    }
 }

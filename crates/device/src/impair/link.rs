@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use sockeye_wire::Instant;
 
-use super::carried::{Carried, earlier};
+use super::carried::Carried;
 use super::damage::Damage;
 use super::delay::DelayLine;
 use super::loss::Losses;
@@ -268,11 +268,11 @@ impl Link {
         if self.is_plain {
             return self.line.next_event();
         }
-        let carried = earlier(self.queue.next_event(), self.line.next_event());
-        let held = earlier(self.gate.next_event(), self.displacement.next_event());
+        let carried = Instant::earlier(self.queue.next_event(), self.line.next_event());
+        let held = Instant::earlier(self.gate.next_event(), self.displacement.next_event());
         // The schedule moves only what is in the queue: without that it is looked at when the next packet comes.
         let change = if self.queue.is_empty() { None } else { self.next_change() };
-        earlier(earlier(carried, held), earlier(self.merge_until, change))
+        Instant::earlier(Instant::earlier(carried, held), Instant::earlier(self.merge_until, change))
     }
 
     fn next_change(&self) -> Option<Instant> {

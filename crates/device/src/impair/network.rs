@@ -15,7 +15,6 @@ use std::net::IpAddr;
 use sockeye_wire::Instant;
 use sockeye_wire::ip::{IpView, v4};
 
-use super::carried::earlier;
 use super::{Link, LinkConfig};
 use crate::Packet;
 
@@ -215,7 +214,7 @@ impl Network {
 
     /// When to call [`receive`](Self::receive) next. `None` if nothing is on its way.
     pub fn next_timeout(&self) -> Option<Instant> {
-        earlier(self.first_arrival(), self.between.map(|(at, _)| at))
+        Instant::earlier(self.first_arrival(), self.between.map(|(at, _)| at))
     }
 
     /// When the next packet arrives at a host, if one does by `by` (or would, if anybody had its address); what happens
@@ -271,7 +270,7 @@ impl Network {
 
     fn first_arrival(&self) -> Option<Instant> {
         let there = self.there.front().map(|(at, ..)| *at);
-        earlier(there, self.down.first().map(|(at, _)| at))
+        Instant::earlier(there, self.down.first().map(|(at, _)| at))
     }
 
     /// What [`Self::between`] is to be after something has happened.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sockeye_wire::Instant;
 
-use super::carried::{Carried, earlier};
+use super::carried::Carried;
 use super::random::{Coin, Dice};
 use super::{Chance, Odds};
 
@@ -132,7 +132,7 @@ impl Displacement {
     }
 
     pub(super) fn next_event(&self) -> Option<Instant> {
-        self.held.iter().fold(None, |next, held| earlier(next, Some(held.until)))
+        self.held.iter().fold(None, |next, held| Instant::earlier(next, Some(held.until)))
     }
 
     /// Lets go of those that have waited long enough.

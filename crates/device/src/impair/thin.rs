@@ -5,7 +5,7 @@ use std::time::Duration;
 use sockeye_wire::Instant;
 
 use super::LinkCounters;
-use super::carried::{Carried, Flow, earlier, tcp_of};
+use super::carried::{Carried, Flow, tcp_of};
 
 /// What happens to segments that do nothing but acknowledge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -113,7 +113,7 @@ impl AckGate {
     }
 
     pub(super) fn next_event(&self) -> Option<Instant> {
-        self.held.iter().fold(None, |next, held| earlier(next, Some(held.until)))
+        self.held.iter().fold(None, |next, held| Instant::earlier(next, Some(held.until)))
     }
 
     /// Lets go of what has waited long enough: thinned, that one; bunched up, all.

@@ -213,7 +213,7 @@ impl Side {
     fn late(&self, segment: &Segment<'_>, range: &Range<i64>) -> Class {
         // What is sent again leaves after what was captured; what left before by its own clock was overtaken.
         let value = segment.options.timestamps.map(|timestamps| timestamps.value);
-        if value.zip(self.newest_value).is_some_and(|(value, newest)| is_before(value, newest)) {
+        if value.zip(self.newest_value).is_some_and(|(value, newest)| Timestamps::is_older(value, newest)) {
             return Class::OutOfOrder;
         }
         let after = self.outstanding.from(range.end);
@@ -232,14 +232,9 @@ impl Side {
         range.start < self.numbers.una || self.outstanding.was_seen(range)
     }
 
-    /// The record of the octet at `start`.
-    pub fn record(&self, start: i64) -> Option<&Sent> {
-        self.outstanding.record(start)
-    }
-
     /// True if the first segment that is not acknowledged has waited as long as a retransmission timer does.
     fn timed_out(&self, now: Instant, range: &Range<i64>) -> bool {
-        let record = self.record(range.start.max(self.numbers.una));
+        let record = self.outstanding.record(range.start.max(self.numbers.una));
         let patience = self.rtt.rto().mul_f64(0.9).min(Duration::from_millis(900));
         range.start <= self.numbers.una
             && !self.just_overtaken(now, range)
@@ -254,7 +249,7 @@ impl Side {
         let soon = self.paths.to_side + (self.paths.whole / 2).max(Duration::from_millis(3));
         let overtaken = |record: &Sent| record.times == 1 || record.last_at < self.numbers.sacked_sent_at;
         self.numbers.sacked_to > range.end
-            && self.record(range.start).is_some_and(overtaken)
+            && self.outstanding.record(range.start).is_some_and(overtaken)
             && now.since(self.numbers.sacked_at) <= soon
     }
 
@@ -264,7 +259,7 @@ impl Side {
     /// outstanding often just then: from outside the two are the same, and the first of them is taken for a probe.
     fn why_again(&self, now: Instant, range: &Range<i64>) -> Sending {
         let numbers = &self.numbers;
-        let record = self.record(range.start.max(numbers.una));
+        let record = self.outstanding.record(range.start.max(numbers.una));
         let waited = record.map_or(Duration::ZERO, |record| now.since(record.last_at));
         let silence = now.since(numbers.acked_at);
         let timed_out = self.timed_out(now, range);
@@ -292,7 +287,7 @@ impl Side {
     /// Writes down a segment of ours, classified before. True if it was an expiry of the retransmission timer.
     pub fn sent(&mut self, segment: &Segment<'_>, range: &Range<i64>, class: Class) -> bool {
         if let Some(Timestamps { value, .. }) = segment.options.timestamps
-            && self.newest_value.is_none_or(|newest| is_before(newest, value))
+            && self.newest_value.is_none_or(|newest| Timestamps::is_older(newest, value))
         {
             self.newest_value = Some(value);
         }
@@ -427,7 +422,7 @@ impl Side {
     /// Eifel detection (RFC 3522): an ACK that echoes a time before the retransmission answers the original. What it
     /// doesn't convict stays, as a D-SACK may still.
     fn judge_resent(&mut self, ack: i64, echo: Option<u32>) {
-        let earlier = |value: u32| echo.is_some_and(|echo| echo.wrapping_sub(value).cast_signed() < 0);
+        let earlier = |value: u32| echo.is_some_and(|echo| Timestamps::is_older(echo, value));
         let before = self.resent.len();
         for resent in self.resent.iter_mut().filter(|resent| resent.end <= ack) {
             resent.convicted = resent.value.take().is_some_and(earlier);
@@ -464,7 +459,7 @@ impl Side {
             return;
         }
         let ends = self.sacked.gaps(&octets).flat_map(|gap| [gap.start, gap.end - 1]);
-        let sent_at = ends.map(|place| self.record(place).map_or(Instant::ZERO, |sent| sent.last_at)).max();
+        let sent_at = ends.map(|place| self.outstanding.record(place).map_or(Instant::ZERO, |sent| sent.last_at)).max();
         if let Some(sent_at) = sent_at {
             let numbers = &mut self.numbers;
             let known = if numbers.sacked_at == at { numbers.sacked_sent_at } else { Instant::ZERO };
@@ -507,11 +502,6 @@ impl Side {
     pub fn draw(&mut self, at: Instant, what: What) {
         self.events.push(Event { at, what });
     }
-}
-
-/// True if one timestamp is older than another, on a clock that wraps (RFC 7323 section 5.2).
-const fn is_before(one: u32, other: u32) -> bool {
-    one.wrapping_sub(other).cast_signed() < 0
 }
 
 /// The offset modulo 2^32.

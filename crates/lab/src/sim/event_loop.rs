@@ -78,7 +78,7 @@ impl World {
     /// When something happens at a host next, or a sample is due, if by `until`.
     fn next_event(&mut self, until: Instant) -> Option<Instant> {
         let agenda = self.agenda.first().map(|&(at, ..)| at);
-        let ours = earlier(earlier(self.deadlines.first(), agenda), self.record.next_sample());
+        let ours = Instant::earlier(Instant::earlier(self.deadlines.first(), agenda), self.record.next_sample());
         let arrival = self.network.next_arrival(ours.map_or(until, |at| at.min(until)));
         arrival.or(ours).filter(|at| *at <= until)
     }
@@ -386,14 +386,6 @@ impl World {
         if !self.packets.are_returned() {
             self.broken(Invariant::MemoryReturned, None, "somebody holds a packet, or a piece of one".into());
         }
-    }
-}
-
-/// The earlier of two instants, either of which may never come.
-fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
-    match (one, other) {
-        (Some(one), Some(other)) => Some(one.min(other)),
-        (one, other) => one.or(other),
     }
 }
 

@@ -292,7 +292,7 @@ impl Stack {
     /// When [`Self::on_timeout`] is to be called at the latest; `None` if nothing is due, ever.
     pub fn next_timeout(&mut self) -> Option<Instant> {
         let (connections, fragments) = (self.wheel.next(), self.reassembler.next_timeout());
-        earlier(earlier(connections, self.time_wait.next()), fragments)
+        Instant::earlier(Instant::earlier(connections, self.time_wait.next()), fragments)
     }
 
     /// The clock says `now`: acts on every deadline that has passed.
@@ -399,13 +399,5 @@ impl Stack {
         self.demux.insert(pair, Target::Connection(key));
         self.touch(key);
         key
-    }
-}
-
-/// The earlier of two instants, either of which may never come.
-fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
-    match (one, other) {
-        (Some(one), Some(other)) => Some(one.min(other)),
-        (one, other) => one.or(other),
     }
 }

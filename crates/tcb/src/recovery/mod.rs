@@ -25,13 +25,13 @@ mod without_sack;
 use alloc::boxed::Box;
 use core::time::Duration;
 
-use sockeye_wire::tcp::SackBlock;
+use sockeye_wire::tcp::{SackBlock, Timestamps};
 use sockeye_wire::{Instant, SeqNumber};
 
 use crate::LossPhase;
 use crate::congestion::CongestionControl;
 use crate::congestion::delivery_rate::{Sampler, Snapshot};
-use crate::negotiated::{older, timestamp};
+use crate::negotiated::timestamp;
 use crate::rtt::WindowedMin;
 use frto::Frto;
 pub(crate) use history::Counts;
@@ -63,7 +63,7 @@ pub(crate) struct Echo {
 impl Echo {
     /// True if it was sent before `instant`, modulo 2^32.
     fn is_before(self, instant: Instant) -> bool {
-        older(self.value, timestamp(instant, self.offset))
+        Timestamps::is_older(self.value, timestamp(instant, self.offset))
     }
 }
 

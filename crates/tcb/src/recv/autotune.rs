@@ -9,10 +9,11 @@
 use alloc::boxed::Box;
 use core::time::Duration;
 
+use sockeye_wire::tcp::Timestamps;
 use sockeye_wire::{Instant, SeqNumber};
 
 use super::RecvSide;
-use crate::negotiated::{older, timestamp};
+use crate::negotiated::timestamp;
 
 /// What an application is taken to read in its first round trip: an initial window (Linux, `tcp_init_buffer_space`).
 const FIRST: u32 = 10 * 1460;
@@ -43,7 +44,7 @@ impl Autotune {
     /// True if text that arrives `now` answers what was sent after the round began; `shows` is its echo of our clock, or
     /// RCV.NXT.
     fn is_over(&self, now: Instant, shows: u32) -> bool {
-        !older(shows, self.mark) && now >= self.began + SHORTEST
+        !Timestamps::is_older(shows, self.mark) && now >= self.began + SHORTEST
     }
 
     /// A round is over, of which one round trip took `sample`; the application has read up to `read_to`. What the
@@ -85,7 +86,7 @@ impl RecvSide {
         }
         let (mark, sample) = if let Some(Returned { value, offset }) = returned {
             let clock = timestamp(now, offset);
-            if older(clock, value) {
+            if Timestamps::is_older(clock, value) {
                 return; // it is forged: we have not sent it yet
             }
             (clock, Duration::from_millis(clock.wrapping_sub(value).into()))

@@ -8,9 +8,8 @@
 use alloc::boxed::Box;
 use core::time::Duration;
 
+use sockeye_wire::tcp::Timestamps;
 use sockeye_wire::{Instant, SeqNumber};
-
-use crate::negotiated::older;
 
 /// TS.Recent is void after so long a silence (RFC 7323 section 5.5).
 //= rfc7323#5.5-1
@@ -54,7 +53,7 @@ impl PeerTimestamps {
     /// True if a segment with this TSval is an old duplicate.
     pub(crate) fn is_old(&self, now: Instant, value: u32) -> bool {
         let oldest = self.before.as_ref().map_or(self.recent, |before| before.oldest);
-        older(value, oldest) && now.since(self.recent_at) < OUTDATED
+        Timestamps::is_older(value, oldest) && now.since(self.recent_at) < OUTDATED
     }
 
     //= rfc7323#4.3-2
@@ -63,7 +62,7 @@ impl PeerTimestamps {
     /// receive window ends; `hole` if text waits for what comes before it.
     pub(crate) fn update(&mut self, now: Instant, value: u32, seq: SeqNumber, edge: SeqNumber, hole: bool) {
         let spans = seq.at_or_before(self.last_ack_sent);
-        let newer = !older(value, self.recent) || now.since(self.recent_at) >= OUTDATED;
+        let newer = !Timestamps::is_older(value, self.recent) || now.since(self.recent_at) >= OUTDATED;
         //= rfc7323#4.3-6
         //= rfc7323#5.2-2
         if spans && newer {

@@ -10,7 +10,7 @@ use sockeye_wire::{Instant, SeqNumber};
 
 use super::closed::reset;
 use crate::challenge::Challenge;
-use crate::negotiated::{self, Negotiated, older, timestamp};
+use crate::negotiated::{self, Negotiated, timestamp};
 use crate::{Config, EcnPolicy, Header, Segment, Stop};
 
 //= rfc9293#MUST-11
@@ -138,7 +138,8 @@ impl HalfOpen {
             }
             return Some(Verdict::Drop(Stop::DuplicateSyn, self.challenge.allow(now).then(|| self.syn_ack(now))));
         }
-        let old = segment.options.timestamps.is_some_and(|timestamps| older(timestamps.value, self.ts_recent));
+        let old =
+            segment.options.timestamps.is_some_and(|timestamps| Timestamps::is_older(timestamps.value, self.ts_recent));
         if self.negotiated.timestamps && old && !segment.flags.rst {
             return Some(Verdict::Drop(Stop::Paws, self.limited_ack(now)));
         }

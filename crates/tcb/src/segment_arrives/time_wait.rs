@@ -9,7 +9,7 @@ use sockeye_wire::tcp::{Flags, Options, Timestamps};
 use sockeye_wire::{Instant, SeqNumber};
 
 use crate::challenge::Challenge;
-use crate::negotiated::{older, timestamp};
+use crate::negotiated::timestamp;
 use crate::{Header, Segment, Stop};
 
 /// A connection in TIME-WAIT.
@@ -71,7 +71,7 @@ impl TimeWait {
         }
         if let Some(timestamps) = segment.options.timestamps
             && self.timestamps
-            && older(timestamps.value, self.ts_recent)
+            && Timestamps::is_older(timestamps.value, self.ts_recent)
         {
             return Verdict::Drop(Stop::Paws, self.limited_ack(now));
         }
@@ -95,7 +95,7 @@ impl TimeWait {
         let accept = match (recent, syn.options.timestamps) {
             //= rfc6191#2-1
             //= rfc6191#2-2
-            (Some(recent), Some(new)) => older(recent, new.value) || (recent == new.value && is_newer),
+            (Some(recent), Some(new)) => Timestamps::is_older(recent, new.value) || (recent == new.value && is_newer),
             //= rfc6191#2-5
             (None, Some(_)) => true,
             //= rfc6191#2-3

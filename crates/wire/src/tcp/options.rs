@@ -18,6 +18,18 @@ impl Timestamps {
     /// Octets that the option takes in a header, with the no-operations in front of it.
     pub(super) const LEN: usize = 12;
 
+    //= rfc7323#5.2-1
+    /// True if the time `value` of some clock is older than `other` of the same, modulo 2^32 (RFC 7323 section 5.2).
+    ///
+    /// ```
+    /// # use sockeye_wire::tcp::Timestamps;
+    /// assert!(Timestamps::is_older(u32::MAX, 3));
+    /// assert!(!Timestamps::is_older(3, 3));
+    /// ```
+    pub const fn is_older(value: u32, other: u32) -> bool {
+        value.wrapping_sub(other).cast_signed() < 0
+    }
+
     //= rfc7323#A-1
     /// What [`Self::alone`] reads.
     #[inline]

@@ -82,7 +82,7 @@ impl AfterRetransmission {
         let is_again = matches!(moment.class, Class::Again(_));
         let end = std::mem::replace(&mut self.end, is_again.then_some(moment.range.end));
         let length = moment.segment.text_len;
-        let record = me.record(moment.range.start)?;
+        let record = me.outstanding.record(moment.range.start)?;
         // A crumb that begins where a segment began, yet ends within it: no repacketisation leaves that.
         let is_crumb = is_again
             && end == Some(moment.range.start)

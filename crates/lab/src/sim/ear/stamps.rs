@@ -1,5 +1,7 @@
 //! The peer's timestamps: which may be echoed, and which are so old that PAWS may drop their segments.
 
+use sockeye_wire::tcp::Timestamps;
+
 use super::super::invariants::{Broken, Invariant};
 
 /// What has arrived of them.
@@ -35,7 +37,7 @@ impl Stamps {
 
     /// A segment with a newer timestamp has arrived: PAWS may drop this one.
     pub(super) fn is_stale(&self, timestamp: Option<u32>) -> bool {
-        matches!((timestamp, self.newest), (Some(value), Some(newest)) if newer(newest, value))
+        matches!((timestamp, self.newest), (Some(value), Some(newest)) if Timestamps::is_older(value, newest))
     }
 
     /// A segment leaves that echoes a timestamp.
@@ -43,7 +45,7 @@ impl Stamps {
         let (Some(echo), Some(most)) = (echo, self.most) else {
             return Ok(());
         };
-        if newer(echo, most) || self.least.is_some_and(|least| newer(least, echo)) {
+        if Timestamps::is_older(most, echo) || self.least.is_some_and(|least| Timestamps::is_older(echo, least)) {
             let detail = format!("timestamp {echo} is echoed, not {:?} to {most}", self.least);
             return Err((Invariant::EchoesAsHeard, detail));
         }
@@ -54,13 +56,8 @@ impl Stamps {
 /// The later of two timestamps.
 const fn later(one: Option<u32>, other: Option<u32>) -> Option<u32> {
     match (one, other) {
-        (Some(a), Some(b)) if newer(a, b) => one,
+        (Some(a), Some(b)) if Timestamps::is_older(b, a) => one,
         (Some(_), None) => one,
         _ => other,
     }
-}
-
-/// Timestamps compare modulo 2^32 (RFC 7323 section 5.2).
-const fn newer(value: u32, than: u32) -> bool {
-    than.wrapping_sub(value).cast_signed() < 0
 }
