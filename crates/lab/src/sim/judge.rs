@@ -20,6 +20,19 @@ use held::Held;
 use loss::Losses;
 use window::Window;
 
+/// What there is to judge by after an event.
+#[derive(Clone, Copy)]
+struct Moment<'a> {
+    now: Instant,
+    /// What the connection tells of itself.
+    info: &'a Vitals,
+    /// When something is due for it.
+    deadline: &'a dyn Fn() -> Option<Instant>,
+    /// What was heard of it on the wire.
+    ear: &'a Ear,
+    limits: &'a Limits,
+}
+
 /// Judges one connection.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Judge {
@@ -54,8 +67,9 @@ impl Judge {
         if info.state.is_synchronized() {
             flight_adds_up(info, ear, limits)?;
             times_true(info, limits)?;
-            self.losses.after_event(now, info, &deadline, ear, limits)?;
-            self.held.after_event(now, info, &deadline, ear, limits)?;
+            let moment = Moment { now, info, deadline: &deadline, ear, limits };
+            self.losses.after_event(moment)?;
+            self.held.after_event(moment)?;
             self.window.after_event(now, info, ear, limits)?;
         }
         self.keeps_back_off(info, ear, limits)?;

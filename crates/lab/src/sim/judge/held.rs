@@ -7,7 +7,8 @@ use sockeye_tcb::{LossPhase, Vitals};
 use sockeye_wire::{Instant, SeqNumber};
 
 use super::super::ear::Ear;
-use super::super::invariants::{Broken, Invariant, Limits};
+use super::super::invariants::{Broken, Invariant};
+use super::Moment;
 
 /// The longest that pacing holds something back.
 const LONGEST: Duration = Duration::from_secs(5);
@@ -26,14 +27,8 @@ pub(super) struct Held {
 impl Held {
     /// A whole segment for which there is room leaves (RFC 9293 section 3.8.6.2.1), when the pacer lets it go, or when a timeout
     /// has passed where the network marked the only segment that the window has (RFC 3168 section 6.1.2).
-    pub(super) fn after_event(
-        &mut self,
-        now: Instant,
-        info: &Vitals,
-        deadline: impl Fn() -> Option<Instant>,
-        ear: &Ear,
-        limits: &Limits,
-    ) -> Result<(), Broken> {
+    pub(super) fn after_event(&mut self, moment: Moment<'_>) -> Result<(), Broken> {
+        let Moment { now, info, deadline, ear, limits } = moment;
         let moved = ear.snd_nxt() != std::mem::replace(&mut self.snd_nxt, ear.snd_nxt());
         // The ACK that tells of the mark may shorten the timeout.
         let rto = info.rto.max(std::mem::replace(&mut self.rto, info.rto));

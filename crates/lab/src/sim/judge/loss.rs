@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use sockeye_tcb::{LossPhase, Vitals};
-use sockeye_wire::Instant;
 
 use super::super::ear::Ear;
-use super::super::invariants::{Broken, Invariant, Limits};
+use super::super::invariants::{Broken, Invariant};
+use super::Moment;
 
 /// Segments selectively acknowledged, or duplicate ACKs, that mean a loss (RFC 5681 section 3.2, RFC 8985 section 6.2).
 const DUP_THRESH: u32 = 3;
@@ -28,23 +28,17 @@ pub(super) struct Losses {
 }
 
 impl Losses {
-    pub(super) fn after_event(
-        &mut self,
-        now: Instant,
-        info: &Vitals,
-        deadline: impl Fn() -> Option<Instant>,
-        ear: &Ear,
-        limits: &Limits,
-    ) -> Result<(), Broken> {
+    pub(super) fn after_event(&mut self, moment: Moment<'_>) -> Result<(), Broken> {
+        let Moment { info, ear, .. } = moment;
         self.follow(info, ear);
         if self.until.is_some_and(|until| info.bytes_acked <= until) {
             return Ok(());
         }
-        loss_found(now, info, &deadline, ear, limits)?;
+        loss_found(moment)?;
         if self.until.is_some() && info.srtt == self.srtt {
             return Ok(());
         }
-        tail_probed(now, info, &deadline, ear, limits)
+        tail_probed(moment)
     }
 
     fn follow(&mut self, info: &Vitals, ear: &Ear) {
@@ -62,13 +56,7 @@ impl Losses {
 /// Three segments that overtook a hole make it lost (RFC 5681 section 3.2, RFC 8985 section 6.2), at once or within a tick. On a
 /// path that was seen to reorder RACK waits for as long as the last round trip was longer than that of what overtook, and more:
 /// how long that is only the sender knows.
-fn loss_found(
-    now: Instant,
-    info: &Vitals,
-    deadline: impl Fn() -> Option<Instant>,
-    ear: &Ear,
-    limits: &Limits,
-) -> Result<(), Broken> {
+fn loss_found(Moment { now, info, deadline, ear, limits }: Moment<'_>) -> Result<(), Broken> {
     let overtook = if ear.has_sack() { info.sacked / u32::from(info.snd_mss).max(1) } else { ear.dup_acks() };
     // A peer that acknowledges in pieces names what follows them right away.
     let is_hole = !ear.sacks_the_next();
@@ -83,13 +71,7 @@ fn loss_found(
 }
 
 /// PTO (RFC 8985 section 7.2), counted from now at the latest.
-fn tail_probed(
-    now: Instant,
-    info: &Vitals,
-    deadline: impl Fn() -> Option<Instant>,
-    ear: &Ear,
-    limits: &Limits,
-) -> Result<(), Broken> {
+fn tail_probed(Moment { now, info, deadline, ear, limits }: Moment<'_>) -> Result<(), Broken> {
     let wants = ear.has_sack() && info.sacked == 0 && info.lost == 0 && info.snd_wnd > 0;
     let outstanding = ear.outstanding();
     let Some(srtt) = info.srtt.filter(|_| wants && outstanding > 0 && info.in_flight > 0) else {

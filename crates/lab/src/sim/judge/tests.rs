@@ -43,8 +43,10 @@ fn rule(result: Result<(), Broken>) -> Option<Invariant> {
 #[test]
 fn the_second_loss_is_to_be_found_as_soon_as_the_first() {
     let (mut losses, ear) = (Losses::default(), Ear::with_outstanding(5 * MSS));
-    let mut judge =
-        |info: &Vitals, deadline: Instant| rule(losses.after_event(at(200), info, || Some(deadline), &ear, &limits()));
+    let mut judge = |info: &Vitals, deadline: Instant| {
+        let (deadline, limits) = (|| Some(deadline), limits());
+        rule(losses.after_event(Moment { now: at(200), info, deadline: &deadline, ear: &ear, limits: &limits }))
+    };
     let open = vitals("cubic", 5 * MSS);
     let overtaken = |info: Vitals| Vitals { in_flight: 2 * MSS, sacked: 3 * MSS, phase: LossPhase::Disorder, ..info };
     assert_eq!(judge(&open, at(400)), None);
@@ -102,8 +104,9 @@ fn bbr_grows_by_what_is_delivered_or_back_to_where_it_was() {
 #[test]
 fn text_for_which_there_is_room_leaves_within_five_seconds() {
     let judged = |info: Vitals, outstanding: u32, due: Option<u64>| {
-        let (mut held, ear) = (Held::default(), Ear::with_outstanding(outstanding));
-        rule(held.after_event(at(1_000), &info, || due.map(at), &ear, &limits()))
+        let (deadline, ear, limits) = (|| due.map(at), Ear::with_outstanding(outstanding), limits());
+        let moment = Moment { now: at(1_000), info: &info, deadline: &deadline, ear: &ear, limits: &limits };
+        rule(Held::default().after_event(moment))
     };
     let waits = Vitals { send_queued: 3 * MSS, ..vitals("bbr", 0) };
     assert_eq!(judged(waits, 0, Some(6_000)), None);
@@ -113,7 +116,11 @@ fn text_for_which_there_is_room_leaves_within_five_seconds() {
     let no_room = [Vitals { send_queued: 10, ..waits }, Vitals { snd_wnd: 0, ..waits }, Vitals { cwnd: 0, ..waits }];
     assert_eq!(no_room.map(|info| judged(info, 0, Some(7_000))), [None; 3]);
     let (mut held, ear) = (Held::default(), Ear::with_outstanding(0));
-    let mut later = |millis| rule(held.after_event(at(millis), &waits, || Some(at(millis)), &ear, &limits()));
+    let mut later = |millis| {
+        let (deadline, limits) = (|| Some(at(millis)), limits());
+        let moment = Moment { now: at(millis), info: &waits, deadline: &deadline, ear: &ear, limits: &limits };
+        rule(held.after_event(moment))
+    };
     assert_eq!([later(1_000), later(6_000)], [None; 2]);
     assert_eq!(later(6_100), Some(Invariant::LeavesInTime));
 }
