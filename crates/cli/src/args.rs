@@ -20,7 +20,7 @@ const STYLES: Styles = Styles::styled()
 /// nothing.
 #[derive(Debug, Parser)]
 #[command(name = "sockeye", version, styles = STYLES, arg_required_else_help = true, max_term_width = 100)]
-#[command(after_help = format!("{EXIT_CODES}\n\nRUST_LOG=debug shows what devices, and hosts on them, do, on standard error."))]
+#[command(after_help = format!("{EXIT_CODES}\n\n{LOGS}"))]
 #[command(after_long_help = format!("{EXAMPLES}\n\n{EXIT_CODES}\n\n{LOGS}"))]
 pub struct Arguments {
     /// What to do.

@@ -44,6 +44,14 @@ const PROBES: [&str; 2] = [
      [[flow]]\ncongestion = 'dctcp'\napplication = { kind = 'bulk', bytes = 1_000_000 }",
 ];
 
+/// Paths on which packets overtake each other, and a queue without end behind which CUBIC grows for long.
+const REORDERING: [&str; 2] = [
+    "duration = '20s'\nforward = 'rate 5mbit limit 30 delay 50ms 10ms'\nback = 'rate 5mbit delay 50ms'\n\
+     [[flow]]\napplication = { kind = 'bulk' }",
+    "duration = '20s'\nforward = 'rate 10mbit delay 20ms duplicate 1% reorder 5%'\nback = 'rate 10mbit delay 20ms'\n\
+     [[flow]]\napplication = { kind = 'bulk' }",
+];
+
 /// What a scenario's captures, at both ends, tell that it should not.
 fn wrong(scenario: &Scenario) -> Vec<String> {
     let directory = tempfile::tempdir().unwrap();
@@ -85,6 +93,13 @@ fn a_simulated_scenario_shows_no_problem_and_the_timeouts_that_it_had() {
 #[test]
 fn a_tail_probe_is_no_timeout() {
     for text in PROBES {
+        assert_eq!(wrong(&text.parse().unwrap()), Vec::<String>::new(), "{text}");
+    }
+}
+
+#[test]
+fn what_was_overtaken_was_not_sent_again() {
+    for text in REORDERING {
         assert_eq!(wrong(&text.parse().unwrap()), Vec::<String>::new(), "{text}");
     }
 }

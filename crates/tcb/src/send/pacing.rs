@@ -2,7 +2,8 @@
 //!
 //! Text leaves in bursts of about a millisecond's worth, so that a window isn't dumped into the bottleneck's queue at
 //! once. What is asked for is time: each burst moves [`Pacer::due`] on by as long as it takes at the pacing rate. Holds:
-//! over any time, what leaves is at most the rate times that time, one burst, and what a late clock kept from leaving.
+//! over any time, what leaves is at most the rate, or [`least_rate`] if that is more, times that time, one burst, what a late
+//! clock kept from leaving, and what was sent again, which isn't held back.
 
 use core::time::Duration;
 

@@ -230,4 +230,17 @@ mod tests {
             assert!(error.contains("--plot-flow 3") && error.contains(why), "{error}");
         }
     }
+
+    #[test]
+    fn a_flow_that_ran_out_of_time_is_no_fault_yet() {
+        let said = |words: &str| {
+            let line = format!("sim --rate 1mbit --rtt 20ms --for 5s {words}");
+            let scenario = scenario(&Command::parse_from(line.split(' ')).sim).unwrap_or_else(|why| panic!("{why}"));
+            let violation = sockeye_lab::sim::run(&scenario).ok()?.violation?;
+            Some(judged(violation, scenario.duration.0).to_string())
+        };
+        assert_eq!(said("--bytes 1000"), None);
+        let why = said("--bytes 100000000").unwrap_or_default();
+        assert!(why.contains("ending flow 1 within 5s") && why.contains("give it more time"), "{why}");
+    }
 }
