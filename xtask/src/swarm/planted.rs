@@ -31,6 +31,7 @@ pub fn run(scenarios: u64, only: &str, json: bool) -> Outcome {
     let patches = chosen(patches()?, only)?;
     let copy = copy_tree()?;
     let (all, start) = (patches.len(), Instant::now());
+    eprintln!("building a copy of the tree in {}", copy.display());
     if let Verdict::Found(rule) = finds(&copy, scenarios, &[])? {
         return Err(format!("no bug is planted yet, and still: {rule}").into());
     }

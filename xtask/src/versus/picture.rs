@@ -15,14 +15,16 @@ const LEFT: i32 = 470;
 const UNIT: f64 = 320.0;
 const MOST: f64 = 2.0;
 const TOP: i32 = 76;
-const LINE: i32 = 24;
+const LINE: i32 = 30;
 
 /// Colours that those who are blind to some can tell apart (Okabe and Ito), by pairing.
-const COLOURS: [(&str, RGBColor); 5] = [
+const COLOURS: [(&str, RGBColor); 7] = [
     ("sockeye_cubic", RGBColor(0, 114, 178)),
     ("sockeye_reno", RGBColor(86, 180, 233)),
     ("sockeye_bbr", RGBColor(0, 158, 115)),
     ("linux_cubic_to_sockeye", RGBColor(230, 159, 0)),
+    ("linux_reno_to_sockeye", RGBColor(204, 121, 167)),
+    ("linux_bbr_to_sockeye", RGBColor(0, 0, 0)),
     ("smoltcp", RGBColor(213, 94, 0)),
 ];
 

@@ -83,6 +83,10 @@ pub fn run(args: &LinkArgs) -> Result<(), Failure> {
     if one.interface.is_some() != other.interface.is_some() {
         return Err(Failure::usage("reading --between", "it takes two namespaces or two interfaces, not one of each"));
     }
+    if one == other {
+        return Err(Failure::usage("reading --between", format!("both ends are {one}"))
+            .advice("a link leads from one namespace or interface to another"));
+    }
     let ends = [args.open(one, &args.addr)?, args.open(other, &args.peer_addr)?];
     let interrupt = Interrupt::install(|| ())?;
     let configs = [there, back];
@@ -105,12 +109,12 @@ pub fn run(args: &LinkArgs) -> Result<(), Failure> {
 }
 
 fn described(words: &str) -> Result<LinkConfig, Failure> {
-    let config = words.parse().and_then(LinkConfig::with_trace_read);
-    config.map_err(|why| Failure::usage("reading the link", why))
+    let config: LinkConfig = words.parse().map_err(|why| Failure::usage("reading the link", why))?;
+    config.with_trace_read().or_fail("reading the link's trace")
 }
 
 /// Where the link ends.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct End {
     /// A namespace, as [`Namespace::open`] takes it; this one if empty.
     namespace: String,

@@ -1,5 +1,6 @@
 //! `sockeye script`: scripts in packetdrill's language, run on our stack in virtual time.
 
+use std::fmt;
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -9,7 +10,7 @@ use clap::Args;
 use serde::Serialize;
 use sockeye_lab::script::{Outcome, Overrides, Script};
 
-use crate::failure::{Failure, OrFail, written};
+use crate::failure::{Failure, OrFail, unopened, written};
 
 /// What to run, and how strictly to judge it.
 #[derive(Args, Debug)]
@@ -34,7 +35,7 @@ pub struct ScriptArgs {
     /// Show each script, not only those that fail or are to come
     #[arg(long, short)]
     verbose: bool,
-    /// Print one JSON object on standard output: how many scripts `passed`, `failed`, and are `to_come`
+    /// Print one JSON object on standard output: how many scripts `passed`, `failed` (and which: `failures`), and are `to_come`
     #[arg(long)]
     json: bool,
 }
@@ -45,12 +46,22 @@ struct Counts {
     passed: usize,
     failed: usize,
     to_come: usize,
+    /// Those that failed, by their names.
+    failures: Vec<String>,
+}
+
+impl Counts {
+    fn failed(&mut self, name: String, why: impl fmt::Display) {
+        eprintln!("{name}:{why}\n");
+        self.failed += 1;
+        self.failures.push(name);
+    }
 }
 
 /// Runs the command.
 ///
 /// # Errors
-/// When a path can't be read, or a script fails.
+/// When a directory can't be read, or a script fails or can't be read.
 pub fn run(args: &ScriptArgs) -> Result<(), Failure> {
     let mut files = Vec::new();
     for path in &args.paths {
@@ -62,8 +73,8 @@ pub fn run(args: &ScriptArgs) -> Result<(), Failure> {
         );
     }
     let started = Instant::now();
-    let counts = run_all(args, &files)?;
-    let Counts { passed, failed, to_come } = counts;
+    let counts = run_all(args, &files);
+    let Counts { passed, failed, to_come, .. } = counts;
     let text = if args.json {
         serde_json::to_string(&counts).or_fail("writing JSON")?
     } else {
@@ -85,14 +96,19 @@ fn rate(count: usize, seconds: f64) -> f64 {
     count as f64 / seconds.max(1e-6)
 }
 
-fn run_all(args: &ScriptArgs, files: &[PathBuf]) -> Result<Counts, Failure> {
+fn run_all(args: &ScriptArgs, files: &[PathBuf]) -> Counts {
     let overrides = Overrides { options: args.options.clone(), as_packetdrill: args.as_packetdrill };
     let mut counts = Counts::default();
     for file in files {
-        let name = file.display();
-        let text = fs::read_to_string(file).or_fail(format!("reading {name}"))?;
-        let outcome = Script::parse(&name.to_string(), &text, &overrides).map(|script| script.run(&overrides));
-        match outcome {
+        let name = file.display().to_string();
+        let text = match fs::read_to_string(file) {
+            Ok(text) => text,
+            Err(why) => {
+                counts.failed(name, format_args!(" {}", unopened(file, why)));
+                continue;
+            }
+        };
+        match Script::parse(&name, &text, &overrides).map(|script| script.run(&overrides)) {
             Ok(Outcome::Passed) => {
                 counts.passed += 1;
                 if args.verbose {
@@ -103,17 +119,11 @@ fn run_all(args: &ScriptArgs, files: &[PathBuf]) -> Result<Counts, Failure> {
                 counts.to_come += 1;
                 eprintln!("{name}: to come: {what}");
             }
-            Ok(Outcome::Failed(mismatch)) => {
-                counts.failed += 1;
-                eprintln!("{name}:{mismatch}\n");
-            }
-            Err(error) => {
-                counts.failed += 1;
-                eprintln!("{name}:{error}\n");
-            }
+            Ok(Outcome::Failed(mismatch)) => counts.failed(name, mismatch),
+            Err(error) => counts.failed(name, error),
         }
     }
-    Ok(counts)
+    counts
 }
 
 /// Adds a file, or all scripts below a directory in the order of their names.

@@ -152,7 +152,9 @@ fn pacing(row: &FlowSample) -> f64 {
 }
 
 /// Samples over which a rate is taken: a single one has too few segments for a smooth line.
-const OVER: u32 = 30;
+const OVER: usize = 30;
+/// At the start it is taken over those that there are, once they are so many.
+const AT_LEAST: usize = 5;
 
 /// What all connections of each flow have delivered over the last samples, and what those flows have that aren't drawn.
 fn throughput(samples: &Samples, flows: &[(String, &FlowSamples)], others: &[&FlowSamples]) -> Vec<Series> {
@@ -180,10 +182,15 @@ fn throughput(samples: &Samples, flows: &[(String, &FlowSamples)], others: &[&Fl
 
 /// Bits a second, from octets delivered at each time.
 fn rates(samples: &Samples, delivered: &[u64]) -> Vec<(Instant, f64)> {
-    let seconds = (samples.interval() * OVER).as_secs_f64();
-    let spans = delivered.iter().zip(delivered.iter().skip(OVER as usize));
-    let rates = spans.map(|(before, now)| as_float(now - before) * 8.0 / seconds);
-    samples.times.iter().skip(OVER as usize).copied().zip(rates).collect()
+    let interval = samples.interval().as_secs_f64();
+    let mut rates = Vec::with_capacity(delivered.len());
+    for (ends, (at, now)) in samples.times.iter().zip(delivered).enumerate().skip(AT_LEAST) {
+        let begins = ends.saturating_sub(OVER);
+        let before = delivered.get(begins).copied().unwrap_or_default();
+        let seconds = interval * f64::from(u32::try_from(ends - begins).unwrap_or(u32::MAX));
+        rates.push((*at, as_float(now - before) * 8.0 / seconds));
+    }
+    rates
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a pixel for people")]
@@ -234,6 +241,14 @@ mod tests {
         let octets: f64 = panels[0].series[0].points.iter().map(|(_, rate)| rate / 8.0 * 0.005).sum();
         // What a connection carries after its last sample isn't drawn: of these, which live for some of them, a third or so.
         assert!(octets > 100_000.0, "{octets}");
+    }
+
+    #[test]
+    fn the_curve_of_the_throughput_begins_with_the_first_samples() {
+        let (scenario, record) = run(1);
+        let panels = panels(record.samples().unwrap(), &scenario);
+        let (first, rate) = panels[0].series[1].points[0];
+        assert!(first.since(Instant::ZERO) <= Duration::from_millis(40) && rate > 1e6, "{first:?}: {rate}");
     }
 
     #[test]

@@ -74,6 +74,10 @@ pub fn run(args: &AnalyzeArgs) -> Result<(), Failure> {
         Failure::new(format!("reading {name}"), why).advice("give a file that tcpdump or Wireshark wrote")
     })?;
     warn(&report, &name.to_string());
+    if let (Some(number), true) = (args.connection, report.connections.is_empty()) {
+        return Err(Failure::usage(format!("--connection {number}"), format!("{name} has no such connection"))
+            .advice("without --connection, all are shown with their numbers"));
+    }
     if let Some(place) = &args.plot {
         draw(&report, place)?;
     }

@@ -15,7 +15,7 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use sockeye_lab::sim::{Invariant, Record, Report, Scenario, Simulation, Time, Violation};
 
-use crate::failure::{Failure, OrFail, written};
+use crate::failure::{Failure, OrFail, unopened, written};
 use crate::interrupt::Interrupt;
 use crate::times::Span;
 
@@ -132,9 +132,8 @@ fn judged(violation: Violation, duration: Duration) -> Failure {
 fn scenario(args: &SimArgs) -> Result<Scenario, Failure> {
     let mut scenario = match &args.scenario {
         Some(path) => {
-            let what = format!("reading {}", path.display());
-            let text = fs::read_to_string(path).or_fail(&what)?;
-            text.parse().map_err(|why| Failure::usage(what, why))?
+            let text = fs::read_to_string(path).map_err(|why| unopened(path, why))?;
+            text.parse().map_err(|why| Failure::usage(format!("reading {}", path.display()), why))?
         }
         None => args.flags.scenario()?,
     };
@@ -149,7 +148,7 @@ fn scenario(args: &SimArgs) -> Result<Scenario, Failure> {
     }
     scenario.seed = args.seed.unwrap_or(scenario.seed);
     scenario.duration = args.duration.unwrap_or(scenario.duration);
-    scenario.with_traces_read().map_err(|why| Failure::usage("the scenario", why))
+    scenario.with_traces_read().or_fail("reading the scenario's traces")
 }
 
 fn record(args: &SimArgs, scenario: &Scenario) -> Result<Record, Failure> {

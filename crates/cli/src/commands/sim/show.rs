@@ -32,16 +32,21 @@ const COMMON_HEADS: [&str; 7] = [
     "marked",
 ];
 
-/// A table, and what is common to all flows below it.
+/// A table, and what is common to all flows below it. Columns in which no flow has a value are left out.
 pub fn table(report: &Report) -> String {
+    let rows: Vec<_> = rows(report).collect();
+    let told: Vec<usize> = (0..HEADS.len()).filter(|at| rows.iter().any(|row| !row[*at].is_empty())).collect();
     let mut table = Table::new();
     table.load_style(presets::UTF8_HORIZONTAL_ONLY.row_separator(LineStyle::none()));
-    table.set_header(HEADS);
-    for row in rows(report) {
-        table.add_row(row);
+    table.set_header(told.iter().map(|at| in_two_lines(HEADS[*at])));
+    for row in &rows {
+        table.add_row(told.iter().map(|at| &row[*at]));
     }
-    for column in table.column_iter_mut().skip(3) {
-        column.set_cell_alignment(CellAlignment::Right);
+    for (column, at) in table.column_iter_mut().zip(told) {
+        column.set_padding((0, 1));
+        if at >= 3 {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
     }
     let mut text = format!("{table}\n\n");
     let mut say = |line: std::fmt::Arguments<'_>| {
@@ -86,6 +91,11 @@ pub fn csv(report: &Report) -> String {
     text
 }
 
+/// A head whose unit, or last word, stands below the rest: columns as narrow as their values.
+fn in_two_lines(head: &str) -> String {
+    head.rsplit_once(' ').map_or_else(|| head.to_owned(), |(above, below)| format!("{above}\n{below}"))
+}
+
 fn rows(report: &Report) -> impl Iterator<Item = [String; 13]> + '_ {
     report.flows.iter().zip(1..).map(|(flow, number)| row(number, flow))
 }
@@ -121,6 +131,15 @@ mod tests {
     use sockeye_lab::sim::{self, Scenario};
 
     use super::*;
+
+    #[test]
+    fn a_table_fits_a_terminal_and_has_no_column_without_values() {
+        let (forward, back) = ("rate 100mbit delay 50ms loss 1%".parse().unwrap(), "delay 50ms".parse().unwrap());
+        let scenario = Scenario::bulk(forward, back, &[sockeye::Algorithm::CUBIC; 2], Duration::from_secs(3));
+        let text = table(&sim::run(&scenario).unwrap());
+        assert!(text.lines().all(|line| line.chars().count() <= 100), "{text}");
+        assert!(text.contains("least RTT") && !text.contains("p99  \n"), "{text}");
+    }
 
     #[test]
     fn a_line_of_the_spreadsheet_has_a_value_under_each_head_also_of_what_is_common() {
