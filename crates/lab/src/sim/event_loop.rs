@@ -321,7 +321,8 @@ impl World {
     }
 
     fn judged(&mut self, result: Result<(), Broken>, flow: usize, role: Role) {
-        if let Err((invariant, detail)) = result {
+        if let Err(broken) = result {
+            let (invariant, detail) = *broken;
             self.broken(invariant, Some((flow, role)), detail);
         }
     }

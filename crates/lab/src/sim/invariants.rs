@@ -146,8 +146,15 @@ impl fmt::Display for Violation {
     }
 }
 
-/// A rule that was broken, and with what numbers.
-pub(super) type Broken = (Invariant, String);
+/// A rule that was broken, and with what numbers: one word for the rules to hand on, nearly all of which hold.
+pub(super) type Broken = Box<(Invariant, String)>;
+
+/// What is told of a broken rule is put into words out of line: of rules that hold, nobody is to read past it.
+#[cold]
+#[inline(never)]
+pub(super) fn broken(invariant: Invariant, detail: impl FnOnce() -> String) -> Result<(), Broken> {
+    Err(Box::new((invariant, detail())))
+}
 
 /// What was set for a connection, as far as the rules need it.
 #[derive(Clone, Copy, Debug)]

@@ -15,7 +15,7 @@ use sockeye_tcb::Vitals;
 use sockeye_wire::Instant;
 
 use super::ear::Ear;
-use super::invariants::{Broken, Invariant, Limits};
+use super::invariants::{Broken, Invariant, Limits, broken};
 use held::Held;
 use loss::Losses;
 use window::Window;
@@ -63,7 +63,7 @@ impl Judge {
         timer_armed(info, &deadline, ear)?;
         buffer_limit(info, ear, limits)?;
         window_reopens(info, limits)?;
-        ear.acks_in_time(now, limits).map_err(|detail| (Invariant::AcksInTime, detail))?;
+        ear.acks_in_time(now, limits)?;
         if info.state.is_synchronized() {
             flight_adds_up(info, ear, limits)?;
             times_true(info, limits)?;
@@ -88,7 +88,9 @@ impl Judge {
         if info.undone != self.undone || ear.measurable() != measurable {
             self.backed_off = None;
         } else if info.rto < rto && limits.trusted {
-            return Err((Invariant::BacksOff, format!("from {rto:?} to {:?}, and nothing was measured", info.rto)));
+            return broken(Invariant::BacksOff, move || {
+                format!("from {rto:?} to {:?}, and nothing was measured", info.rto)
+            });
         }
         Ok(())
     }
@@ -113,10 +115,10 @@ impl Judge {
         };
         let waited = now.since(at);
         if waited + limits.tick * 3 < rto {
-            return Err((Invariant::BacksOff, format!("waited {waited:?}, the RTO was {rto:?}")));
+            return broken(Invariant::BacksOff, move || format!("waited {waited:?}, the RTO was {rto:?}"));
         }
         if info.rto < (rto * 2).min(limits.max_rto) {
-            return Err((Invariant::BacksOff, format!("an RTO of {rto:?} is doubled to {:?}", info.rto)));
+            return broken(Invariant::BacksOff, move || format!("an RTO of {rto:?} is doubled to {:?}", info.rto));
         }
         Ok(())
     }
@@ -136,8 +138,9 @@ fn owes_something(info: &Vitals, ear: &Ear) -> bool {
 fn timer_armed(info: &Vitals, deadline: impl Fn() -> Option<Instant>, ear: &Ear) -> Result<(), Broken> {
     if owes_something(info, ear) && deadline().is_none() {
         let Vitals { state, send_queued, snd_wnd, .. } = info;
-        let detail = format!("{state}, {} outstanding, {send_queued} queued, window {snd_wnd}", ear.outstanding());
-        return Err((Invariant::TimerArmed, detail));
+        return broken(Invariant::TimerArmed, move || {
+            format!("{state}, {} outstanding, {send_queued} queued, window {snd_wnd}", ear.outstanding())
+        });
     }
     Ok(())
 }
@@ -153,14 +156,17 @@ fn flight_adds_up(info: &Vitals, ear: &Ear, limits: &Limits) -> Result<(), Broke
     };
     if sum > most || (sum < least && limits.trusted && ear.has_sack() && is_open(info.state)) {
         let Vitals { in_flight, sacked, lost, .. } = info;
-        let detail = format!("{in_flight} in flight, {sacked} sacked, {lost} lost; outstanding {least} to {most}");
-        return Err((Invariant::FlightAddsUp, detail));
+        return broken(Invariant::FlightAddsUp, move || {
+            format!("{in_flight} in flight, {sacked} sacked, {lost} lost; outstanding {least} to {most}")
+        });
     }
     if info.cwnd < u32::from(info.snd_mss) || info.cwnd > 1 << 31 {
-        return Err((Invariant::FlightAddsUp, format!("cwnd {} with segments of {}", info.cwnd, info.snd_mss)));
+        return broken(Invariant::FlightAddsUp, move || {
+            format!("cwnd {} with segments of {}", info.cwnd, info.snd_mss)
+        });
     }
     if u64::from(info.sacked) > ear.sacked() {
-        return Err((Invariant::SacksAsHeard, format!("{} sacked, {} were named", info.sacked, ear.sacked())));
+        return broken(Invariant::SacksAsHeard, move || format!("{} sacked, {} were named", info.sacked, ear.sacked()));
     }
     Ok(())
 }
@@ -171,8 +177,9 @@ fn times_true(info: &Vitals, limits: &Limits) -> Result<(), Broken> {
     };
     // What clocks round, and timestamps.
     if measured + limits.tick * 2 + Duration::from_millis(2) < limits.least_rtt {
-        let detail = format!("a round trip of {measured:?}, the path takes {:?}", limits.least_rtt);
-        return Err((Invariant::TimesTrue, detail));
+        return broken(Invariant::TimesTrue, move || {
+            format!("a round trip of {measured:?}, the path takes {:?}", limits.least_rtt)
+        });
     }
     Ok(())
 }
@@ -180,14 +187,14 @@ fn times_true(info: &Vitals, limits: &Limits) -> Result<(), Broken> {
 fn buffer_limit(info: &Vitals, ear: &Ear, limits: &Limits) -> Result<(), Broken> {
     let most = limits.receive_buffer.saturating_add(ear.window_step());
     if info.recv_queued > most {
-        return Err((Invariant::BufferLimit, format!("{} of {} wait to be read", info.recv_queued, most)));
+        return broken(Invariant::BufferLimit, move || format!("{} of {} wait to be read", info.recv_queued, most));
     }
     Ok(())
 }
 
 fn window_reopens(info: &Vitals, limits: &Limits) -> Result<(), Broken> {
     if info.state.receives_text() && info.recv_queued == 0 && info.rcv_wnd == 0 && limits.receive_buffer > 0 {
-        return Err((Invariant::WindowReopens, "nothing waits to be read, yet the window is closed".into()));
+        return broken(Invariant::WindowReopens, move || "nothing waits to be read, yet the window is closed".into());
     }
     Ok(())
 }

@@ -10,7 +10,7 @@ use sockeye_tcb::Vitals;
 use sockeye_wire::tcp::{Flags, Options, SackBlock, TcpView};
 use sockeye_wire::{Instant, SeqNumber};
 
-use super::invariants::{Broken, Invariant, Limits};
+use super::invariants::{Broken, Invariant, Limits, broken};
 use asked::Asked;
 use repeats::{Repeats, Text};
 use sent::Sent;
@@ -141,13 +141,14 @@ impl Ear {
     }
 
     /// An ACK must leave within the delay that was set.
-    pub(super) fn acks_in_time(&self, now: Instant, limits: &Limits) -> Result<(), String> {
+    pub(super) fn acks_in_time(&self, now: Instant, limits: &Limits) -> Result<(), Broken> {
         let Some((since, seq)) = self.owed else {
             return Ok(());
         };
         let waits = now.since(since);
         if waits > limits.ack_within {
-            return Err(format!("text up to {seq} arrived {waits:?} ago and isn't acknowledged"));
+            let detail = move || format!("text up to {seq} arrived {waits:?} ago and isn't acknowledged");
+            return broken(Invariant::AcksInTime, detail);
         }
         Ok(())
     }
@@ -387,7 +388,7 @@ impl Ear {
     fn says_syn(&mut self, now: Instant, segment: &TcpView<'_>) -> Result<(), Broken> {
         let length = octets(segment.payload().len());
         if length > 0 && segment.options().fast_open.is_none() {
-            return Err((Invariant::InState, format!("{length} octets of text in a SYN")));
+            return broken(Invariant::InState, move || format!("{length} octets of text in a SYN"));
         }
         let is_first = self.iss != Some(segment.seq());
         if is_first {
@@ -420,17 +421,20 @@ impl Ear {
 
     fn in_state(&self, segment: &TcpView<'_>) -> Result<(), Broken> {
         let length = octets(segment.payload().len());
-        let broken = |detail: String| Err((Invariant::InState, detail));
         if self.agreed.is_none() {
-            return broken(format!("{:?} before both have said SYN", segment.flags()));
+            return broken(Invariant::InState, move || format!("{:?} before both have said SYN", segment.flags()));
         }
         if self.we_reset {
-            return broken(format!("{:?} after a RST", segment.flags()));
+            return broken(Invariant::InState, move || format!("{:?} after a RST", segment.flags()));
         }
         let end = segment.seq() + length;
         match self.fin {
-            Some(fin) if end.after(fin) && length > 0 => broken(format!("text up to {end}, the FIN stands at {fin}")),
-            Some(fin) if segment.flags().fin && end != fin => broken(format!("a FIN at {end} and at {fin}")),
+            Some(fin) if end.after(fin) && length > 0 => {
+                broken(Invariant::InState, move || format!("text up to {end}, the FIN stands at {fin}"))
+            }
+            Some(fin) if segment.flags().fin && end != fin => {
+                broken(Invariant::InState, move || format!("a FIN at {end} and at {fin}"))
+            }
             _ => Ok(()),
         }
     }
@@ -445,10 +449,12 @@ impl Ear {
         let options = segment.option_bytes().len();
         // Peers whose MSS is absurd get segments of a floor (CVE-2019-11479).
         if text > 0 && text + options > room.max(88) {
-            return Err((Invariant::FitsMss, format!("{text} octets and {options} of options, MSS {room}")));
+            return broken(Invariant::FitsMss, move || format!("{text} octets and {options} of options, MSS {room}"));
         }
         if segment.header_len() + text + 20 > usize::from(limits.mtu) {
-            return Err((Invariant::FitsMss, format!("{text} octets don't fit into an MTU of {}", limits.mtu)));
+            return broken(Invariant::FitsMss, move || {
+                format!("{text} octets don't fit into an MTU of {}", limits.mtu)
+            });
         }
         Ok(())
     }
@@ -457,46 +463,48 @@ impl Ear {
         let Some(agreed) = &self.agreed else {
             return Ok(());
         };
-        let broken = |detail: String| Err((Invariant::OptionsAsAgreed, detail));
         let options = segment.options();
         if options.timestamps.is_some() != agreed.timestamps {
-            return broken(format!("timestamps {:?}, agreed: {}", options.timestamps, agreed.timestamps));
+            let (timestamps, agreed) = (options.timestamps, agreed.timestamps);
+            return broken(Invariant::OptionsAsAgreed, move || format!("timestamps {timestamps:?}, agreed: {agreed}"));
         }
         if !options.sack.is_empty() && !agreed.sack {
-            return broken("SACK blocks that were not permitted".into());
+            return broken(Invariant::OptionsAsAgreed, || "SACK blocks that were not permitted".into());
         }
         self.stamps.echoes(options.timestamps.map(|timestamps| timestamps.echo))?;
         match options.sack.iter().find(|block| block.right.after(self.arrived_to)) {
-            Some(block) => broken(format!("SACK up to {}, arrived: {}", block.right, self.arrived_to)),
+            Some(&SackBlock { right, .. }) => {
+                let arrived = self.arrived_to;
+                broken(Invariant::OptionsAsAgreed, move || format!("SACK up to {right}, arrived: {arrived}"))
+            }
             None => Ok(()),
         }
     }
 
     fn says_ack(&mut self, now: Instant, segment: &TcpView<'_>, limits: &Limits) -> Result<(), Broken> {
         if !segment.flags().ack {
-            return Err((Invariant::InState, "a segment without ACK".into()));
+            return broken(Invariant::InState, move || "a segment without ACK".into());
         }
         let ack = segment.ack();
         if ack.after(self.arrived_to) {
-            let detail = format!("ACK {ack}, arrived up to {}", self.arrived_to);
-            return Err((Invariant::AcksWhatArrived, detail));
+            return broken(Invariant::AcksWhatArrived, move || format!("ACK {ack}, arrived up to {}", self.arrived_to));
         }
         if let Some(acked) = self.acked
             && ack.before(acked)
         {
-            return Err((Invariant::AckNeverBack, format!("ACK {ack} after {acked}")));
+            return broken(Invariant::AckNeverBack, move || format!("ACK {ack} after {acked}"));
         }
-        self.acks_in_time(now, limits).map_err(|detail| (Invariant::AcksInTime, detail))?;
+        self.acks_in_time(now, limits)?;
         if let Some((_, due)) = self.owed.take()
             && ack.before(due)
         {
-            return Err((Invariant::TakesWhatItPromised, format!("ACK {ack}, in order up to {due}")));
+            return broken(Invariant::TakesWhatItPromised, move || format!("ACK {ack}, in order up to {due}"));
         }
         let edge = ack + (u32::from(segment.window()) << self.our_shift());
         let known = self.our_edge.unwrap_or(edge);
         // A window in steps can't name each octet (RFC 7323 section 2.4).
         if known.saturating_since(edge) >= self.window_step() {
-            return Err((Invariant::EdgeNeverLeft, format!("the edge moves from {known} to {edge}")));
+            return broken(Invariant::EdgeNeverLeft, move || format!("the edge moves from {known} to {edge}"));
         }
         self.asked_for(now, segment, edge.after(known), limits)?;
         self.acked = Some(ack);
@@ -523,11 +531,13 @@ impl Ear {
             return if may {
                 Ok(())
             } else {
-                Err((Invariant::NoLiveLock, "a keep-alive probe before its time".into()))
+                broken(Invariant::NoLiveLock, move || "a keep-alive probe before its time".into())
             };
         }
         if !self.asked.may_answer(now) {
-            return Err((Invariant::NoLiveLock, format!("ACK {} again, and nothing has asked for it", segment.ack())));
+            return broken(Invariant::NoLiveLock, move || {
+                format!("ACK {} again, and nothing has asked for it", segment.ack())
+            });
         }
         Ok(())
     }
@@ -552,7 +562,7 @@ impl Ear {
             self.silence.tries(now, self.outstanding_at_most() == 0 && !is_probe);
         }
         if end.after(edge) && !is_probe && text > 0 {
-            return Err((Invariant::WithinWindow, format!("{seq} to {end}, the window ends at {edge}")));
+            return broken(Invariant::WithinWindow, move || format!("{seq} to {end}, the window ends at {edge}"));
         }
         let is_new = end.after(self.snd_nxt);
         if is_new && is_probe && end.after(self.least_edge.unwrap_or(edge)) && !fin {

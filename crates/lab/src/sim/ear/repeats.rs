@@ -5,7 +5,7 @@ use std::time::Duration;
 use sockeye_tcb::Vitals;
 use sockeye_wire::{Instant, SeqNumber};
 
-use super::super::invariants::{Broken, Invariant, Limits};
+use super::super::invariants::{Broken, Invariant, Limits, broken};
 use super::sent::Before;
 
 /// What was told of the connection so far, as far as these rules need it.
@@ -142,8 +142,9 @@ impl Repeats {
         // A FIN goes with its text.
         let most = window.saturating_add(text.fin.into());
         if info.in_flight > most {
-            let detail = format!("new text with {} in flight, at most {most}, cwnd {}", info.in_flight, info.cwnd);
-            return Err((Invariant::WithinCongestionWindow, detail));
+            return broken(Invariant::WithinCongestionWindow, move || {
+                format!("new text with {} in flight, at most {most}, cwnd {}", info.in_flight, info.cwnd)
+            });
         }
         Ok(())
     }
@@ -156,7 +157,9 @@ impl Repeats {
         let least = limits.least_again + if known { limits.least_again / 4 } else { Duration::ZERO };
         // What clocks round, and timestamps.
         if info.srtt.is_some() && waited + limits.tick * 3 + Duration::from_millis(2) < least {
-            return Err((Invariant::NotTooSoon, format!("sent again after {waited:?}, a round trip takes {least:?}")));
+            return broken(Invariant::NotTooSoon, move || {
+                format!("sent again after {waited:?}, a round trip takes {least:?}")
+            });
         }
         Ok(())
     }
@@ -171,8 +174,9 @@ impl Repeats {
         let expired = u32::try_from(expired).unwrap_or(u32::MAX);
         let most = text.outstanding.saturating_add(expired.saturating_mul(info.snd_mss.into()).saturating_add(1));
         if self.again > most {
-            let detail = format!("{} octets sent again without news, {} outstanding", self.again, text.outstanding);
-            return Err((Invariant::NoLiveLock, detail));
+            return broken(Invariant::NoLiveLock, move || {
+                format!("{} octets sent again without news, {} outstanding", self.again, text.outstanding)
+            });
         }
         Ok(())
     }
@@ -183,7 +187,7 @@ impl Repeats {
         let last = self.probed_at.replace(now).filter(|_| !self.news);
         match last.map(|last| now.since(last)) {
             Some(waited) if waited + limits.tick * 3 < limits.min_rto => {
-                Err((Invariant::NoLiveLock, format!("the window is probed again after {waited:?}")))
+                broken(Invariant::NoLiveLock, move || format!("the window is probed again after {waited:?}"))
             }
             _ => Ok(()),
         }

@@ -2,7 +2,7 @@
 
 use sockeye_wire::tcp::Timestamps;
 
-use super::super::invariants::{Broken, Invariant};
+use super::super::invariants::{Broken, Invariant, broken};
 
 /// What has arrived of them.
 #[derive(Clone, Copy, Debug, Default)]
@@ -46,8 +46,9 @@ impl Stamps {
             return Ok(());
         };
         if Timestamps::is_older(most, echo) || self.least.is_some_and(|least| Timestamps::is_older(echo, least)) {
-            let detail = format!("timestamp {echo} is echoed, not {:?} to {most}", self.least);
-            return Err((Invariant::EchoesAsHeard, detail));
+            return broken(Invariant::EchoesAsHeard, move || {
+                format!("timestamp {echo} is echoed, not {:?} to {most}", self.least)
+            });
         }
         Ok(())
     }

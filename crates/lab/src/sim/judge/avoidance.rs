@@ -5,7 +5,7 @@ use std::time::Duration;
 use sockeye_tcb::{LossPhase, Vitals};
 use sockeye_wire::Instant;
 
-use super::super::invariants::{Broken, Invariant, Limits};
+use super::super::invariants::{Broken, Invariant, Limits, broken};
 use super::window::{Last, delivered_since};
 
 /// C of RFC 9438 section 5: segments a second cubed.
@@ -174,8 +174,9 @@ impl Avoidance {
         let windows = delivered / f64::from(last.cwnd.max(1));
         let most = (f64::from(last.cwnd) + delivered).max(known + mss * windows).max(2.0 * mss);
         if f64::from(info.cwnd) > most && info.congestion_control != "bbr" {
-            let detail = format!("from {} to {} at the end of slow start, at most {most:.0}", last.cwnd, info.cwnd);
-            return Err((Invariant::GrowsAsAcked, detail));
+            return broken(Invariant::GrowsAsAcked, move || {
+                format!("from {} to {} at the end of slow start, at most {most:.0}", last.cwnd, info.cwnd)
+            });
         }
         let plateau = self.plateau;
         let epoch = self.epoch.get_or_insert_with(|| Epoch::begin(now, info.cwnd, plateau, mss));
@@ -211,11 +212,12 @@ impl Avoidance {
         let step = if self.undone { was + f64::from(delivered) / 2.0 + mss } else { 0.0 };
         if f64::from(info.cwnd) > epoch.reno.max(curve).max(step) + 1.0 {
             let Epoch { start, plateau, age, reno, .. } = epoch;
-            let detail = format!(
-                "from {was} to {} in avoidance, at most {reno:.0} or {curve:.0}: from {start} on for {age:.3} s, plateau {plateau}",
-                info.cwnd
-            );
-            return Err((Invariant::GrowsAsAcked, detail));
+            return broken(Invariant::GrowsAsAcked, move || {
+                format!(
+                    "from {was} to {} in avoidance, at most {reno:.0} or {curve:.0}: from {start} on for {age:.3} s, plateau {plateau}",
+                    info.cwnd
+                )
+            });
         }
         Ok(())
     }

@@ -7,7 +7,7 @@ use sockeye_tcb::{LossPhase, Vitals};
 use sockeye_wire::{Instant, SeqNumber};
 
 use super::super::ear::Ear;
-use super::super::invariants::{Broken, Invariant};
+use super::super::invariants::{Broken, Invariant, broken};
 use super::Moment;
 
 /// The longest that pacing holds something back.
@@ -45,8 +45,9 @@ impl Held {
         let latest = *self.latest.get_or_insert((now + LONGEST).max(self.marked_until) + limits.tick * 3);
         let due = deadline();
         if now > latest || due.is_none_or(|due| due > latest) {
-            let detail = format!("text might leave until {latest:?}, and something is due at {due:?}");
-            return Err((Invariant::LeavesInTime, detail));
+            return broken(Invariant::LeavesInTime, move || {
+                format!("text might leave until {latest:?}, and something is due at {due:?}")
+            });
         }
         Ok(())
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use sockeye_tcb::{LossPhase, Vitals};
 
 use super::super::ear::Ear;
-use super::super::invariants::{Broken, Invariant};
+use super::super::invariants::{Broken, Invariant, broken};
 use super::Moment;
 
 /// Segments selectively acknowledged, or duplicate ACKs, that mean a loss (RFC 5681 section 3.2, RFC 8985 section 6.2).
@@ -67,7 +67,7 @@ fn loss_found(Moment { now, info, deadline, ear, limits }: Moment<'_>) -> Result
     if deadline().is_some_and(|at| at <= soon) {
         return Ok(());
     }
-    Err((Invariant::LossFound, format!("{overtook} segments overtook a hole, and no recovery begins")))
+    broken(Invariant::LossFound, move || format!("{overtook} segments overtook a hole, and no recovery begins"))
 }
 
 /// PTO (RFC 8985 section 7.2), counted from now at the latest.
@@ -81,10 +81,9 @@ fn tail_probed(Moment { now, info, deadline, ear, limits }: Moment<'_>) -> Resul
     let delay = if outstanding > u32::from(info.snd_mss) + 1 { Duration::ZERO } else { MAX_ACK_DELAY };
     let timeout = (2 * srtt + delay + 2 * limits.granularity).min(info.rto);
     match deadline() {
-        Some(at) if at > now + timeout + limits.tick => {
-            let detail = format!("{outstanding} outstanding, no timer for {:?}, PTO {timeout:?}", at.since(now));
-            Err((Invariant::TailProbed, detail))
-        }
+        Some(at) if at > now + timeout + limits.tick => broken(Invariant::TailProbed, move || {
+            format!("{outstanding} outstanding, no timer for {:?}, PTO {timeout:?}", at.since(now))
+        }),
         _ => Ok(()),
     }
 }

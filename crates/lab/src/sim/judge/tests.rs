@@ -37,7 +37,7 @@ fn vitals(congestion_control: &'static str, in_flight: u32) -> Vitals {
 }
 
 fn rule(result: Result<(), Broken>) -> Option<Invariant> {
-    result.err().map(|(invariant, _)| invariant)
+    result.err().map(|broken| broken.0)
 }
 
 #[test]

@@ -6,7 +6,7 @@ use sockeye_tcb::{LossPhase, Vitals};
 use sockeye_wire::Instant;
 
 use super::super::ear::Ear;
-use super::super::invariants::{Broken, Invariant, Limits};
+use super::super::invariants::{Broken, Invariant, Limits, broken};
 use super::avoidance::Avoidance;
 
 /// Judges the window of one connection.
@@ -119,14 +119,16 @@ impl Window {
         let repaired = last.bytes_acked <= self.probed_to && info.congestion_control == "dctcp";
         let answered = if repaired { 2 * u32::from(info.snd_mss) } else { 0 };
         if info.echoes > last.echoes && info.cwnd > last.cwnd.max(answered) {
-            let detail = format!("from {} to {}, and the ACK tells of marks", last.cwnd, info.cwnd);
-            return Err((Invariant::GrowsAsAcked, detail));
+            return broken(Invariant::GrowsAsAcked, move || {
+                format!("from {} to {}, and the ACK tells of marks", last.cwnd, info.cwnd)
+            });
         }
         let most = last.cwnd.saturating_add(delivered).max(2 * u32::from(info.snd_mss));
         let slow_start = last.cwnd < last.ssthresh && info.cwnd <= info.ssthresh;
         if slow_start && info.cwnd > most {
-            let detail = format!("from {} to {}, {delivered} octets were delivered", last.cwnd, info.cwnd);
-            return Err((Invariant::GrowsAsAcked, detail));
+            return broken(Invariant::GrowsAsAcked, move || {
+                format!("from {} to {}, {delivered} octets were delivered", last.cwnd, info.cwnd)
+            });
         }
         Ok(())
     }
@@ -141,9 +143,9 @@ impl Window {
         let mss = u32::from(info.snd_mss);
         let broken = |what: &str| {
             let Last { cwnd, ssthresh, .. } = last;
-            let detail =
-                format!("{what}: cwnd from {cwnd} to {}, ssthresh from {ssthresh} to {}", info.cwnd, info.ssthresh);
-            Err((Invariant::SlowsOnLoss, detail))
+            broken(Invariant::SlowsOnLoss, move || {
+                format!("{what}: cwnd from {cwnd} to {}, ssthresh from {ssthresh} to {}", info.cwnd, info.ssthresh)
+            })
         };
         let expired = info.timeouts > last.timeouts;
         if expired && info.snd_wnd > 0 && last.snd_wnd > 0 && info.cwnd > mss {
@@ -184,8 +186,9 @@ fn bbr_grows_as_acked(last: &Last, info: &Vitals, peak: u32) -> Result<(), Broke
     let delivered = delivered_since(last, info);
     let most = last.cwnd.max(peak).saturating_add(delivered).max(4 * u32::from(info.snd_mss));
     if info.congestion_control == "bbr" && info.cwnd > most {
-        let detail = format!("from {} to {}, {delivered} octets were delivered, once {peak}", last.cwnd, info.cwnd);
-        return Err((Invariant::GrowsAsAcked, detail));
+        return broken(Invariant::GrowsAsAcked, move || {
+            format!("from {} to {}, {delivered} octets were delivered, once {peak}", last.cwnd, info.cwnd)
+        });
     }
     Ok(())
 }
