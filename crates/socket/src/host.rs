@@ -210,7 +210,8 @@ impl HostBuilder {
     }
 
     /// Octets of text that all connections may hold together: [`StackConfig::memory_limit`]. Default 1 GiB.
-    /// Beyond it come up to 32 MiB of buffers that `write` has used and keeps for the next ([`ChunkPool`](crate::ChunkPool)).
+    /// Beyond it come up to 32 MiB a shard of buffers that `write` has used and keeps for the next
+    /// ([`ChunkPool`](crate::ChunkPool)).
     #[must_use]
     pub fn memory_limit(self, octets: usize) -> Self {
         Self { memory_limit: octets, ..self }

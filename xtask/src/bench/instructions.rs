@@ -58,14 +58,11 @@ impl Row {
 pub fn run(arguments: &Arguments) -> Outcome {
     let counted = count()?;
     let budget: BTreeMap<String, u64> = serde_json::from_str(&fs::read_to_string(root().join(BUDGET))?)?;
-    let rows: Vec<Row> = PATHS
-        .iter()
-        .map(|&(function, path, times)| Row {
-            path,
-            instructions: counted.get(function).copied().unwrap_or_default() / times,
-            budget: budget.get(function).copied(),
-        })
-        .collect();
+    let rows = PATHS.iter().map(|&(function, path, times)| {
+        let budget = budget.get(function).copied();
+        Ok(Row { path, instructions: instructions(&counted, function)? / times, budget })
+    });
+    let rows = rows.collect::<Outcome<Vec<Row>>>()?;
     if arguments.accept {
         let accepted: BTreeMap<_, _> =
             PATHS.iter().zip(&rows).map(|((name, ..), row)| (name, row.instructions)).collect();
@@ -83,6 +80,12 @@ pub fn run(arguments: &Arguments) -> Outcome {
     let advice =
         format!("if it is worth it, `cargo xtask bench instructions --accept` and say why in the commit ({BUDGET})");
     Err(format!("more instructions than the budget allows: {}; {advice}", over.join("; ")).into())
+}
+
+/// What was counted of a path. One of which nothing was is no path without cost: then the bench isn't what is listed here.
+fn instructions(counted: &BTreeMap<String, u64>, function: &str) -> Outcome<u64> {
+    let known = counted.get(function).copied().filter(|count| *count > 0);
+    known.ok_or_else(|| format!("nothing was counted of {function}: is it still in the bench?").into())
 }
 
 /// Runs the bench: instructions by function.

@@ -197,15 +197,12 @@ fn mergeable_text(layout: Layout, packet: &Packet) -> Option<usize> {
     // Behind a front that isn't all there nothing is padded.
     let joins = packet.text.is_empty() || here == packet.bytes.len();
     let plain = joins && layout.tcp(&packet.bytes).get(FLAGS).is_some_and(|flags| flags & !PSH == ACK);
-    (plain && text > 0 && (packet.checksum_verified || verifies(layout, packet, message))).then_some(text)
-}
-
-/// `message` is what of the segment stands in the packet's front.
-fn verifies(layout: Layout, packet: &Packet, message: &[u8]) -> bool {
-    let header = packet.bytes.get(..layout.version.header_len()).unwrap_or_default();
+    let header = packet.bytes.get(..layout.version.header_len())?;
+    // Its own checksum would be made anew, and a wrong one with it: no device vouches for that.
+    let header_holds = layout.version == Version::V6 || checksum(header) == 0;
     let [source, destination] = layout.addresses(header);
-    (layout.version == Version::V6 || checksum(header) == 0)
-        && sum::verifies(source, destination, message, &packet.text)
+    let text_holds = || packet.checksum_verified || sum::verifies(source, destination, message, &packet.text);
+    (plain && text > 0 && header_holds && text_holds()).then_some(text)
 }
 
 fn has_psh(layout: Layout, packet: &[u8]) -> bool {

@@ -78,14 +78,18 @@ impl Queue {
         })
     }
 
-    /// Sends a super-segment as the segments that it is made of. Those that the kernel has no room for are lost.
+    /// Sends a super-segment as the segments that it is made of. If the kernel has no room for the first of them, all of it
+    /// waits; if for one behind it, the rest is lost, and nothing is sent behind a hole.
     fn cut(&self, link_header: &[u8], packet: &Outgoing) -> io::Result<Sent> {
         let mut became = Sent::Lost;
         for segment in segment::cut(packet.clone()) {
             // Its checksum is complete: there is nothing left to do.
             let written = self.write(VnetHeader::default(), link_header, &segment);
-            if self.book(written, &segment)? == Sent::Gone {
-                became = Sent::Gone;
+            match self.book(written, &segment)? {
+                Sent::Full if became == Sent::Gone => return Ok(Sent::Gone),
+                Sent::Full => return Ok(Sent::Full),
+                Sent::Gone => became = Sent::Gone,
+                Sent::Lost => {}
             }
         }
         Ok(became)
@@ -286,6 +290,28 @@ mod tests {
         }
         assert_eq!(heard, text);
         assert_eq!(queue.tally.snapshot().get(Counter::Sent), 4);
+    }
+
+    #[test]
+    fn a_super_segment_to_cut_for_which_there_is_no_room_waits_and_leaves_no_hole_behind() {
+        let flags = SocketFlags::NONBLOCK;
+        let (kernel, ours) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None).unwrap();
+        let queue = Queue::new(ours, true, 1500, 0);
+        queue.cuts.store(true, Ordering::Relaxed);
+        let packet = super_segment(&Bytes::from(vec![7; 14_600]), 1460);
+        let counted = |counter| queue.tally.snapshot().get(counter);
+        while queue.send(&[], &packet).unwrap() == Sent::Gone {}
+        let (sent, mut heard) = (counted(Counter::Sent), Vec::new());
+        assert_eq!(queue.send(&[], &packet).unwrap(), Sent::Full);
+        assert_eq!(counted(Counter::Sent), sent, "nothing of it has left");
+        let mut frame = [0; 2000];
+        while let Ok(length @ 1..) = rustix::io::read(&kernel, &mut frame) {
+            let (_, packet) = VnetHeader::parse(&frame[..length]).unwrap();
+            heard.push(TcpView::parse(IpView::parse(packet).unwrap().payload()).unwrap().seq());
+        }
+        let first = SeqNumber::new(1000);
+        let follows = |pair: &[SeqNumber]| pair[1] == first || pair[1] == pair[0] + 1460;
+        assert!(heard.len() as u64 == sent && heard.windows(2).all(follows), "{heard:?}");
     }
 
     #[test]

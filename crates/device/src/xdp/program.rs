@@ -35,8 +35,8 @@ pub(super) struct Program {
 impl Program {
     /// Attaches a program to the interface of this number, with room for the sockets of its queues up to `queue`.
     pub(super) fn attach(interface: u32, queue: u32, mode: XdpMode) -> io::Result<Self> {
-        let map =
-            bpf(MAP_CREATE, &mut MapCreate { kind: MAP_TYPE_XSKMAP, key: 4, value: 4, entries: queue + 1, flags: 0 })?;
+        let entries = queue.checked_add(1).ok_or(io::ErrorKind::InvalidInput)?;
+        let map = bpf(MAP_CREATE, &mut MapCreate { kind: MAP_TYPE_XSKMAP, key: 4, value: 4, entries, flags: 0 })?;
         let program = load(map.as_raw_fd())?;
         let link = |flags| {
             let program = u32::try_from(program.as_raw_fd()).unwrap_or(u32::MAX);

@@ -149,6 +149,8 @@ impl Carrier for Socket {
     }
 
     fn receive(&self, now: Instant, max: usize, take: &mut dyn FnMut(Packet)) -> io::Result<()> {
+        // What a busy kernel has left on the ring when it was told last.
+        self.push_out(&self.lock_outgoing())?;
         let mut incoming = self.incoming.lock().unwrap_or_else(PoisonError::into_inner);
         let Incoming { arrived, fill, pool } = &mut *incoming;
         let mut count = 0;

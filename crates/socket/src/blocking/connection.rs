@@ -37,7 +37,7 @@ pub(super) type Chunks = SmallVec<[Bytes; 8]>;
 /// What the handles of a stream share. The last one to go closes the connection.
 pub(super) struct Connection {
     /// The host, which lives as long as this.
-    running: Arc<Running>,
+    _running: Arc<Running>,
     /// Where the connection is.
     pub(super) shard: Arc<Shard>,
     pub(super) id: ConnectionId,
@@ -66,7 +66,7 @@ impl Connection {
         waiter: Arc<Waiter>,
     ) -> Self {
         Self {
-            running,
+            _running: running,
             shard,
             id,
             local,
@@ -192,7 +192,7 @@ impl Connection {
         let mut written = 0;
         let mut parts = buffers.iter().flat_map(|buffer| buffer.chunks(ChunkPool::CHUNK)).peekable();
         while let Some(part) = parts.next() {
-            let mut chunk = self.running.copies.copy(self.worth_copying(part));
+            let mut chunk = self.shard.copies.copy(self.worth_copying(part));
             let copied = chunk.len();
             let more = if parts.peek().is_some() { More::Follows } else { More::No };
             let sent = self.send(&mut chunk, written == 0, more);

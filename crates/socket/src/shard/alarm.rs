@@ -38,11 +38,12 @@ impl Bell {
         let _ = rustix::io::write(&self.fd, &1_u64.to_ne_bytes());
     }
 
-    /// Whoever slept on it is awake.
+    /// Whoever slept on it is awake. A ring meanwhile is heard by the next sleep, which then ends at once: the other way
+    /// round one between the two would be thought heard for ever, by whoever asks `rung` before it spins.
     fn silence(&self) {
-        self.rung.store(false, Ordering::Relaxed);
         // The only error is that it wasn't rung.
         let _ = rustix::io::read(&self.fd, &mut [0; 8]);
+        self.rung.store(false, Ordering::Relaxed);
     }
 }
 

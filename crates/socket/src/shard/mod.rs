@@ -3,7 +3,8 @@
 //!
 //! Whoever wants something of the stack calls it under the lock. What follows from the call is gathered while the lock is
 //! still held (packets to send, threads to wake, a deadline to arm) and done by the same thread after it is released. So
-//! nothing under the lock costs more than references moved, and no other mutex is ever taken under it.
+//! nothing under the lock costs more than references moved, texts under 1 KiB aside, which join the one before them; and no other
+//! mutex is taken under it but that of the pool to which acknowledged chunks go back, for a push.
 
 mod alarm;
 mod driver;
@@ -52,6 +53,8 @@ pub(crate) struct Shard {
     /// How long that thread asks the device again and again before it sleeps.
     busy_poll: Duration,
     locked: Mutex<Locked>,
+    /// What is written to its connections is copied there, and comes back when it is acknowledged.
+    pub(crate) copies: ChunkPool,
     /// Notified when the last connection has finished after [`Locked::close_all`].
     finished: Condvar,
 }
@@ -83,8 +86,8 @@ impl Shard {
         let hand_over = HandOver::new(stack.share(), inboxes);
         let locked = Mutex::new(Locked::new(stack, Arc::clone(&cushion)));
         let (gather, scatter) = (Gather::new(capabilities), Scatter::new(capabilities));
-        let finished = Condvar::new();
-        Ok(Self { device, gather, scatter, hand_over, clock, alarm, cushion, busy_poll, locked, finished })
+        let (copies, finished) = (ChunkPool::default(), Condvar::new());
+        Ok(Self { device, gather, scatter, hand_over, clock, alarm, cushion, busy_poll, locked, copies, finished })
     }
 
     fn lock(&self) -> MutexGuard<'_, Locked> {
@@ -345,8 +348,6 @@ impl Shard {
 pub(crate) struct Running {
     /// At least one.
     shards: Vec<Arc<Shard>>,
-    /// What is written is copied there.
-    pub(crate) copies: ChunkPool,
     linger: Duration,
     drivers: Vec<JoinHandle<()>>,
     /// Counts connections that we open, so that each shard gets its part.
@@ -369,8 +370,7 @@ impl Running {
         });
         let shards = shards.collect::<io::Result<_>>()?;
         // If a thread can't be started, those that were are joined as this is dropped.
-        let mut running =
-            Self { shards, copies: ChunkPool::default(), linger, drivers: Vec::new(), turn: AtomicUsize::new(0) };
+        let mut running = Self { shards, linger, drivers: Vec::new(), turn: AtomicUsize::new(0) };
         for shard in &running.shards {
             let driver = Driver::new(Arc::clone(shard));
             let thread = thread::Builder::new().name("sockeye".to_owned());

@@ -15,13 +15,15 @@ use crate::stack::ConnectionId;
 pub(super) struct Sitter<'a> {
     shard: &'a Shard,
     sits: bool,
+    /// It sat down where the driver slept, who is to hear of it once the lock is released.
+    moves_driver: bool,
     /// Where it reads packets to.
     packets: Vec<Packet>,
 }
 
 impl<'a> Sitter<'a> {
     pub(super) const fn standing(shard: &'a Shard) -> Self {
-        Self { shard, sits: false, packets: Vec::new() }
+        Self { shard, sits: false, moves_driver: false, packets: Vec::new() }
     }
 
     /// True if this thread sits, or could sit down now.
@@ -30,10 +32,8 @@ impl<'a> Sitter<'a> {
             && let Some(ring) = locked.seat.sit()
         {
             self.sits = true;
+            self.moves_driver = ring;
             self.packets = std::mem::take(&mut locked.spare);
-            if ring {
-                self.shard.alarm.ring();
-            }
         }
         self.sits
     }
@@ -51,12 +51,20 @@ impl<'a> Sitter<'a> {
             locked.waiters.sitter_sleeps(id, true);
         }
         drop(locked);
+        self.move_driver();
         let received = shard.await_packets(&mut self.packets, at_most);
         let mut locked = self.tell(received);
         if let Some(id) = id {
             locked.waiters.sitter_sleeps(id, false);
         }
         locked
+    }
+
+    /// Rings the driver, so that it no longer sleeps on the device where this thread does.
+    fn move_driver(&mut self) {
+        if std::mem::take(&mut self.moves_driver) {
+            self.shard.alarm.ring();
+        }
     }
 
     /// Tells the stack of the packets that were read, `received` of them.
@@ -79,6 +87,7 @@ impl<'a> Sitter<'a> {
         let mut locked = self.shard.lock();
         if self.sit(&mut locked) {
             drop(locked);
+            self.move_driver();
             let received = self.shard.receive(&mut self.packets);
             drop(self.tell(received));
         } // it gets up as it is dropped
@@ -91,6 +100,7 @@ impl<'a> Sitter<'a> {
         }
         locked.spare = std::mem::take(&mut self.packets);
         locked.gather(chores);
+        chores.ring |= std::mem::take(&mut self.moves_driver);
         let shared = locked.waiters.anybody_sleeps();
         chores.ring |= locked.seat.get_up(now, chores.wakes_anybody(), shared);
     }

@@ -1,5 +1,8 @@
 //! What a figure is made of: measurements, ours and those of rivals.
 
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
+
 use serde::Serialize;
 
 use super::clients::{self, Sample};
@@ -192,6 +195,7 @@ impl Cell {
     fn measure_in_a_room(self) -> Outcome<Sample> {
         let room = Room::enter(self.plan)?;
         let _server = self.who.start(&room, self.workload)?;
+        tell_once(room.conditions()?);
         self.workload.ask(&room, self.who)
     }
 
@@ -209,6 +213,16 @@ impl Cell {
         }
         let run = long_fat::run(gbit)?;
         Ok(Sample::of(if self.workload == Workload::PerAck { run.per_ack } else { run.goodput }))
+    }
+}
+
+/// Prints conditions that were not printed yet.
+fn tell_once(conditions: String) {
+    static TOLD: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+    let mut told = TOLD.lock().unwrap_or_else(PoisonError::into_inner);
+    if !told.contains(&conditions) {
+        eprintln!("bench: {conditions}");
+        told.insert(conditions);
     }
 }
 

@@ -78,8 +78,8 @@ impl Plan {
         let joint = match self.joint {
             Joint::OffloadTun => "TUN with TSO and checksum offload, MTU 1500, txqueuelen 10000",
             Joint::PlainTun => "plain TUN, MTU 1500, txqueuelen 10000",
-            Joint::Veth => "veth with TSO, MTU 1500",
-            Joint::VethWithoutTso => "veth without TSO, MTU 1500",
+            Joint::Veth => "veth with TSO, MTU 1500, txqueuelen 10000",
+            Joint::VethWithoutTso => "veth without TSO, MTU 1500, txqueuelen 10000",
             Joint::Loopback => "loopback",
             Joint::Memory => {
                 return "in memory, one thread, MTU 1500, checksums in software, buffers of 1 MiB".to_owned();
@@ -128,8 +128,15 @@ impl Room {
             Joint::Veth | Joint::VethWithoutTso => Self::join(plan.joint)?,
             _ => clients,
         };
-        log::info!("{plan:?}; kernel: {}", describe()?);
         Ok(Self { plan, servers })
+    }
+
+    /// Under which conditions it is, once all in it stands: what is set in the namespaces in fact, at either end.
+    pub fn conditions(&self) -> Outcome<String> {
+        let clients = describe()?;
+        let servers = self.servers.run(|| describe().map_err(|error| error.to_string()))??;
+        let servers = if servers == clients { String::new() } else { format!(" | servers: {servers}") };
+        Ok(format!("{:?}: {clients}{servers}", self.plan.joint))
     }
 
     /// A second namespace at the other end of a virtual Ethernet.
@@ -138,7 +145,8 @@ impl Room {
         create_veth("veth0", "veth1")?;
         Link::by_name("veth1")?.move_to(other.as_fd())?;
         let gso_max_segs = (joint == Joint::VethWithoutTso).then_some(1);
-        let up = LinkSettings { up: Some(true), gso_max_segs, ..LinkSettings::default() };
+        let tx_queue_len = Some(TunConfig::default().tx_queue_len);
+        let up = LinkSettings { up: Some(true), gso_max_segs, tx_queue_len, ..LinkSettings::default() };
         let configure = move |name, address: Ipv4Addr| -> Outcome {
             let link = Link::by_name(name)?;
             link.set(up)?;

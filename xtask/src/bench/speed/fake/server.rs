@@ -13,14 +13,14 @@ use super::{Arrived, Segment, Wire};
 /// What text is answered by.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Answer {
-    /// An ACK for every 64 KiB, or when nothing more waits.
+    /// An ACK for every 256 KiB, or when nothing more waits: once for what our stack takes in at a time.
     Ack,
     /// One octet, at once.
     Echo,
 }
 
-/// Octets after which an ACK leaves even if more waits.
-const ACK_EVERY: u32 = 65_536;
+/// Octets after which an ACK leaves even if more waits: as many as end a batch of our devices.
+const ACK_EVERY: u32 = 256 * 1024;
 
 pub fn run(wire: &Wire, answer: Answer, spins: bool, stop: &AtomicBool) -> io::Result<()> {
     let mut buffer = vec![0; 70_000];
