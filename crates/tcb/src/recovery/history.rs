@@ -5,6 +5,7 @@ use core::time::Duration;
 use sockeye_wire::{Instant, SeqNumber};
 
 use super::rack::Reordering;
+use super::repeats::Repeats;
 use super::tlp::Tlp;
 use super::undo::{Cause, Undo};
 
@@ -20,8 +21,8 @@ pub(super) struct History {
     pub(super) recovered_to: Option<SeqNumber>,
     /// When the timer expired first, while there has been no news since.
     pub(super) timed_out_at: Option<Instant>,
-    /// More duplicates were reported than we ever sent: from then on they don't tell what was needless.
-    pub(super) network_duplicates: bool,
+    /// What was sent again, and what was reported as duplicate.
+    pub(super) repeats: Repeats,
 }
 
 impl Default for History {
@@ -33,7 +34,7 @@ impl Default for History {
             undo: Undo::NONE,
             recovered_to: None,
             timed_out_at: None,
-            network_duplicates: false,
+            repeats: Repeats::default(),
         }
     }
 }

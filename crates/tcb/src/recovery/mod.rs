@@ -15,6 +15,7 @@ mod outstanding;
 mod path_probe;
 mod prr;
 mod rack;
+mod repeats;
 mod scoreboard;
 mod stamps;
 mod timers;
@@ -332,6 +333,9 @@ impl Recovery {
         self.book(now, start, octets, mss, |outstanding, place, snapshot| {
             outstanding.on_sent(now, place, octets, size.max(1), snapshot, probed);
         });
+        if probed {
+            self.history().repeats.on_sent(start + 1, 1);
+        }
     }
 
     /// `octets` of sequence space left from `start` on, for the first time; `note` puts down in what segments.
@@ -384,14 +388,16 @@ impl Recovery {
         flight.prr.on_sent(resent.octets);
         let (after_timeout, oldest) = (flight.phase == Phase::Loss, resent.start == flight.una);
         let again = self.on_resent(resent, after_timeout);
-        self.history().undo.on_resent(now, again.octets.div_ceil(again.size), often, oldest);
+        self.history().undo.on_resent(now, again.seq, again.octets, often, oldest);
         Some(again)
     }
 
     fn on_resent(&mut self, resent: Resent, after_timeout: bool) -> Again {
         let Resent { start, octets, size } = resent;
         let segments = octets.div_ceil(size);
-        let counts = &mut self.history().counts;
+        let history = self.history();
+        history.repeats.on_sent(seq_of(start + u64::from(octets)), octets);
+        let counts = &mut history.counts;
         counts.retransmissions += u64::from(segments);
         if after_timeout {
             counts.slow_retransmissions += u64::from(segments);

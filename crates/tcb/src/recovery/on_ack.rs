@@ -227,7 +227,7 @@ impl Recovery {
             flight.count_duplicates(arrival);
             return self.find_plain_loss(flight, arrival, advanced, congestion);
         }
-        if reported.segments > 0 && !reported.probe {
+        if reported.any && !reported.probe {
             let (una, nxt) = (flight.una, flight.nxt);
             flight.rack.on_dsack(una, nxt, &mut self.history().reordering);
         }
@@ -320,21 +320,29 @@ impl Recovery {
     ) -> bool {
         let is_first = flight.phase == Phase::Open && flight.blamed() > 0;
         if is_first {
-            self.enter(flight, now, delivered, congestion);
+            self.enter(flight, now, delivered, false, congestion);
         }
         let is_further = flight.phase == Phase::Loss && found.again && congestion.uses_prr();
         if is_further {
-            self.enter_again(flight, now, delivered, congestion);
+            self.enter(flight, now, delivered, true, congestion);
         }
         is_first || is_further
     }
 
-    /// A loss was found while ACKs come. The ACK that has just told of `delivered` octets is the recovery's first.
+    /// A loss was found while ACKs come, `behind` that of a recovery which is not over. The ACK that has just told of
+    /// `delivered` octets is the new one's first.
     //= rfc5681#4.3-5
     //= rfc6675#5-7
     //= rfc6675#5-8
     //= rfc5681#3.2-8
-    fn enter(&mut self, flight: &mut Flight, now: Instant, delivered: u32, congestion: &mut dyn CongestionControl) {
+    fn enter(
+        &mut self,
+        flight: &mut Flight,
+        now: Instant,
+        delivered: u32,
+        behind: bool,
+        congestion: &mut dyn CongestionControl,
+    ) {
         // The window shrinks once for all that is told of one window, marks and losses (as in Linux).
         //= rfc3168#6.1.2-7
         let told = flight.una < flight.marked_until;
@@ -354,23 +362,13 @@ impl Recovery {
         history.counts.fast_recoveries += 1;
         if told {
             history.undo.end();
+        } else if behind {
+            let has_resent = flight.outstanding.tally(Mark::InFlight).resent > 0;
+            history.undo.begin_behind(now, super::seq_of(flight.una), has_resent);
         } else {
             history.undo.begin(Cause::Loss);
         }
         history.tlp.end = None;
-    }
-
-    /// A loss behind another: some of what is on its way was sent again already.
-    fn enter_again(
-        &mut self,
-        flight: &mut Flight,
-        now: Instant,
-        delivered: u32,
-        congestion: &mut dyn CongestionControl,
-    ) {
-        let resent = flight.outstanding.tally(Mark::InFlight).resent;
-        self.enter(flight, now, delivered, congestion);
-        self.history().undo.on_resent(now, resent, false, false);
     }
 
     /// Congestion control hears of the ACK.
@@ -472,7 +470,7 @@ impl Recovery {
         let (in_flight, lost) = (flight.outstanding.tally(Mark::InFlight), flight.outstanding.tally(Mark::Lost));
         if in_flight.resent > 0 || lost.octets > 0 {
             // The ACK was the last of the recovery before: it counts there.
-            self.enter_again(flight, arrival.now, 0, congestion);
+            self.enter(flight, arrival.now, 0, true, congestion);
         }
     }
 }

@@ -1,10 +1,12 @@
 //! Was the recovery needless? Then what it took is given back: detection by timestamps (RFC 3522) and by reported
 //! duplicates (RFC 3708); F-RTO is the third ([`super::frto`]).
 
-use sockeye_wire::Instant;
+use sockeye_wire::tcp::SackBlock;
+use sockeye_wire::{Instant, SeqNumber};
 
 use super::on_ack::{Account, Delivered};
 use super::outstanding::Mark;
+use super::repeats::Ranges;
 use super::{Arrival, Echo, Flight, Phase, Recovery, frto, scoreboard, seq_of};
 use crate::Rtt;
 use crate::congestion::CongestionControl;
@@ -20,12 +22,14 @@ pub(super) enum Cause {
 
 /// What is known of the present or last recovery. Outlives what is outstanding: the last duplicate is reported when all is
 /// acknowledged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Undo {
     /// What began it, as long as it can be undone.
     cause: Option<Cause>,
-    /// Segments sent again that weren't reported as duplicates; `u32::MAX` if that can't be told.
-    unreported: u32,
+    /// What it has sent again and wasn't reported as duplicate.
+    unreported: Ranges,
+    /// That can't be told.
+    is_unclear: bool,
     /// When the first segment was sent again (`RetransmitTS`).
     resent_at: Option<Instant>,
     /// That was the oldest one outstanding, and no ACK has come since that advances: the next one that does answers either
@@ -35,31 +39,45 @@ pub(super) struct Undo {
 
 impl Undo {
     /// There is nothing to undo.
-    pub(super) const NONE: Self = Self { cause: None, unreported: 0, resent_at: None, awaits_answer: false };
+    pub(super) const NONE: Self =
+        Self { cause: None, unreported: Ranges::NONE, is_unclear: false, resent_at: None, awaits_answer: false };
 
     //= rfc3522#3.2-1
     //= rfc3522#3.2-3
-    pub(super) const fn begin(&mut self, cause: Cause) {
+    pub(super) fn begin(&mut self, cause: Cause) {
         *self = Self { cause: Some(cause), ..Self::NONE };
     }
 
+    /// Another recovery begins behind the present one, when all before `una` is acknowledged: what is outstanding and was
+    /// sent again already, if `has_resent`, is its own.
+    pub(super) fn begin_behind(&mut self, now: Instant, una: SeqNumber, has_resent: bool) {
+        let before = core::mem::replace(self, Self { cause: Some(Cause::Loss), ..Self::NONE });
+        if has_resent {
+            self.resent_at = Some(now);
+            self.is_unclear = before.is_unclear || before.cause.is_none();
+            self.unreported = before.unreported;
+            self.unreported.forget_before(una);
+        }
+    }
+
     /// It was needed, or is undone.
-    pub(super) const fn end(&mut self) {
+    pub(super) fn end(&mut self) {
         *self = Self::NONE;
     }
 
-    /// `segments` were sent again, `often` if not for the first time; `oldest` if the oldest outstanding is among them.
+    /// `octets` from `start` on were sent again, `often` if not for the first time; `oldest` if the oldest outstanding is
+    /// among them.
     //= rfc3522#3.2-2
     //= rfc3708#3-4
-    pub(super) fn on_resent(&mut self, now: Instant, segments: u32, often: bool, oldest: bool) {
-        if self.cause.is_none() || segments == 0 {
+    pub(super) fn on_resent(&mut self, now: Instant, start: SeqNumber, octets: u32, often: bool, oldest: bool) {
+        if self.cause.is_none() || octets == 0 {
             return;
         }
         if self.resent_at.is_none() {
             self.resent_at = Some(now);
             self.awaits_answer = oldest;
         }
-        self.unreported = if often { u32::MAX } else { self.unreported.saturating_add(segments) };
+        self.is_unclear |= often || !self.unreported.insert(start, start + octets);
     }
 
     /// The next ACK of something new may tell by its timestamp.
@@ -67,25 +85,24 @@ impl Undo {
         self.awaits_answer
     }
 
-    /// `segments` that we had sent again were reported as duplicates.
+    /// What lies in `block` was reported as duplicate. Only what this recovery has sent again counts, and that once.
     //= rfc3708#3-3
-    pub(super) fn on_duplicates(&mut self, segments: u32) {
-        if self.unreported != u32::MAX {
-            self.unreported = self.unreported.saturating_sub(segments);
-        }
+    //= rfc3708#3-5
+    pub(super) fn on_duplicate(&mut self, block: SackBlock) {
+        self.is_unclear |= !self.unreported.remove(block.left, block.right);
     }
 
     /// The duplicate may be the answer to a whole window of lost ACKs: whoever lost them was congested.
     //= rfc3708#3-2
     pub(super) const fn cannot_be_told_by_duplicates(&mut self) {
-        self.unreported = u32::MAX;
+        self.is_unclear = true;
     }
 
     /// What to undo, if all that was sent again was reported as duplicate.
     //= rfc3708#3-6
     //= rfc3708#3-7
     pub(super) fn by_duplicates(&self) -> Option<Cause> {
-        self.cause.filter(|_| self.resent_at.is_some() && self.unreported == 0)
+        self.cause.filter(|_| self.resent_at.is_some() && !self.is_unclear && self.unreported.is_empty())
     }
 
     /// What to undo, if the first ACK of something new answers an original: its timestamp is older than the first
@@ -111,32 +128,34 @@ impl Undo {
 /// What the blocks of an ACK report to have arrived twice.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Reported {
-    /// Segments; 0 if none is reported.
-    pub(super) segments: u32,
+    /// Something is reported, and is believed.
+    pub(super) any: bool,
     /// It is the tail loss probe.
     pub(super) probe: bool,
 }
 
 impl Recovery {
-    /// Takes in a report of a duplicate. More of them than we ever sent again, or of what was never sent, are the
-    /// network's doing, or a lie.
+    /// Takes in a report of a duplicate. More of them than we ever sent again are the network's doing, or a lie, and no
+    /// longer believed (Linux compares the same two sums); one of what was never sent again tells so by itself.
     //= rfc2883#5-3
     //= rfc3708#3-1
     //= rfc3708#3-5
+    //= rfc3708#3-8
     pub(super) fn note_duplicate(&mut self, arrival: &Arrival<'_>) -> Reported {
         let Some(block) = scoreboard::duplicate(arrival.ack, arrival.blocks) else {
             return Reported::default();
         };
-        let segments = block.right.since(block.left).div_ceil(arrival.mss.max(1));
+        let octets = block.right.since(block.left);
         let history = self.history.get_or_insert_default();
-        history.counts.duplicates += u64::from(segments);
-        if history.counts.duplicates > history.counts.retransmissions {
-            history.network_duplicates = true;
+        history.counts.duplicates += u64::from(octets.div_ceil(arrival.mss.max(1)));
+        history.repeats.reported += u64::from(octets);
+        if history.repeats.are_exceeded() {
             return Reported::default();
         }
+        history.repeats.note(block);
         let probe = history.tlp.is_reported_by(block.right);
         if !probe {
-            history.undo.on_duplicates(segments);
+            history.undo.on_duplicate(block);
         }
         //= rfc3708#3-2
         if let Some(flight) = &self.flight
@@ -145,7 +164,7 @@ impl Recovery {
         {
             history.undo.cannot_be_told_by_duplicates();
         }
-        Reported { segments, probe }
+        Reported { any: true, probe }
     }
 
     /// Everything is acknowledged, and yet a report may show that the last recovery was needless.
@@ -159,11 +178,11 @@ impl Recovery {
             return;
         };
         history.tlp.on_ack(arrival, reported.probe);
-        if reported.segments == 0 || reported.probe || is_forbidden(arrival) {
+        if !reported.any || reported.probe || is_forbidden(arrival) {
             return;
         }
         history.reordering.widen();
-        if let Some(cause) = history.undo.by_duplicates().filter(|_| !history.network_duplicates) {
+        if let Some(cause) = history.undo.by_duplicates().filter(|_| !history.repeats.by_network) {
             history.note_undone(cause);
             congestion.undo(arrival.now);
         }
@@ -195,13 +214,10 @@ impl Recovery {
             return None;
         }
         let everything = flight.outstanding.is_empty();
-        let dsacks = history.counts.duplicates > 0;
-        let by_timestamp = if advanced {
-            history.undo.by_timestamp(arrival.echo, reported.segments > 0, everything, dsacks)
-        } else {
-            None
-        };
-        let believed = reported.segments > 0 && !history.network_duplicates;
+        let dsacks = history.repeats.reported > 0;
+        let by_timestamp =
+            if advanced { history.undo.by_timestamp(arrival.echo, reported.any, everything, dsacks) } else { None };
+        let believed = reported.any && !history.repeats.by_network;
         let by_duplicates = if believed { history.undo.by_duplicates() } else { None };
         by_timestamp.or(by_duplicates).or(late_timeout.then_some(Cause::Timeout))
     }
@@ -260,11 +276,19 @@ mod tests {
     const OLD: Option<Echo> = Some(Echo { value: 99, offset: 0 });
     const NEW: Option<Echo> = Some(Echo { value: 100, offset: 0 });
 
+    fn seq(value: u32) -> SeqNumber {
+        SeqNumber::new(value)
+    }
+
+    fn block(left: u32, right: u32) -> SackBlock {
+        SackBlock { left: seq(left), right: seq(right) }
+    }
+
     fn begun(oldest: bool) -> Undo {
         let mut undo = Undo::NONE;
         undo.begin(Cause::Loss);
-        undo.on_resent(at(100), 1, false, oldest);
-        undo.on_resent(at(120), 1, false, false);
+        undo.on_resent(at(100), seq(1000), 1000, false, oldest);
+        undo.on_resent(at(120), seq(3000), 1000, false, false);
         undo
     }
 
@@ -302,12 +326,43 @@ mod tests {
     #[test]
     fn as_many_duplicates_as_retransmissions_prove_that_none_was_needed() {
         let mut undo = begun(true);
-        undo.on_duplicates(1);
+        undo.on_duplicate(block(1000, 2000));
         assert_eq!(undo.by_duplicates(), None);
-        undo.on_duplicates(1);
+        undo.on_duplicate(block(3000, 4000));
         assert_eq!(undo.by_duplicates(), Some(Cause::Loss));
-        undo.on_resent(at(130), 1, true, false);
-        undo.on_duplicates(3);
+        undo.on_resent(at(130), seq(3000), 1000, true, false);
+        undo.on_duplicate(block(3000, 4000));
         assert_eq!(undo.by_duplicates(), None, "one of them was sent three times");
+    }
+
+    //= rfc3708#3-5
+    #[test]
+    fn only_what_this_recovery_sent_again_counts_and_that_once() {
+        let mut undo = begun(true);
+        for other in [block(0, 1000), block(1000, 2000), block(1000, 2000), block(2000, 3000), block(4000, 9000)] {
+            undo.on_duplicate(other);
+            assert_eq!(undo.by_duplicates(), None, "{other:?}");
+        }
+        undo.on_duplicate(block(2500, 3500));
+        assert_eq!(undo.by_duplicates(), None, "half of the second");
+        undo.on_duplicate(block(3500, 4000));
+        assert_eq!(undo.by_duplicates(), Some(Cause::Loss));
+        undo.begin(Cause::Loss);
+        undo.on_resent(at(200), seq(5000), 1000, false, true);
+        undo.on_duplicate(block(3000, 4000));
+        assert_eq!(undo.by_duplicates(), None, "that was the recovery before");
+    }
+
+    #[test]
+    fn a_recovery_behind_another_takes_over_what_was_sent_again_and_is_outstanding() {
+        let mut undo = begun(true);
+        undo.begin_behind(at(200), seq(2000), true);
+        undo.on_duplicate(block(1000, 2000));
+        assert_eq!(undo.by_duplicates(), None);
+        undo.on_duplicate(block(3000, 4000));
+        assert_eq!(undo.by_duplicates(), Some(Cause::Loss));
+        undo.end();
+        undo.begin_behind(at(200), seq(2000), true);
+        assert_eq!(undo.by_duplicates(), None, "nobody has put down what was sent again");
     }
 }
