@@ -48,6 +48,8 @@ pub(super) struct Judge {
     window: Window,
     losses: Losses,
     held: Held,
+    /// Nothing was to be sent or acknowledged after the last event.
+    is_idle: bool,
 }
 
 impl Judge {
@@ -64,6 +66,9 @@ impl Judge {
         buffer_limit(info, ear, limits)?;
         window_reopens(info, limits)?;
         ear.acks_in_time(now, limits)?;
+        if self.rests(info, ear) {
+            return Ok(());
+        }
         if info.state.is_synchronized() {
             flight_adds_up(info, ear, limits)?;
             times_true(info, limits)?;
@@ -71,9 +76,18 @@ impl Judge {
             self.losses.after_event(moment)?;
             self.held.after_event(moment)?;
             self.window.after_event(now, info, ear, limits)?;
+            self.is_idle = is_idle(info, ear);
         }
         self.keeps_back_off(info, ear, limits)?;
         self.backs_off(now, info, limits)
+    }
+
+    /// True if nothing was to be sent or acknowledged after the last event, and but for what has arrived all is as it was then: what
+    /// the rules about sending found then, they would find again.
+    fn rests(&self, info: &Vitals, ear: &Ear) -> bool {
+        let Vitals { rcv_wnd, recv_queued, .. } = *info;
+        let is_same = |last: &Vitals| *info == Vitals { rcv_wnd, recv_queued, ..*last };
+        self.is_idle && is_idle(info, ear) && self.window.last().is_some_and(is_same)
     }
 
     /// The back-off lasts until something is measured that was sent once, or tells which transmission it answers (RFC 6298
@@ -122,6 +136,11 @@ impl Judge {
         }
         Ok(())
     }
+}
+
+/// True if nothing is to be sent or acknowledged.
+fn is_idle(info: &Vitals, ear: &Ear) -> bool {
+    ear.outstanding_at_most() == 0 && info.send_queued == 0
 }
 
 /// True where our SYN, text or FIN wait for the peer.

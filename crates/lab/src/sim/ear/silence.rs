@@ -95,8 +95,8 @@ impl Silence {
             return unheard;
         };
         let waited = now.since(since);
-        let often = waited.min(timeout) <= (limits.max_rto + limits.tick * 3) * (self.tries + 1);
-        unheard || (often && waited + limits.tick * 3 >= timeout)
+        let often = || waited.min(timeout) <= (limits.max_rto + limits.tick * 3) * (self.tries + 1);
+        unheard || (waited + limits.tick * 3 >= timeout && often())
     }
 
     /// True if there is, or ever was, reason to give up.

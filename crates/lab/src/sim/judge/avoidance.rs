@@ -6,7 +6,7 @@ use sockeye_tcb::{LossPhase, Vitals};
 use sockeye_wire::Instant;
 
 use super::super::invariants::{Broken, Invariant, Limits, broken};
-use super::window::{Last, delivered_since};
+use super::window::delivered_since;
 
 /// C of RFC 9438 section 5: segments a second cubed.
 const C: f64 = 0.4;
@@ -61,7 +61,7 @@ impl Epoch {
 
     /// An ACK tells of something. Silence doesn't count: it is longer than a probe of the tail, which comes after a
     /// timeout at most, and a timeout from there on (RFC 8985 section 7.2).
-    fn grow_older(&mut self, now: Instant, last: &Last, info: &Vitals, limits: &Limits) {
+    fn grow_older(&mut self, now: Instant, last: &Vitals, info: &Vitals, limits: &Limits) {
         let gap = now.since(std::mem::replace(&mut self.moved_at, now));
         self.age += gap.min(2 * last.rto.max(info.rto) + limits.tick * 2).as_secs_f64();
     }
@@ -86,7 +86,7 @@ impl Avoidance {
     pub(super) fn after_event(
         &mut self,
         now: Instant,
-        last: &Last,
+        last: &Vitals,
         info: &Vitals,
         limits: &Limits,
     ) -> Result<(), Broken> {
@@ -119,7 +119,8 @@ impl Avoidance {
     }
 
     /// A reduction. Timeouts in a row are one.
-    fn reduce(&mut self, now: Instant, last: &Last, info: &Vitals, restored: u32) {
+    #[cold]
+    fn reduce(&mut self, now: Instant, last: &Vitals, info: &Vitals, restored: u32) {
         // The ACK that shows the loss may have let the window grow before: it ends a repair, or tells what a probe repaired.
         let cwnd = last.cwnd.max(restored).saturating_add(delivered_since(last, info));
         let epoch = self.epoch.take();
@@ -132,7 +133,8 @@ impl Avoidance {
 
     /// A recovery that reduces nothing, or begins with the least window that there is, as it was before: then CUBIC's curve begins
     /// anew.
-    fn may_reduce(&mut self, last: &Last, info: &Vitals) {
+    #[cold]
+    fn may_reduce(&mut self, last: &Vitals, info: &Vitals) {
         if info.cwnd > 2 * u32::from(info.snd_mss) {
             return;
         }
@@ -147,7 +149,8 @@ impl Avoidance {
 
     /// The last reduction is undone; returns the window of before it, if it is restored. Where the window has grown beyond that
     /// CUBIC lets things be; else it goes on along its curve of before, as if no time were lost (RFC 9438 section 4.9.2).
-    fn undo(&mut self, now: Instant, last: &Last, info: &Vitals, reduced: bool) -> u32 {
+    #[cold]
+    fn undo(&mut self, now: Instant, last: &Vitals, info: &Vitals, reduced: bool) -> u32 {
         let Some(before) = self.before.take().filter(|_| info.congestion_control == "cubic") else {
             self.epoch = None;
             return 0;
@@ -168,7 +171,8 @@ impl Avoidance {
 
     /// The ACK that ends slow start: what is left of it counts for congestion avoidance. Where the window went unused, CUBIC's
     /// estimate of Reno's is that of before, and taken up at once.
-    fn leaves_slow_start(&mut self, now: Instant, last: &Last, info: &Vitals) -> Result<(), Broken> {
+    #[cold]
+    fn leaves_slow_start(&mut self, now: Instant, last: &Vitals, info: &Vitals) -> Result<(), Broken> {
         let (mss, delivered) = (f64::from(info.snd_mss), f64::from(delivered_since(last, info)));
         let known = self.epoch.filter(|_| info.congestion_control == "cubic").map_or(0.0, |epoch| epoch.reno);
         let windows = delivered / f64::from(last.cwnd.max(1));
@@ -185,7 +189,7 @@ impl Avoidance {
         Ok(())
     }
 
-    fn grows(&mut self, now: Instant, last: &Last, info: &Vitals, limits: &Limits) -> Result<(), Broken> {
+    fn grows(&mut self, now: Instant, last: &Vitals, info: &Vitals, limits: &Limits) -> Result<(), Broken> {
         let delivered = delivered_since(last, info);
         // BBR grows by its model, and others than ours as they please.
         if delivered == 0 || !["newreno", "cubic", "dctcp"].contains(&info.congestion_control) {

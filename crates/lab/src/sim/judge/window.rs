@@ -1,7 +1,5 @@
 //! Rules about the congestion window: how it may grow, and how it must shrink.
 
-use std::time::Duration;
-
 use sockeye_tcb::{LossPhase, Vitals};
 use sockeye_wire::Instant;
 
@@ -13,7 +11,7 @@ use super::avoidance::Avoidance;
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Window {
     /// What it told after the last event.
-    last: Option<Last>,
+    last: Option<Vitals>,
     avoidance: Avoidance,
     /// The largest that there was.
     peak: u32,
@@ -23,50 +21,8 @@ pub(super) struct Window {
     probed_to: u64,
 }
 
-/// What of it the next event is compared with.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Last {
-    snd_mss: u16,
-    snd_wnd: u32,
-    pub(super) rto: Duration,
-    pub(super) srtt: Option<Duration>,
-    pub(super) cwnd: u32,
-    pub(super) ssthresh: u32,
-    pub(super) delivered: u64,
-    bytes_acked: u64,
-    echoes: u64,
-    tail_probes: u64,
-    pub(super) timeouts: u64,
-    pub(super) fast_recoveries: u64,
-    pub(super) undone: u64,
-    pub(super) phase: LossPhase,
-}
-
-impl Last {
-    const fn of(info: &Vitals) -> Self {
-        let Vitals { snd_mss, snd_wnd, rto, srtt, cwnd, ssthresh, delivered, bytes_acked, .. } = *info;
-        let Vitals { echoes, tail_probes, timeouts, fast_recoveries, undone, phase, .. } = *info;
-        Self {
-            snd_mss,
-            snd_wnd,
-            rto,
-            srtt,
-            cwnd,
-            ssthresh,
-            delivered,
-            bytes_acked,
-            echoes,
-            tail_probes,
-            timeouts,
-            fast_recoveries,
-            undone,
-            phase,
-        }
-    }
-}
-
 /// Octets that were told to be delivered by what has just happened.
-pub(super) fn delivered_since(last: &Last, info: &Vitals) -> u32 {
+pub(super) fn delivered_since(last: &Vitals, info: &Vitals) -> u32 {
     u32::try_from(info.delivered - last.delivered).unwrap_or(u32::MAX)
 }
 
@@ -78,19 +34,33 @@ impl Window {
         ear: &Ear,
         limits: &Limits,
     ) -> Result<(), Broken> {
+        let result = self.compare(now, info, ear, limits);
+        // Only now: to move a long structure that has just been written in parts holds the processor up.
+        self.last = Some(*info);
+        result
+    }
+
+    /// What it told after the last event that was judged.
+    pub(super) const fn last(&self) -> Option<&Vitals> {
+        self.last.as_ref()
+    }
+
+    fn compare(&mut self, now: Instant, info: &Vitals, ear: &Ear, limits: &Limits) -> Result<(), Broken> {
         let peak = self.peak;
         self.peak = peak.max(info.cwnd);
-        let Some(last) = self.last.replace(Last::of(info)) else {
+        let Some(last) = &self.last else {
             return Ok(());
         };
         if last.snd_mss != info.snd_mss {
             self.avoidance.resize(info);
             return Ok(());
         }
-        self.grows_as_acked(&last, info)?;
-        bbr_grows_as_acked(&last, info, peak)?;
-        self.slows_on_loss(&last, info)?;
-        self.avoidance.after_event(now, &last, info, limits)?;
+        self.grows_as_acked(last, info)?;
+        bbr_grows_as_acked(last, info, peak)?;
+        if info.timeouts != last.timeouts || info.fast_recoveries != last.fast_recoveries {
+            self.slows_on_loss(last, info)?;
+        }
+        self.avoidance.after_event(now, last, info, limits)?;
         let outstanding = u64::from(ear.outstanding_at_most());
         if info.echoes > last.echoes && (info.cwnd < last.cwnd || info.ssthresh < last.ssthresh) {
             self.marked_to = info.bytes_acked + outstanding;
@@ -105,7 +75,7 @@ impl Window {
     /// in many pieces gains nothing. BBR restores a window that it knows from before; an undo gives back what was taken; a
     /// window of one segment becomes two when a loss is found (RFC 5681 equation 4). An ACK that tells of marks lets nothing
     /// grow (RFC 3168 section 6.1.2).
-    fn grows_as_acked(&self, last: &Last, info: &Vitals) -> Result<(), Broken> {
+    fn grows_as_acked(&self, last: &Vitals, info: &Vitals) -> Result<(), Broken> {
         if info.cwnd <= last.cwnd {
             return Ok(());
         }
@@ -136,13 +106,11 @@ impl Window {
     /// RFC 5681 equation 4 and RFC 9438 section 4.6: a recovery begins with half of the window at most, CUBIC's with 0.7 of it, a
     /// timeout with one segment and that as a threshold. BBR answers to a loss by its model; a loss in a window that was marked
     /// was answered with the mark (RFC 3168 section 6.1.2).
-    fn slows_on_loss(&self, last: &Last, info: &Vitals) -> Result<(), Broken> {
-        if info.timeouts == last.timeouts && info.fast_recoveries == last.fast_recoveries {
-            return Ok(());
-        }
+    #[cold]
+    fn slows_on_loss(&self, last: &Vitals, info: &Vitals) -> Result<(), Broken> {
         let mss = u32::from(info.snd_mss);
         let broken = |what: &str| {
-            let Last { cwnd, ssthresh, .. } = last;
+            let Vitals { cwnd, ssthresh, .. } = last;
             broken(Invariant::SlowsOnLoss, move || {
                 format!("{what}: cwnd from {cwnd} to {}, ssthresh from {ssthresh} to {}", info.cwnd, info.ssthresh)
             })
@@ -182,7 +150,7 @@ impl Window {
 /// the delivery rate, each over a flight of its own, and over that what was acknowledged at once. An outsider's bound for these,
 /// a flight in the shortest round trip, is itself twice the window, so the draft's gains would let it double each round; nor
 /// is the pacing rate told.
-fn bbr_grows_as_acked(last: &Last, info: &Vitals, peak: u32) -> Result<(), Broken> {
+fn bbr_grows_as_acked(last: &Vitals, info: &Vitals, peak: u32) -> Result<(), Broken> {
     let delivered = delivered_since(last, info);
     let most = last.cwnd.max(peak).saturating_add(delivered).max(4 * u32::from(info.snd_mss));
     if info.congestion_control == "bbr" && info.cwnd > most {
