@@ -92,6 +92,11 @@ pub(crate) struct Ledger {
 }
 
 impl Ledger {
+    /// The end of the peer's stream came before all that it wrote.
+    pub(super) const fn was_cut(&self, peer: &Self) -> bool {
+        self.heard_end && self.read != peer.wrote
+    }
+
     /// The connection is gone because the peer was silent for so long.
     pub(super) const fn gave_up(&self) -> bool {
         use ClosedBecause::{HandshakeTimedOut, KeepAliveTimedOut, UserTimeout};

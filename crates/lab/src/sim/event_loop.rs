@@ -12,7 +12,7 @@ use sockeye_wire::tcp::TcpView;
 
 use super::application::{Next, Role, Socket};
 use super::invariants::{Broken, Invariant};
-use super::machine::{Calls as _, Happened};
+use super::machine::{Calls as _, Handle, Happened};
 use super::record::{Progress, Whose};
 use super::world::{Node, World};
 
@@ -45,7 +45,9 @@ impl World {
         if next > self.now {
             (self.now, self.rounds) = (next, 0);
         }
-        self.sample();
+        if self.record.next_sample().is_some_and(|at| at <= self.now) {
+            self.sample();
+        }
         // First whatever arrives at this instant, then what is due.
         if let Some((host, packet)) = self.network.receive(self.now) {
             self.arrives(host.0, packet);
@@ -61,6 +63,7 @@ impl World {
     }
 
     /// Takes the samples that were due by now.
+    #[cold]
     fn sample(&mut self) {
         while let Some(at) = self.record.next_sample().filter(|at| *at <= self.now) {
             self.network.advance(self.now);
@@ -182,24 +185,27 @@ impl World {
                     self.act(flow, role);
                 }
             }
-            Happened::Accepted(handle, port) => {
-                let flow = Self::flow_of_port(port);
-                let Some(end) = self.flows.get_mut(flow).map(|known| &mut known.ends[Role::Server as usize]) else {
-                    return;
-                };
-                let node = &mut self.nodes[host];
-                // An old SYN that was duplicated begins another connection, which nobody waits for.
-                if end.handle.is_some() || end.application.is_none() {
-                    let clock = node.clock(self.now);
-                    node.machine.abort(clock, handle);
-                    node.machine.close(clock, handle);
-                    return;
-                }
-                end.handle = Some(handle);
-                node.connections.insert(handle, (flow, Role::Server));
-                self.act(flow, Role::Server);
-            }
+            Happened::Accepted(handle, port) => self.on_accepted(host, handle, port),
         }
+    }
+
+    #[cold]
+    fn on_accepted(&mut self, host: usize, handle: Handle, port: u16) {
+        let flow = Self::flow_of_port(port);
+        let Some(end) = self.flows.get_mut(flow).map(|known| &mut known.ends[Role::Server as usize]) else {
+            return;
+        };
+        let node = &mut self.nodes[host];
+        // An old SYN that was duplicated begins another connection, which nobody waits for.
+        if end.handle.is_some() || end.application.is_none() {
+            let clock = node.clock(self.now);
+            node.machine.abort(clock, handle);
+            node.machine.close(clock, handle);
+            return;
+        }
+        end.handle = Some(handle);
+        node.connections.insert(handle, (flow, Role::Server));
+        self.act(flow, Role::Server);
     }
 
     /// The application of an end does what it can.
@@ -236,20 +242,32 @@ impl World {
             self.agenda.remove(&(old, flow, role));
         }
         self.agenda.extend(wake.map(|at| (at, flow, role)));
-        let ended = known.is_done();
-        if next == Next::Done && self.judges {
+        let [ours, theirs] = [role, role.other()].map(|role| &known.ends[role as usize].ledger);
+        if ours.damage.is_some() || ours.was_cut(theirs) {
+            self.is_damaged(flow, role);
+        }
+        self.touch(flow, role);
+        if next == Next::Done {
+            self.is_done(flow, role);
+        }
+    }
+
+    /// What an end has read isn't what the other wrote.
+    #[cold]
+    fn is_damaged(&mut self, flow: usize, role: Role) {
+        let [ours, theirs] = [role, role.other()].map(|role| &self.flows[flow].ends[role as usize].ledger);
+        let cut = || format!("the stream ends after {} octets of {}", ours.read, theirs.wrote);
+        let damage = ours.damage.clone().unwrap_or_else(cut);
+        self.broken(Invariant::Intact, Some((flow, role)), damage);
+    }
+
+    /// The application of an end is done with its connection.
+    #[cold]
+    fn is_done(&mut self, flow: usize, role: Role) {
+        if self.judges {
             self.note_silence(flow, role);
         }
-        let known = &self.flows[flow];
-        let [ours, theirs] = [role, role.other()].map(|role| &known.ends[role as usize].ledger);
-        let is_cut = ours.heard_end && ours.read != theirs.wrote;
-        let cut = || is_cut.then(|| format!("the stream ends after {} octets of {}", ours.read, theirs.wrote));
-        let damage = ours.damage.clone().or_else(cut);
-        self.touch(flow, role);
-        if let Some(damage) = damage {
-            self.broken(Invariant::Intact, Some((flow, role)), damage);
-        }
-        if ended && next == Next::Done {
+        if self.flows[flow].is_done() {
             self.ended += 1;
             if self.judges {
                 self.check_end(flow);
@@ -261,11 +279,17 @@ impl World {
     fn leaves(&mut self, host: usize, packet: Packet) {
         self.packet_count += 1;
         self.says(host, &packet);
-        let Some(trickster) = &mut self.nodes[host].trickster else {
-            self.record.packet(host, self.now, true, &packet.bytes);
-            return self.network.send(self.now, HostId(host), packet);
-        };
-        for bytes in trickster.rewrite(packet.bytes) {
+        if self.nodes[host].trickster.is_some() {
+            return self.leaves_rewritten(host, packet);
+        }
+        self.record.packet(host, self.now, true, &packet.bytes);
+        self.network.send(self.now, HostId(host), packet);
+    }
+
+    #[cold]
+    fn leaves_rewritten(&mut self, host: usize, packet: Packet) {
+        let rewritten = self.nodes[host].trickster.as_mut().map(|trickster| trickster.rewrite(packet.bytes));
+        for bytes in rewritten.into_iter().flatten() {
             self.record.packet(host, self.now, true, &bytes);
             let packet = Packet::new(self.packets.copy(&bytes), self.now);
             self.network.send(self.now, HostId(host), packet);
@@ -276,7 +300,9 @@ impl World {
         if !self.judges && !self.record.draws_packets() {
             return;
         }
-        let Some(view) = tcp(&packet.bytes) else {
+        // Looked at where it is: to move what has just been written in parts holds the processor up.
+        let segment = tcp(&packet.bytes);
+        let Some(view) = &segment else {
             return;
         };
         let Some((flow, role)) = self.owner(host, view.source_port(), view.destination_port()) else {
@@ -288,11 +314,11 @@ impl World {
             Some(handle) if !view.payload().is_empty() => self.nodes[host].machine.vitals(handle),
             _ => None,
         };
-        self.record.says(self.now, whose, role, &view, vitals.as_ref());
+        self.record.says(self.now, whose, role, view, vitals.as_ref());
         if !self.judges {
             return;
         }
-        let result = end.ear.says(self.now, &view, packet.segment_size, vitals.as_ref(), &end.limits);
+        let result = end.ear.says(self.now, view, packet.segment_size, vitals.as_ref(), &end.limits);
         self.judged(result, flow, role);
         self.touch(flow, role);
     }
@@ -301,22 +327,24 @@ impl World {
         if !self.judges && !self.record.draws_packets() {
             return;
         }
-        let Some(view) = tcp(&packet.bytes) else {
+        // Looked at where it is: to move what has just been written in parts holds the processor up.
+        let segment = tcp(&packet.bytes);
+        let Some(view) = &segment else {
             return;
         };
         // What is damaged must have no effect, so it isn't heard here either.
-        if !packet.checksum_verified && !is_whole(&packet.bytes, &view) {
+        if !packet.checksum_verified && !is_whole(&packet.bytes, view) {
             return;
         }
         let Some((flow, role)) = self.owner(host, view.destination_port(), view.source_port()) else {
             return;
         };
-        self.record.hears(self.now, Whose { flow: self.flows[flow].spec, connection: flow }, role, &view);
+        self.record.hears(self.now, Whose { flow: self.flows[flow].spec, connection: flow }, role, view);
         if !self.judges {
             return;
         }
         let end = &mut self.flows[flow].ends[role as usize];
-        end.ear.hears(self.now, &view, packet.segment_size, &end.limits);
+        end.ear.hears(self.now, view, packet.segment_size, &end.limits);
         self.touch(flow, role);
     }
 
@@ -400,6 +428,7 @@ fn tcp(packet: &[u8]) -> Option<TcpView<'_>> {
 }
 
 /// True if the checksums in a packet with this segment are right.
+#[cold]
 fn is_whole(packet: &[u8], segment: &TcpView<'_>) -> bool {
     IpView::parse(packet).is_ok_and(|ip| {
         let header = !matches!(&ip, IpView::V4(ip) if !ip.verify_checksum());

@@ -31,9 +31,8 @@ impl Stack {
     ///
     /// Replies come first, then each connection that has something to send, one packet of each in turn.
     pub fn poll_transmit(&mut self, now: Instant, limit: u32) -> Option<Outgoing> {
-        if let Some(reply) = self.replies.pop_front() {
-            self.counters.packets_out += 1;
-            return Some(reply);
+        if !self.replies.is_empty() {
+            return self.next_reply();
         }
         while let Some(&key) = self.touched.to_send.front() {
             let Some(connection) = self.connections.get_mut(key) else {
@@ -78,6 +77,12 @@ impl Stack {
             }
         }
         None
+    }
+
+    #[cold]
+    fn next_reply(&mut self) -> Option<Outgoing> {
+        self.counters.packets_out += 1;
+        self.replies.pop_front()
     }
 
     /// Queues a segment that belongs to no connection.

@@ -106,6 +106,7 @@ impl Tcb {
     //= rfc8201#5.4-1
     //= rfc4821#7.5-1
     //= rfc4821#10.1-1
+    #[cold]
     pub(super) fn send_path_probe(&mut self, now: Instant, octets: u32) -> Transmit {
         let seq = self.send.snd_nxt();
         self.path.on_probe_sent();
@@ -125,6 +126,7 @@ impl Tcb {
         }
     }
 
+    #[cold]
     fn probing_with(&self, now: Instant, size: u16) -> Probing {
         let (octets, mss) = (u32::from(self.agreed.effective_mss(size)), u32::from(self.send.mss()));
         let wanted = octets + FOLLOWERS * mss;

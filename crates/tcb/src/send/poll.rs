@@ -36,9 +36,8 @@ impl Tcb {
     /// carry if the device cuts it into segments; 0 if it doesn't.
     // A segment is 200 octets: it is made, and counted, where it is returned, not handed on from one question to the next.
     pub fn poll_transmit(&mut self, now: Instant, limit: u32) -> Option<Transmit> {
-        if let Some(reply) = self.pending.reply.take() {
-            self.counts.on_leaving();
-            return Some(Transmit::from(*reply));
+        if self.pending.reply.is_some() {
+            return self.reply_owed();
         }
         match self.state {
             State::Established
@@ -51,6 +50,13 @@ impl Tcb {
                 self.next_of_few(now)
             }
         }
+    }
+
+    #[cold]
+    fn reply_owed(&mut self) -> Option<Transmit> {
+        let reply = self.pending.reply.take()?;
+        self.counts.on_leaving();
+        Some(Transmit::from(*reply))
     }
 
     /// Text is about to leave for which the path is to have time.
@@ -79,6 +85,7 @@ impl Tcb {
     }
 
     /// In the states in which few segments leave.
+    #[cold]
     fn next_of_few(&mut self, now: Instant) -> Option<Transmit> {
         let transmit = match self.state {
             State::Closed => self.reset_owed(now),
@@ -160,6 +167,7 @@ impl Tcb {
         Some(Transmit::from(header))
     }
 
+    #[cold]
     fn retransmission(&mut self, now: Instant, limit: u32) -> Option<Transmit> {
         self.doubt_path(now);
         let mss = u32::from(self.send.mss());
@@ -191,6 +199,7 @@ impl Tcb {
     /// one, else the last.
     //= rfc8985#7.3-3
     //= rfc8985#7.3-4
+    #[cold]
     fn tail_probe(&mut self, now: Instant) -> Option<Transmit> {
         let mss = u32::from(self.send.mss());
         let offered = self.send.unsent().min(mss);
@@ -206,6 +215,7 @@ impl Tcb {
 
     /// One octet, new if there is one: the answer tells the window (RFC 9293 section 3.8.6.1).
     //= rfc9293#3.8.6.1-1
+    #[cold]
     fn window_probe(&mut self, now: Instant) -> Option<Transmit> {
         if self.send.unsent() == 0 {
             return self.fin_stands_alone().then(|| self.send_fin(now));
@@ -311,6 +321,7 @@ impl Tcb {
         self.send.fin_is_next() && self.send.unsent() == 0
     }
 
+    #[cold]
     fn send_fin(&mut self, now: Instant) -> Transmit {
         let seq = self.send.snd_nxt();
         self.note_sent(now, 0, true);
@@ -382,6 +393,7 @@ impl Tcb {
     }
 
     //= rfc9293#SHLD-12
+    #[cold]
     fn keep_alive_probe(&mut self, now: Instant) -> Transmit {
         let seq = self.send.snd_nxt() - 1;
         self.ack_segment_at(now, seq)
