@@ -14,6 +14,7 @@ use sockeye_wire::SeqNumber;
 use sockeye_wire::tcp::SackBlock;
 
 use super::*;
+use crate::congestion::Algorithm;
 use crate::{Buffer, Config, Transmit};
 
 const START: Instant = Instant::from_millis(5000);
@@ -73,8 +74,46 @@ fn moves() -> impl Strategy<Value = Vec<Move>> {
     prop::collection::vec(one, 1..150)
 }
 
+/// What connections agree on, and what their devices do.
+#[derive(Clone, Copy, Debug)]
+struct Kind {
+    timestamps: bool,
+    sack: bool,
+    pacing: bool,
+    congestion: Algorithm,
+    /// Octets of the longest super-segment; 0 where there are none.
+    longest: u32,
+    /// Text arrives in pieces of so many octets.
+    piece: usize,
+}
+
+impl Kind {
+    const PLAIN: Self = Self {
+        timestamps: true,
+        sack: true,
+        pacing: false,
+        congestion: Algorithm::CUBIC,
+        longest: 0,
+        piece: usize::MAX,
+    };
+}
+
+prop_compose! {
+    fn kind()(
+        timestamps: bool,
+        sack: bool,
+        pacing: bool,
+        congestion in prop::sample::select(&[Algorithm::CUBIC, Algorithm::NEWRENO, Algorithm::BBR][..]),
+        longest in prop::sample::select(&[0, 1_000, 4_000][..]),
+        piece in prop::sample::select(&[usize::MAX, 150][..]),
+    ) -> Kind {
+        Kind { timestamps, sack, pacing, congestion, longest, piece }
+    }
+}
+
 struct World {
     predicts: bool,
+    kind: Kind,
     now: Instant,
     ends: [Tcb; 2],
     /// On the way to each end.
@@ -84,20 +123,22 @@ struct World {
 }
 
 impl World {
-    fn new(predicts: bool, timestamps: bool, sack: bool) -> Self {
+    fn new(predicts: bool, kind: Kind) -> Self {
+        let Kind { timestamps, sack, pacing, congestion, .. } = kind;
         let config = Config {
             receive_buffer: Buffer::Fixed(8000),
             send_buffer: Buffer::Fixed(4000),
             mss: 200,
             timestamps,
             sack,
-            pacing: false,
+            pacing,
+            congestion,
             ..Config::default()
         };
         let config = Arc::new(config);
         let (a, b) = (SeqNumber::new(u32::MAX - 9000), SeqNumber::new(u32::MAX - 3000));
         let ends = [Tcb::connect(config.clone(), a, 7, START), Tcb::listen(config, b, 9, START)];
-        let mut world = Self { predicts, now: START, ends, wire: Default::default(), predicted: [0, 0] };
+        let mut world = Self { predicts, kind, now: START, ends, wire: Default::default(), predicted: [0, 0] };
         for _ in 0..3 {
             world.act(&Move::Arrive { end: true });
             world.act(&Move::Arrive { end: false });
@@ -162,9 +203,11 @@ impl World {
     fn follow(&mut self) {
         for end in 0..2 {
             self.ends[end].on_timeout(self.now);
-            while let Some(Transmit { header, payload, segment_size, ecn }) = self.ends[end].poll_transmit(self.now, 0)
-            {
-                assert_eq!(segment_size, 0);
+            let longest = self.kind.longest;
+            while let Some(transmit) = self.ends[end].poll_transmit(self.now, longest) {
+                let Transmit { header, payload, segment_size, ecn } = transmit;
+                let text: Vec<u8> = payload.concat();
+                let mut pieces = text.chunks(self.kind.piece).map(Bytes::copy_from_slice);
                 self.wire[1 - end].push_back(Segment {
                     seq: header.seq,
                     ack: header.ack,
@@ -172,8 +215,8 @@ impl World {
                     window: header.window,
                     urgent: header.urgent,
                     options: header.options,
-                    payload: payload.concat().into(),
-                    more: Vec::new(),
+                    payload: pieces.next().unwrap_or_default(),
+                    more: pieces.collect(),
                     arrived_at: self.now,
                     segment_size,
                     ecn,
@@ -213,8 +256,8 @@ proptest! {
 
     //= rfc7323#5.6-1
     #[test]
-    fn prediction_comes_to_what_the_steps_come_to(moves in moves(), timestamps: bool, sack: bool) {
-        let (mut quick, mut slow) = (World::new(true, timestamps, sack), World::new(false, timestamps, sack));
+    fn prediction_comes_to_what_the_steps_come_to(moves in moves(), kind in kind()) {
+        let (mut quick, mut slow) = (World::new(true, kind), World::new(false, kind));
         for act in &moves {
             prop_assert_eq!(quick.act(act), slow.act(act), "{:?}", act);
             prop_assert_eq!(quick.knows(), slow.knows(), "after {:?}", act);
@@ -224,7 +267,7 @@ proptest! {
 
 #[test]
 fn a_plain_transfer_is_as_predicted() {
-    let mut world = World::new(true, true, true);
+    let mut world = World::new(true, Kind::PLAIN);
     for _ in 0..100 {
         world.act(&Move::Write { end: false, octets: 800 });
         for _ in 0..4 {
@@ -235,4 +278,21 @@ fn a_plain_transfer_is_as_predicted() {
     }
     let [text, acks] = world.predicted;
     assert!(text > 350 && acks > 150, "{text} segments with text and {acks} ACKs of some 400 and 200 were predicted");
+}
+
+#[test]
+fn super_segments_are_as_predicted() {
+    let mut world = World::new(true, Kind { longest: 4_000, piece: 150, ..Kind::PLAIN });
+    let mut merged = 0;
+    for _ in 0..100 {
+        world.act(&Move::Write { end: false, octets: 1500 });
+        merged += world.wire[1].iter().filter(|segment| segment.segment_size > 0 && !segment.more.is_empty()).count();
+        for _ in 0..4 {
+            world.act(&Move::Arrive { end: true });
+            world.act(&Move::Arrive { end: false });
+        }
+        world.act(&Move::Read { end: true, octets: 1600 });
+    }
+    let [text, _] = world.predicted;
+    assert!(merged > 20 && text > 90, "{merged} super-segments left, {text} segments were predicted");
 }
