@@ -261,9 +261,12 @@ impl CongestionControl for Cubic {
     }
 
     //= rfc8511#3-1
+    //= rfc8511#3.1-1
+    //= rfc8511#4-1
     //= rfc9438#4.6-5
     fn on_ecn(&mut self, _now: Instant, flight: u32) {
-        self.reduce(flight, BETA_ECN, 1);
+        let beta = if self.curve.cwnd > self.curve.ssthresh { BETA_ECN } else { BETA };
+        self.reduce(flight, beta, 1);
     }
 
     fn on_recovered(&mut self, _now: Instant, _flight: u32) {

@@ -7,7 +7,7 @@ use super::validation::Validation;
 use super::{AckSample, CongestionControl, Details, LostSegment, MAX_WINDOW, initial_window, mul_div, resized};
 
 /// RFC 5681 with the initial window of RFC 6928, byte counting (RFC 3465), HyStart++ (RFC 9406), a window that is
-/// validated by use (RFC 7661), and a milder answer to marks (RFC 8511).
+/// validated by use (RFC 7661), and in congestion avoidance a milder answer to marks (RFC 8511).
 ///
 /// ```
 /// # use sockeye_tcb::congestion::{CongestionControl, NewReno};
@@ -161,8 +161,11 @@ impl CongestionControl for NewReno {
     }
 
     //= rfc8511#3-1
+    //= rfc8511#3.1-1
+    //= rfc8511#4-1
     fn on_ecn(&mut self, _now: Instant, flight: u32) {
-        let reduced = mul_div(self.validation.on_loss(flight).min(self.cwnd), 8, 10);
+        let tenths = if self.cwnd > self.ssthresh { 8 } else { 5 };
+        let reduced = mul_div(self.validation.on_loss(flight).min(self.cwnd), tenths, 10);
         self.reduce_to(reduced.max(2 * self.mss));
         //= rfc3168#6.1.2-1
         self.cwnd = reduced.max(self.mss);
@@ -300,12 +303,17 @@ mod tests {
     }
 
     //= rfc8511#3-1
+    //= rfc8511#3.1-1
+    //= rfc8511#4-1
     //= rfc3168#6.1.2-1
     #[test]
-    fn a_mark_takes_a_fifth_of_the_window_and_leaves_at_least_one_segment() {
+    fn a_mark_takes_a_fifth_of_the_window_half_in_slow_start_and_leaves_at_least_one_segment() {
+        for (ssthresh, left) in [(u32::MAX, 5000), (10_000, 5000), (9000, 8000)] {
+            let mut reno = NewReno { ssthresh, ..reno() };
+            reno.on_ecn(NOW, 10_000);
+            assert_eq!((reno.cwnd(), reno.ssthresh()), (left, left), "{ssthresh}");
+        }
         let mut reno = reno();
-        reno.on_ecn(NOW, 10_000);
-        assert_eq!((reno.cwnd(), reno.ssthresh()), (8000, 8000));
         (0..20).for_each(|_| reno.on_ecn(NOW, reno.cwnd()));
         assert_eq!((reno.cwnd(), reno.ssthresh()), (1000, 2000));
     }

@@ -144,13 +144,19 @@ fn a_window_that_did_not_reach_its_last_plateau_aims_lower_next_time() {
 }
 
 //= rfc8511#3-1
+//= rfc8511#3.1-1
+//= rfc8511#4-1
 //= rfc9438#4.6-5
 #[test]
-fn a_mark_takes_less_and_goes_down_to_one_segment() {
+fn a_mark_takes_less_but_in_slow_start_and_goes_down_to_one_segment() {
     let mut cubic = Cubic::new(10);
-    cubic.set_mss(1000);
-    cubic.on_ecn(START, 10_000);
-    assert_eq!((cubic.cwnd(), cubic.ssthresh()), (8500, 8500));
+    for (ssthresh, left) in [(u32::MAX, 7000), (10_000, 7000), (9000, 8500)] {
+        cubic = Cubic::new(10);
+        cubic.set_mss(1000);
+        cubic.curve.ssthresh = ssthresh;
+        cubic.on_ecn(START, 10_000);
+        assert_eq!((cubic.cwnd(), cubic.ssthresh()), (left, left), "{ssthresh}");
+    }
     (0..20).for_each(|_| cubic.on_ecn(START, cubic.cwnd()));
     assert_eq!((cubic.cwnd(), cubic.ssthresh()), (1000, 2000));
 }
