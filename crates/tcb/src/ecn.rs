@@ -11,6 +11,7 @@ use sockeye_wire::ip::Ecn as CodePoint;
 use sockeye_wire::{Instant, SeqNumber};
 
 use crate::congestion::EcnUse;
+use crate::recovery::Reduction;
 use crate::tcb::Tcb;
 use crate::{Config, EcnPolicy, Segment, Transmit};
 
@@ -35,7 +36,7 @@ pub(crate) struct Ecn {
 /// What is to be remembered once there are marks.
 #[derive(Debug, Default)]
 struct History {
-    /// SND.NXT when the window was last reduced for a mark.
+    /// SND.NXT when the window was last reduced, for a mark or a loss.
     reduced_at: Option<SeqNumber>,
     /// ACKs of what came before the mark changed, each with what it is to echo.
     changes: VecDeque<(SeqNumber, bool)>,
@@ -81,7 +82,7 @@ impl Ecn {
         self.history().marked_delivered += octets;
     }
 
-    /// True while something is unacknowledged that was sent before the window was last reduced for a mark.
+    /// True while something is unacknowledged that was sent before the window was last reduced.
     pub(crate) fn has_reduced_beyond(&self, snd_una: SeqNumber) -> bool {
         self.history.as_ref().and_then(|history| history.reduced_at).is_some_and(|at| at.after(snd_una))
     }
@@ -103,6 +104,12 @@ impl Ecn {
         let accepted = flags.ece && !flags.cwr;
         (accepted && (self.asks || self.fell_back), accepted && self.asks)
     }
+}
+
+/// True if an ACK of `ack` tells of what was sent after the window was reduced, when SND.NXT was `reduced_at`; that may be
+/// half the sequence space ago, and more.
+const fn is_of_next_window(ack: SeqNumber, reduced_at: SeqNumber, snd_nxt: SeqNumber) -> bool {
+    reduced_at.since(ack) > snd_nxt.since(ack)
 }
 
 /// True if SYNs under this `config` ask for ECN.
@@ -186,11 +193,29 @@ impl Tcb {
         }
         let history = self.ecn.history();
         history.echoes += 1;
-        let in_new_window = history.reduced_at.is_none_or(|at| segment.ack.after(at));
+        let snd_nxt = self.send.snd_nxt();
+        let in_new_window = history.reduced_at.is_none_or(|at| is_of_next_window(segment.ack, at, snd_nxt));
         if in_new_window && !self.recovery.is_recovering() {
             self.answer_mark(now, flight);
         }
         true
+    }
+
+    /// A loss may have reduced the window, or proved to be none: the peer hears of that, too, and marks of the same window
+    /// of data are answered with it, but by who keeps an account of marks and losses alike.
+    //= rfc3168#6.1.2-2
+    //= rfc3168#6.1.2-7
+    #[inline]
+    pub(crate) fn tell_of_reduction(&mut self) {
+        if let Some(reduction) = self.recovery.take_reduction()
+            && self.agreed.ect
+        {
+            let made = reduction == Reduction::Made;
+            self.ecn.owes_cwr |= made;
+            if self.congestion.uses_prr() {
+                self.ecn.history().reduced_at = Some(self.send.snd_nxt()).filter(|_| made);
+            }
+        }
     }
 
     //= rfc3168#5-3
@@ -243,5 +268,19 @@ impl Tcb {
     /// True if the next segment of new text carries CWR, and so must be one segment: a device that cuts would repeat it.
     pub(crate) const fn owes_cwr(&self) -> bool {
         self.agreed.ect && self.ecn.owes_cwr
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    //= rfc3168#6.1.2-7
+    #[test]
+    fn a_mark_after_two_gibibytes_without_one_is_answered() {
+        let at = |offset: u32| SeqNumber::new(u32::MAX - 5) + offset;
+        for (ack, is) in [(0, false), (1000, false), (1001, true), (5000, true), (3 << 30, true)] {
+            assert_eq!(is_of_next_window(at(ack), at(1000), at(ack) + 9000), is, "{ack}");
+        }
     }
 }

@@ -127,6 +127,17 @@ pub(crate) struct Recovery {
     starved: bool,
     /// What is new of the path's MTU.
     news: News,
+    /// What is new of the window.
+    reduction: Option<Reduction>,
+}
+
+/// What a loss did to the window of congestion control.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reduction {
+    /// It was reduced.
+    Made,
+    /// That was needless, and is undone.
+    Undone,
 }
 
 /// What is outstanding and all that is known of it. Holds: `una <= nxt`, `outstanding` spans them; in [`Phase::Open`]
@@ -232,7 +243,13 @@ impl Recovery {
             delivery_rate: 0,
             starved: true,
             news: News::NONE,
+            reduction: None,
         }
+    }
+
+    /// What a loss did to the window since this was last asked for.
+    pub(crate) const fn take_reduction(&mut self) -> Option<Reduction> {
+        self.reduction.take()
     }
 
     /// The handshake took a round trip of `rtt`.

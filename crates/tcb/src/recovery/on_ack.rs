@@ -7,7 +7,7 @@ use sockeye_wire::Instant;
 
 use super::outstanding::{Mark, Pieces, Run};
 use super::undo::{Cause, Reported};
-use super::{Arrival, Echo, Flight, Phase, Recovery, frto, prr, rack, scoreboard};
+use super::{Arrival, Echo, Flight, Phase, Recovery, Reduction, frto, prr, rack, scoreboard};
 use crate::Rtt;
 use crate::congestion::delivery_rate::Newest;
 use crate::congestion::{AckSample, CongestionControl, LostSegment, RateSample};
@@ -348,6 +348,7 @@ impl Recovery {
         let told = flight.una < flight.marked_until;
         if !told {
             congestion.on_loss(now, flight.flight_at_loss(congestion.cwnd()));
+            self.reduction = Some(Reduction::Made);
         }
         flight.phase = Phase::Recovery;
         flight.recover = flight.nxt;
@@ -442,6 +443,7 @@ impl Recovery {
             congestion.on_recovered(arrival.now, octets);
             // What would be given back is what this loss has taken.
             history.undo.end();
+            self.reduction = Some(Reduction::Made);
         }
     }
 

@@ -9,7 +9,7 @@ use sockeye_wire::{Instant, SeqNumber};
 use super::frto::Frto;
 use super::outstanding::Mark;
 use super::undo::Cause;
-use super::{Again, Flight, Phase, ProbeFate, Recovery, rack};
+use super::{Again, Flight, Phase, ProbeFate, Recovery, Reduction, rack};
 use crate::Rtt;
 use crate::congestion::CongestionControl;
 
@@ -199,6 +199,7 @@ impl Recovery {
         let until = flight.outstanding.first_end().unwrap_or(flight.una);
         self.lose_on_timeout(&mut flight, now, sack, rtt, congestion);
         congestion.on_timeout(now, octets, again);
+        self.reduction = Some(Reduction::Made);
         //= rfc5682#2.1-1
         //= rfc5682#2.1-2
         //= rfc5682#2.1-4

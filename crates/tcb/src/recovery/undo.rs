@@ -7,7 +7,7 @@ use sockeye_wire::{Instant, SeqNumber};
 use super::on_ack::{Account, Delivered};
 use super::outstanding::Mark;
 use super::repeats::Ranges;
-use super::{Arrival, Echo, Flight, Phase, Recovery, frto, scoreboard, seq_of};
+use super::{Arrival, Echo, Flight, Phase, Recovery, Reduction, frto, scoreboard, seq_of};
 use crate::Rtt;
 use crate::congestion::CongestionControl;
 
@@ -185,6 +185,7 @@ impl Recovery {
         if let Some(cause) = history.undo.by_duplicates().filter(|_| !history.repeats.by_network) {
             history.note_undone(cause);
             congestion.undo(arrival.now);
+            self.reduction = Some(Reduction::Undone);
         }
     }
 
@@ -239,6 +240,7 @@ impl Recovery {
         congestion: &mut dyn CongestionControl,
     ) {
         congestion.undo(arrival.now);
+        self.reduction = Some(Reduction::Undone);
         flight.outstanding.withdraw_losses();
         flight.phase = Phase::Open;
         // One that proves needless was none: another is the first again, and takes the window down.

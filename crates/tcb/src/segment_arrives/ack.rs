@@ -88,6 +88,7 @@ impl Tcb {
             has_new: self.send.unsent() > 0 && self.send.usable() > 0,
         };
         self.recovery.on_ack(&arrival, &mut self.rtt, self.congestion.as_mut());
+        self.tell_of_reduction();
         self.learn_of_path(now);
     }
 

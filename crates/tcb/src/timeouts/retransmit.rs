@@ -49,6 +49,7 @@ impl Tcb {
             Some(Watch::Probe) => self.recovery.on_probe_timer(now),
             Some(Watch::Timeout) | None => self.resend_text(now),
         }
+        self.tell_of_reduction();
         self.learn_of_path(now);
         self.arm_retransmit();
     }
