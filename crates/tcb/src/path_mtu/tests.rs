@@ -77,7 +77,18 @@ fn a_claim_is_believed_unless_longer_segments_have_arrived() {
     assert!(!path.is_too_narrow(NOW, 1400, 1, &config), "a longer one has arrived meanwhile");
     assert_eq!(path.on_too_big(NOW, 1400, 1000, &config), TooBig::Doubted);
     assert!(path.is_too_narrow(NOW, 1400, 1, &config), "none has arrived meanwhile");
-    assert_eq!(path.size(), 1000);
+    assert_eq!(path.known(), Some(PathMss { octets: 1000, doubted_at: NOW + config.path_mtu_age }));
+}
+
+#[test]
+fn what_another_connection_learnt_is_believed_down_to_what_has_arrived_here() {
+    let mut path = path();
+    path.on_arrival(1300);
+    let learnt = |octets| PathMss { octets, doubted_at: NOW };
+    assert!(!path.learn(learnt(1299)), "longer ones have arrived");
+    assert_eq!(path.size(), 1460);
+    assert!(path.learn(learnt(1300)));
+    assert_eq!(path.known(), Some(learnt(1300)));
 }
 
 //= rfc4821#7.6.2-3
