@@ -61,7 +61,7 @@ pub struct SimArgs {
     /// Draw only what happens then: 1200ms..1500ms
     #[arg(long, value_name = "FROM..TO", requires = "plot")]
     zoom: Option<Span>,
-    /// Check no rules about packets, connections and how they end, in three fifths of the time; only that what is read was sent
+    /// Check no rules about packets, connections and how they end, in two thirds of the time; only that what is read was sent
     #[arg(long, conflicts_with = "against_kernel")]
     unjudged: bool,
     /// Run it also with the kernel at one end and then at the other, over the same path in real time, and compare
