@@ -40,7 +40,7 @@ pub struct TcpInfo {
     pub srtt: Option<Duration>,
     /// Its mean deviation (`rttvar`).
     pub rttvar: Duration,
-    /// The least round-trip time of the last ten seconds; `None` before the first sample (`min_rtt`).
+    /// The least round-trip time of the last five to ten seconds; `None` before the first sample (`min_rtt`).
     pub min_rtt: Option<Duration>,
     /// The round-trip time as it shows to a receiver of text; `None` before the first sample (`rcv_rtt`).
     pub receiver_rtt: Option<Duration>,
@@ -191,7 +191,7 @@ pub struct Vitals {
     pub snd_mss: u16,
     /// The smoothed round-trip time; `None` before the first sample.
     pub srtt: Option<Duration>,
-    /// The least round-trip time of the last ten seconds; `None` before the first sample.
+    /// The least round-trip time of the last five to ten seconds; `None` before the first sample.
     pub min_rtt: Option<Duration>,
     /// The retransmission timeout, back-off included.
     pub rto: Duration,

@@ -67,7 +67,7 @@ pub struct FlowReport {
     pub spurious_timeouts: u64,
     /// The smoothed round-trip time when it was last told, of the end that connected.
     pub srtt_ms: Option<f64>,
-    /// Its least round-trip time of the last ten seconds before it was told.
+    /// Its least round-trip time of the last five to ten seconds before it was told.
     pub min_rtt_ms: Option<f64>,
     /// Its congestion window, in octets.
     pub cwnd: Option<u32>,

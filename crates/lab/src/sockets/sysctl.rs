@@ -56,7 +56,8 @@ pub fn linux_profile() -> StackConfig {
     StackConfig { tcp: Arc::new(tcp), ..StackConfig::new([7; 32]) }
 }
 
-/// Sets what Linux calls `net.ipv4.NAME`, with that prefix or that of `/proc/sys`, or without.
+/// Sets what Linux calls `net.ipv4.NAME`, with that prefix or that of `/proc/sys`, or without; or `net.core.default_qdisc`, of which
+/// `fq` paces.
 ///
 /// # Errors
 /// The setting, if this stack doesn't have it, or not with this value.
@@ -67,6 +68,11 @@ pub fn set_sysctl(stack: &mut StackConfig, name: &str, value: &str) -> Result<()
     let unsupported = || format!("net.ipv4.{name}={value}");
     if name == "tcp_congestion_control" {
         config.congestion = last.parse().map_err(|_| unsupported())?;
+        return Ok(());
+    }
+    if name == "net.core.default_qdisc" {
+        // In Linux it is this that paces TCP, but for BBR.
+        config.pacing = last == "fq";
         return Ok(());
     }
     let number: u64 = last.parse().map_err(|_| unsupported())?;

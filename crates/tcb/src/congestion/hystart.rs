@@ -13,7 +13,8 @@
 //!   goes on, or none is, and it is over. Until then the window stands still, for where a window doubles the queue may be all
 //!   but full when this begins. The RFC's five rounds, which grow by a quarter, are for those with too few samples.
 //!
-//! In all else, and in its constants, it is the RFC's.
+//! The constants of these, [`DELAYED`], [`WATCHED`] and the standstill, are our own, reasoned as above and not taken from an RFC, a
+//! draft or Linux. In all else, and in its constants, it is the RFC's.
 
 use core::time::Duration;
 

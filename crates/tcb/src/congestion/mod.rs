@@ -44,7 +44,7 @@ pub struct AckSample {
     pub in_flight: u32,
     /// The round-trip time that it measured, if it did.
     pub rtt: Option<Duration>,
-    /// The least round-trip time of the last ten seconds, once there is one.
+    /// The least round-trip time of the last five to ten seconds, once there is one.
     pub min_rtt: Option<Duration>,
     /// The smoothed round-trip time, once there is one.
     pub srtt: Option<Duration>,
@@ -115,7 +115,7 @@ pub struct Details {
     pub bandwidth: u64,
     /// Its estimate of the path's round-trip propagation time.
     pub min_rtt: Duration,
-    /// Its gain for pacing and for the window, in hundredths.
+    /// Its gain for pacing, in hundredths.
     pub pacing_gain: u16,
     /// Its gain for the window, in hundredths.
     pub cwnd_gain: u16,
@@ -143,8 +143,14 @@ pub enum EcnUse {
 
 /// A congestion control algorithm.
 ///
-/// Of the calls that follow from one ACK [`Self::on_segment_lost`] comes first, then [`Self::on_loss`] or
-/// [`Self::on_ecn`] if it begins a recovery, then [`Self::on_ack`], then [`Self::on_recovered`] or [`Self::undo`].
+/// The calls that follow from one ACK come in this order, each if there is a reason:
+///
+/// 1. [`Self::on_ecn`], before anybody has looked at what the ACK acknowledges;
+/// 2. [`Self::on_segment_lost`], then [`Self::on_loss`] if that begins a recovery;
+/// 3. [`Self::on_ack`];
+/// 4. [`Self::on_loss`] and [`Self::on_recovered`], where a probe of the tail has repaired a loss;
+/// 5. [`Self::undo`];
+/// 6. [`Self::on_recovered`] or [`Self::on_timeout_recovered`], and [`Self::on_loss`] if another recovery follows at once.
 pub trait CongestionControl: Debug + Send + Sync {
     /// A short name, such as `newreno`.
     fn name(&self) -> &'static str;

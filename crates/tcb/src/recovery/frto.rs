@@ -21,8 +21,9 @@ pub(super) enum Frto {
 /// An ACK after the timeout.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Step {
-    /// It acknowledged something cumulatively, and now all before this place.
+    /// The place of SND.UNA after it.
     pub(super) una: u64,
+    /// It acknowledged something cumulatively.
     pub(super) advanced: bool,
     /// It says nothing new at all.
     pub(super) duplicate: bool,

@@ -444,7 +444,7 @@ impl Recovery {
         self.history.as_ref().map_or(Counts::NONE, |history| history.counts)
     }
 
-    /// The least round-trip time of the last ten seconds.
+    /// The least round-trip time of the last five to ten seconds.
     pub(crate) const fn min_rtt(&self) -> Option<Duration> {
         self.min_rtt.get()
     }

@@ -91,7 +91,7 @@ impl Recovery {
     }
 
     /// Something new was acknowledged: the RTO counts from now on, or if there is little to come, from when the oldest
-    /// segment was sent, so that a lost tail needs one RTO and not a round trip more.
+    /// segment was sent, so that a lost tail needs one RTO and not a round trip more. `rto` in nanoseconds.
     //= rfc6298#5.3-1
     //= rfc7765#4-1
     //= rfc7765#4-2
@@ -99,7 +99,6 @@ impl Recovery {
     //= rfc7765#4-4
     //= rfc7765#4-6
     //= rfc7765#4-7
-    /// `rto` in nanoseconds.
     pub(crate) fn on_acked(&mut self, now: Instant, rto: u64, unsent: u32, mss: u32) {
         if let Some(history) = &mut self.history {
             history.on_news(now);

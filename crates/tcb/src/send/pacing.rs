@@ -19,10 +19,12 @@ const BURST: u64 = 1_000_000;
 /// `tcp_tso_autosize`): a near peer has no queue that a super-segment could fill, and small ones cost as much to send.
 const NEAR_BURST: u64 = 65_536;
 const HALVED_EACH: u64 = 512 * 1000;
-/// The longest that a deadline may be missed without loss of rate: the tick of the coarsest clocks.
+/// The longest that a deadline may be missed without loss of rate: the tick of the coarsest clocks, those of 100 Hz (Linux's `fq` has a
+/// timer of high resolution instead, and forgives half of the gap to the next packet).
 const LATE: Duration = Duration::from_millis(10);
-/// The longest that a burst holds back the next, in nanoseconds: a rate so low tells that the path, or the peer, stood still, and may be another by
-/// now (Linux's `sch_fq` clamps at a second).
+/// The longest that a burst holds back the next, in nanoseconds: a rate so low tells that the path, or the peer, stood still, and may
+/// be another by now. The bound is our own: Linux's `sch_fq` clamps at a second, but in front of a path that does take seconds for two
+/// segments, such as 4 kbit/s, that would not be pacing any more.
 const LONGEST: u64 = 5_000_000_000;
 
 /// The departure times of one connection.
