@@ -76,7 +76,7 @@ impl Epoch {
 
 impl Avoidance {
     /// Segments are longer or shorter now.
-    pub(super) fn resize(&mut self, info: &Vitals) {
+    fn resize(&mut self, info: &Vitals) {
         if let Some(epoch) = &mut self.epoch {
             epoch.mss = epoch.mss.max(info.snd_mss.into());
             epoch.reno = epoch.reno.max(f64::from(info.cwnd) + 3.0 * epoch.mss);
@@ -90,6 +90,11 @@ impl Avoidance {
         info: &Vitals,
         limits: &Limits,
     ) -> Result<(), Broken> {
+        // What arrives may show at once that segments may be longer, and that others are lost.
+        let resized = info.snd_mss != last.snd_mss;
+        if resized {
+            self.resize(info);
+        }
         // Slow start that ends by itself reduces nothing, nor does a recovery from a loss that was answered with a mark.
         let kept = info.ssthresh >= last.ssthresh && info.cwnd >= last.cwnd;
         let reduced = info.timeouts > last.timeouts
@@ -102,7 +107,7 @@ impl Avoidance {
         } else if info.fast_recoveries > last.fast_recoveries {
             self.may_reduce(last, info);
         }
-        if reduced || undone || info.phase == LossPhase::Recovery {
+        if reduced || undone || resized || info.phase == LossPhase::Recovery {
             return Ok(());
         }
         // Also in the slow start that follows idleness: the curve goes on behind it.

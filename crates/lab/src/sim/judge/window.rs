@@ -51,14 +51,12 @@ impl Window {
         let Some(last) = &self.last else {
             return Ok(());
         };
-        if last.snd_mss != info.snd_mss {
-            self.avoidance.resize(info);
-            return Ok(());
-        }
-        self.grows_as_acked(last, info)?;
-        bbr_grows_as_acked(last, info, peak)?;
-        if info.timeouts != last.timeouts || info.fast_recoveries != last.fast_recoveries {
-            self.slows_on_loss(last, info)?;
+        if last.snd_mss == info.snd_mss {
+            self.grows_as_acked(last, info)?;
+            bbr_grows_as_acked(last, info, peak)?;
+            if info.timeouts != last.timeouts || info.fast_recoveries != last.fast_recoveries {
+                self.slows_on_loss(last, info)?;
+            }
         }
         self.avoidance.after_event(now, last, info, limits)?;
         let outstanding = u64::from(ear.outstanding_at_most());
