@@ -78,9 +78,10 @@ pub(super) struct Ear {
     /// which no other names one (RFC 9293 section 3.10.7.4); `None` if that ACK may not have counted.
     dup_acks: u32,
     window: Option<(SeqNumber, u16)>,
-    /// A segment longer than others has left, to see whether the path takes it: its loss is no sign of congestion, and
-    /// begins no recovery (RFC 4821 section 7.6.2).
+    /// Segments longer than others that have left, to see whether the path takes them: their loss is no sign of congestion, and
+    /// begins no recovery (RFC 4821 section 7.6.2). Where the last of them ends, and how long it is.
     path_probes: u64,
+    path_probe: Option<(SeqNumber, u32)>,
     /// The last ACK that we sent, and the right edge that we offered.
     acked: Option<SeqNumber>,
     our_edge: Option<SeqNumber>,
@@ -271,7 +272,9 @@ impl Ear {
             self.silence.ends(now, limits);
         }
         let same_window = self.window.is_some_and(|(_, window)| window == segment.window());
-        let repeats = ack == self.snd_una && is_empty && same_window && self.outstanding() > 0;
+        // What repeats an ACK in a segment that need not count may be what moves SND.UNA.
+        let is_known = ack == self.snd_una && ack == self.surely_acked;
+        let repeats = is_known && is_empty && same_window && self.outstanding() > 0;
         self.dup_acks = if same_window { self.dup_acks } else { 0 } + u32::from(repeats && counts);
         if ack.at_or_after(self.snd_una) {
             let is_old = self.window.is_some_and(|(seq, _)| segment.seq().before(seq));
@@ -304,7 +307,7 @@ impl Ear {
         }
         self.measurable += u64::from((advances || surely_advances) && options.timestamps.is_some());
         for block in &options.sack {
-            if self.is_credible(block) && self.sent.sacked(block.left, block.right) {
+            if self.is_credible(block) && self.sent.sacked(block.left, block.right, counts) {
                 self.repeats.news = true;
                 self.measurable += u64::from(self.sent.left_once(block.left, block.right));
             }
@@ -573,7 +576,10 @@ impl Ear {
         if info.is_some_and(|info| self.repeats.narrowed(info)) {
             self.sent.forget_times();
         }
-        self.path_probes += u64::from(segment_size == 0 && info.is_some_and(|info| text > info.snd_mss.into()));
+        if segment_size == 0 && info.is_some_and(|info| text > info.snd_mss.into()) {
+            self.path_probes += 1;
+            self.path_probe = Some((end, text));
+        }
         let before = self.sent.leaves(now, seq, end + u32::from(fin));
         let snd_nxt = self.snd_nxt;
         self.snd_nxt = snd_nxt.max(end + u32::from(fin));
@@ -582,7 +588,8 @@ impl Ear {
         }
         let outstanding = self.outstanding_at_most();
         let sack = self.has_sack();
-        let leaving = Text { snd_una: self.surely_acked, snd_nxt, outstanding, before, sack, is_new, fin };
+        let probe = self.path_probe.filter(|(end, _)| end.after(self.surely_acked)).map_or(0, |(_, octets)| octets);
+        let leaving = Text { snd_una: self.surely_acked, snd_nxt, outstanding, probe, before, sack, is_new, fin };
         info.map_or(Ok(()), |info| self.repeats.leaves(now, &leaving, info, limits))
     }
 }

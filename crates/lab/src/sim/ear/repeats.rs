@@ -42,6 +42,8 @@ pub(super) struct Text {
     /// Before it left.
     pub(super) snd_nxt: SeqNumber,
     pub(super) outstanding: u32,
+    /// Octets of the last probe of the path's MTU, if they are outstanding.
+    pub(super) probe: u32,
     /// What of it left before.
     pub(super) before: Option<Before>,
     /// The peer acknowledges selectively.
@@ -164,7 +166,8 @@ impl Repeats {
         Ok(())
     }
 
-    /// Without news each octet outstanding is sent again once, and a segment each time that a timer expires.
+    /// Without news each octet outstanding is sent again once, and a segment each time that a timer expires. A probe that an error
+    /// calls too long is cut and sent again at once (RFC 8201 section 5.4), and then is text like any other.
     fn not_too_often(&mut self, octets: u32, text: &Text, info: &Vitals) -> Result<(), Broken> {
         if self.news {
             self.again = 0;
@@ -172,7 +175,8 @@ impl Repeats {
         self.again = self.again.saturating_add(octets);
         let expired = info.timeouts + info.tail_probes - self.timers;
         let expired = u32::try_from(expired).unwrap_or(u32::MAX);
-        let most = text.outstanding.saturating_add(expired.saturating_mul(info.snd_mss.into()).saturating_add(1));
+        let timers = expired.saturating_mul(info.snd_mss.into()).saturating_add(1);
+        let most = text.outstanding.saturating_add(text.probe).saturating_add(timers);
         if self.again > most {
             return broken(Invariant::NoLiveLock, move || {
                 format!("{} octets sent again without news, {} outstanding", self.again, text.outstanding)

@@ -34,9 +34,44 @@ pub(super) struct Sent {
     una_at: u64,
     /// In order; the first may begin before `una_at`.
     pieces: VecDeque<Piece>,
-    /// Where selectively acknowledged octets begin and end, and how many there are.
-    sacked: BTreeMap<u64, u64>,
-    sacked_octets: u64,
+    /// What any segment has named as arrived, and what was named in segments that count beyond doubt.
+    sacked: Blocks,
+    surely_sacked: Blocks,
+}
+
+/// Octets that are selectively acknowledged: where they begin and end, and how many there are.
+#[derive(Clone, Debug, Default)]
+struct Blocks {
+    ends: BTreeMap<u64, u64>,
+    octets: u64,
+}
+
+impl Blocks {
+    /// True if some of them are new.
+    fn insert(&mut self, mut left: u64, mut right: u64) -> bool {
+        let before = self.octets;
+        while let Some((&start, &end)) = self.ends.range(..=right).next_back().filter(|(_, end)| **end >= left) {
+            self.ends.remove(&start);
+            self.octets -= end - start;
+            (left, right) = (left.min(start), right.max(end));
+        }
+        if left < right {
+            self.ends.insert(left, right);
+            self.octets += right - left;
+        }
+        self.octets > before
+    }
+
+    /// Forgets what lies before `una`.
+    fn acked(&mut self, una: u64) {
+        while let Some(first) = self.ends.first_entry().filter(|first| *first.key() < una) {
+            let (start, end) = first.remove_entry();
+            self.octets -= end.min(una) - start;
+            if end > una {
+                self.ends.insert(una, end);
+            }
+        }
+    }
 }
 
 impl Sent {
@@ -120,13 +155,8 @@ impl Sent {
             }
             self.pieces.pop_front();
         }
-        while let Some(first) = self.sacked.first_entry().filter(|first| *first.key() < place) {
-            let (start, end) = first.remove_entry();
-            self.sacked_octets -= end.min(place) - start;
-            if end > place {
-                self.sacked.insert(place, end);
-            }
-        }
+        self.sacked.acked(place);
+        self.surely_sacked.acked(place);
         place - before > again
     }
 
@@ -138,30 +168,22 @@ impl Sent {
         inside.peek().is_none() || inside.any(|piece| !piece.again)
     }
 
-    /// `left..right`, all of it sent, is said to have arrived; true if that is news.
-    pub(super) fn sacked(&mut self, left: SeqNumber, right: SeqNumber) -> bool {
-        let (mut left, mut right) = (self.place(left), self.place(right));
-        let before = self.sacked_octets;
-        while let Some((&start, &end)) = self.sacked.range(..=right).next_back().filter(|(_, end)| **end >= left) {
-            self.sacked.remove(&start);
-            self.sacked_octets -= end - start;
-            (left, right) = (left.min(start), right.max(end));
-        }
-        if left < right {
-            self.sacked.insert(left, right);
-            self.sacked_octets += right - left;
-        }
-        self.sacked_octets > before
+    /// `left..right`, all of it sent, is said to have arrived, in a segment that counts beyond doubt if `surely`; true if
+    /// that may be news: of what only a segment has told that need not count, the next may be the first to tell.
+    pub(super) fn sacked(&mut self, left: SeqNumber, right: SeqNumber, surely: bool) -> bool {
+        let (left, right) = (self.place(left), self.place(right));
+        let is_sure = surely && self.surely_sacked.insert(left, right);
+        self.sacked.insert(left, right) || is_sure
     }
 
     /// True if what follows SND.UNA is said to have arrived.
     pub(super) fn is_first_sacked(&self) -> bool {
-        self.sacked.first_key_value().is_some_and(|(&start, _)| start <= self.una_at)
+        self.sacked.ends.first_key_value().is_some_and(|(&start, _)| start <= self.una_at)
     }
 
     /// Octets beyond SND.UNA that are said to have arrived.
     pub(super) const fn sacked_octets(&self) -> u64 {
-        self.sacked_octets
+        self.sacked.octets
     }
 }
 
@@ -196,13 +218,23 @@ mod tests {
     fn blocks_that_overlap_count_once() {
         let mut sent = Sent::from(ISS);
         sent.leaves(at(1), ISS, ISS + 9_000);
-        assert!(sent.sacked(ISS + 1_000, ISS + 2_000));
-        assert!(sent.sacked(ISS + 3_000, ISS + 4_000));
-        assert!(!sent.sacked(ISS + 3_100, ISS + 3_900));
-        assert!(sent.sacked(ISS + 1_500, ISS + 3_000));
+        assert!(sent.sacked(ISS + 1_000, ISS + 2_000, true));
+        assert!(sent.sacked(ISS + 3_000, ISS + 4_000, true));
+        assert!(!sent.sacked(ISS + 3_100, ISS + 3_900, true));
+        assert!(sent.sacked(ISS + 1_500, ISS + 3_000, true));
         assert_eq!(sent.sacked_octets(), 3_000);
         assert!(!sent.is_first_sacked());
         sent.acked(ISS + 2_500);
         assert_eq!((sent.sacked_octets(), sent.is_first_sacked()), (1_500, true));
+    }
+    #[test]
+    fn what_was_heard_in_doubt_is_news_once_more() {
+        let mut sent = Sent::from(ISS);
+        sent.leaves(at(1), ISS, ISS + 9_000);
+        assert!(sent.sacked(ISS + 1_000, ISS + 2_000, false));
+        assert!(!sent.sacked(ISS + 1_000, ISS + 2_000, false));
+        assert!(sent.sacked(ISS + 1_000, ISS + 2_000, true));
+        assert!(!sent.sacked(ISS + 1_000, ISS + 2_000, true));
+        assert_eq!(sent.sacked_octets(), 1_000);
     }
 }
