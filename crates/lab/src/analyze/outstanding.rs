@@ -126,7 +126,9 @@ impl Outstanding {
         if self.segments.len() > REMEMBERED
             && let Some((_, oldest)) = self.segments.pop_first()
         {
-            self.missing.insert(oldest.start..oldest.end);
+            // With what lies between it and the next, of which nothing is remembered either.
+            let next = self.segments.first_key_value().map_or(oldest.end, |(&start, _)| start);
+            self.missing.insert(oldest.start..next);
         }
     }
 }
@@ -148,7 +150,7 @@ mod tests {
         for start in (0..2 * MOST).map(|number| number * 10) {
             again(&mut outstanding, start..start + 1);
         }
-        assert_eq!(outstanding.segments.len(), REMEMBERED);
+        assert_eq!((outstanding.segments.len(), outstanding.missing.len()), (REMEMBERED, 1));
         assert_eq!(outstanding.record(0).map(|sent| sent.start), None, "the first make room");
         let last = 20 * MOST - 10;
         assert_eq!(outstanding.record(last).map(|sent| sent.start), Some(last));
