@@ -164,6 +164,8 @@ pub(super) struct Limits {
     pub(super) ack_within: Duration,
     pub(super) min_rto: Duration,
     pub(super) max_rto: Duration,
+    /// So many timeouts in a row may leave the RTO as it is: those of a thin stream.
+    pub(super) linear_timeouts: u8,
     pub(super) granularity: Duration,
     /// From one keep-alive probe to the next.
     pub(super) keep_alive: Option<Duration>,

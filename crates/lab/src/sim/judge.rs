@@ -43,6 +43,8 @@ pub(super) struct Judge {
     undone: u64,
     /// When the last timeout was, and the RTO after it; `None` if there was news since.
     timed_out: Option<(Instant, Duration)>,
+    /// Timeouts since then that left the RTO as it was.
+    linear: u8,
     /// The RTO after the last timeout, and the ACKs by then that might have been measured; `None` once another has come.
     backed_off: Option<(Duration, u64)>,
     window: Window,
@@ -125,13 +127,16 @@ impl Judge {
             return Ok(());
         }
         let Some((at, rto)) = self.timed_out.replace((now, info.rto)) else {
+            self.linear = 1; // perhaps
             return Ok(());
         };
         let waited = now.since(at);
         if waited + limits.tick * 3 < rto {
             return broken(Invariant::BacksOff, move || format!("waited {waited:?}, the RTO was {rto:?}"));
         }
-        if info.rto < (rto * 2).min(limits.max_rto) {
+        if info.rto == rto && self.linear < limits.linear_timeouts {
+            self.linear += 1;
+        } else if info.rto < (rto * 2).min(limits.max_rto) {
             return broken(Invariant::BacksOff, move || format!("an RTO of {rto:?} is doubled to {:?}", info.rto));
         }
         Ok(())

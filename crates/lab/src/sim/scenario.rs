@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use sockeye::{Algorithm, Buffer, Config, EcnPolicy, KeepAlive};
+use sockeye::{Algorithm, Buffer, Config, EcnPolicy, KeepAlive, MtuProbing};
 use sockeye_device::impair::LinkConfig;
 
 use super::random::Random;
@@ -180,6 +180,22 @@ pub struct TcpSpec {
     /// [`Config::keep_alive`]: silence before the first probe; then four more, a fifth of that apart.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub keep_alive: Option<Time>,
+    /// Probes of the path's MTU: from the start, or never; by default after a black hole.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mtu_probing: Option<bool>,
+    /// [`Config::pacing`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pacing: Option<bool>,
+    /// [`Config::thin_linear_timeouts`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub thin_linear_timeouts: Option<bool>,
+    /// [`Config::min_rto`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub min_rto: Option<Time>,
+    /// What a stack remembers of paths: the slow start threshold as well, or nothing; by default what
+    /// [`StackConfig::remember`](sockeye::StackConfig::remember) has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub remember: Option<bool>,
 }
 
 impl TcpSpec {
@@ -212,6 +228,14 @@ impl TcpSpec {
             delayed_ack: self.delayed_ack.map_or(default.delayed_ack, |time| time.0),
             initial_window: self.initial_window.unwrap_or(default.initial_window),
             keep_alive: self.keep_alive.map(|idle| KeepAlive { idle: idle.0, interval: idle.0 / 5, count: 5 }),
+            mtu_probing: match self.mtu_probing {
+                Some(true) => MtuProbing::Always,
+                Some(false) => MtuProbing::Off,
+                None => default.mtu_probing,
+            },
+            pacing: self.pacing.unwrap_or(default.pacing),
+            thin_linear_timeouts: self.thin_linear_timeouts.unwrap_or(default.thin_linear_timeouts),
+            min_rto: self.min_rto.map_or(default.min_rto, |time| time.0),
             granularity: host.tick.0.max(Duration::from_millis(1)),
             congestion: congestion.unwrap_or(default.congestion),
             ..default

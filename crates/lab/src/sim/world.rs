@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use sockeye::{Config, Stack, StackConfig, TcpInfo};
+use sockeye::{Config, Remember, Stack, StackConfig, TcpInfo};
 use sockeye_device::impair::{LinkConfig, Network, Side};
 use sockeye_wire::Instant;
 
@@ -330,6 +330,7 @@ pub(super) fn limits(config: &Config, host: &HostSpec) -> Limits {
         ack_within: config.delayed_ack + host.tick.0 * 2 + Duration::from_millis(1),
         min_rto: config.min_rto,
         max_rto: config.max_rto,
+        linear_timeouts: if config.thin_linear_timeouts { 6 } else { 0 },
         granularity: config.granularity,
         keep_alive: config.keep_alive.map(|keep_alive| keep_alive.interval.min(keep_alive.idle)),
         keep_alive_probes: config.keep_alive.map(|keep_alive| keep_alive.count.max(2).into()),
@@ -396,7 +397,12 @@ pub(super) fn stack(
 ) -> Result<Machine, ScenarioError> {
     let mut secret = [0; 32];
     secret[..8].copy_from_slice(&seed.to_le_bytes());
-    let config = StackConfig { mtu: host.mtu, checksum_offload, ..StackConfig::new(secret) };
+    let remember = match host.tcp.remember {
+        Some(true) => Remember { ssthresh: true, ..Remember::default() },
+        Some(false) => Remember::NOTHING,
+        None => Remember::default(),
+    };
+    let config = StackConfig { mtu: host.mtu, checksum_offload, remember, ..StackConfig::new(secret) };
     let mut stack = Stack::new(config, Instant::ZERO);
     let prefix = if address.is_ipv4() { 8 } else { 64 };
     stack.add_address(format!("{address}/{prefix}").parse().map_err(|_| ScenarioError("no address".to_owned()))?);

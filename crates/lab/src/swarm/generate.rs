@@ -48,6 +48,8 @@ pub fn scenario(seed: u64) -> Scenario {
     }
     let mut scenario = Scenario { seed, duration: ENOUGH, ipv6, may_fail: false, forward, back, hosts, flows };
     vanish(&mut scenario, &mut random);
+    // Last, so that a seed of former days still stands for the scenario that it stood for, but for these.
+    scenario.hosts.iter_mut().for_each(|host| more_settings(&mut host.tcp, &mut random));
     let links = [&scenario.forward, &scenario.back];
     scenario.may_fail = links.into_iter().any(|link| loses_in_bursts(link) || fails_again(link));
     scenario
@@ -99,7 +101,6 @@ fn tcp(random: &mut Random) -> TcpSpec {
         mss: random.chance(200).then(|| random.pick(&[536, 536, 100, 1000])),
         receive_buffer: random.chance(500).then(|| random.pick(&[2_000, 10_000, 65_535, 300_000])),
         send_buffer: random.chance(400).then(|| random.pick(&[1_000, 20_000, 500_000])),
-        buffer_limit: None,
         sack: random.chance(250).then_some(false),
         timestamps: random.chance(250).then_some(false),
         window_scaling: random.chance(250).then_some(false),
@@ -109,7 +110,16 @@ fn tcp(random: &mut Random) -> TcpSpec {
         delayed_ack: random.chance(300).then(|| Time::millis(random.pick(&[0, 10, 200, 400]))),
         initial_window: random.chance(150).then(|| random.pick(&[1, 2, 4, 30])),
         keep_alive: random.chance(300).then(|| Time::secs(random.pick(&[10, 60, 600]))),
+        ..TcpSpec::default()
     }
+}
+
+fn more_settings(tcp: &mut TcpSpec, random: &mut Random) {
+    tcp.mtu_probing = random.chance(200).then(|| random.chance(500));
+    tcp.pacing = random.chance(250).then_some(false);
+    tcp.thin_linear_timeouts = random.chance(200).then_some(true);
+    tcp.min_rto = random.chance(200).then(|| Time::millis(random.pick(&[10, 50, 1_000])));
+    tcp.remember = random.chance(200).then(|| random.chance(500));
 }
 
 /// One in four has a peer that plays a trick.
