@@ -136,7 +136,8 @@ impl Cubic {
             let target = curve.window(&epoch, t.saturating_add(rtt), mss).clamp(cwnd, cwnd + cwnd / 2);
             //= rfc9438#4.4-1
             //= rfc9438#4.5-1
-            let octets = u64::from(target - cwnd) * u64::from(newly_acked) + u64::from(epoch.rest);
+            // An ACK that fills a hole may tell of many windows: one of them leads to the target, and none beyond.
+            let octets = u64::from(target - cwnd) * u64::from(newly_acked.min(cwnd)) + u64::from(epoch.rest);
             epoch.rest = clamp(octets % u64::from(cwnd));
             curve.cwnd = cwnd.saturating_add(clamp(octets / u64::from(cwnd)));
         }

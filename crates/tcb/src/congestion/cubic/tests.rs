@@ -116,6 +116,16 @@ fn the_window_never_grows_by_more_than_half_in_a_round_trip() {
 //= rfc9438#4.3-3
 //= rfc9438#4.3-5
 //= rfc9438#4.2-6
+//= rfc9438#4.2-3
+#[test]
+fn an_ack_of_many_windows_leads_to_the_target_and_not_beyond() {
+    let mut cubic = reduced(100);
+    run(&mut cubic, 1.0, 20.0, 0.1);
+    let before = cubic.cwnd();
+    cubic.on_ack(&ack(at(30.0), 20 * before, Duration::from_millis(100)));
+    assert_eq!(cubic.cwnd(), before + before / 2, "far below the curve by then: half as much again");
+}
+
 #[test]
 fn where_reno_is_faster_the_window_is_renos() {
     let mut cubic = reduced(10);
