@@ -197,12 +197,15 @@ fn mergeable_text(layout: Layout, packet: &Packet) -> Option<usize> {
     // Behind a front that isn't all there nothing is padded.
     let joins = packet.text.is_empty() || here == packet.bytes.len();
     let plain = joins && layout.tcp(&packet.bytes).get(FLAGS).is_some_and(|flags| flags & !PSH == ACK);
+    if !plain || text == 0 {
+        return None;
+    }
     let header = packet.bytes.get(..layout.version.header_len())?;
     // Its own checksum would be made anew, and a wrong one with it: no device vouches for that.
     let header_holds = layout.version == Version::V6 || checksum(header) == 0;
     let [source, destination] = layout.addresses(header);
     let text_holds = || packet.checksum_verified || sum::verifies(source, destination, message, &packet.text);
-    (plain && text > 0 && header_holds && text_holds()).then_some(text)
+    (header_holds && text_holds()).then_some(text)
 }
 
 fn has_psh(layout: Layout, packet: &[u8]) -> bool {

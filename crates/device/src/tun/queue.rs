@@ -240,6 +240,13 @@ mod tests {
     use super::*;
     use crate::Slices;
 
+    /// An offloading queue, and what stands for the kernel behind it.
+    fn before_a_kernel() -> (OwnedFd, Queue) {
+        let flags = SocketFlags::NONBLOCK;
+        let (kernel, ours) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None).unwrap();
+        (kernel, Queue::new(ours, true, 1500, 0))
+    }
+
     fn super_segment(text: &Bytes, segment_size: u16) -> Outgoing {
         let tcp = TcpHeader {
             source_port: 7,
@@ -272,9 +279,7 @@ mod tests {
     /// FIELD D38: as a kernel that says EINVAL.
     #[test]
     fn what_the_kernel_does_not_cut_is_cut_here_and_summed() {
-        let flags = SocketFlags::NONBLOCK;
-        let (kernel, ours) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None).unwrap();
-        let queue = Queue::new(ours, true, 1500, 0);
+        let (kernel, queue) = before_a_kernel();
         queue.cuts.store(true, Ordering::Relaxed);
         let text: Bytes = (0..5000_u32).map(|at| at.to_le_bytes()[0]).collect();
         assert_eq!(queue.send(&[], &super_segment(&text, 1460)).unwrap(), Sent::Gone);
@@ -294,9 +299,7 @@ mod tests {
 
     #[test]
     fn a_super_segment_to_cut_for_which_there_is_no_room_waits_and_leaves_no_hole_behind() {
-        let flags = SocketFlags::NONBLOCK;
-        let (kernel, ours) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None).unwrap();
-        let queue = Queue::new(ours, true, 1500, 0);
+        let (kernel, queue) = before_a_kernel();
         queue.cuts.store(true, Ordering::Relaxed);
         let packet = super_segment(&Bytes::from(vec![7; 14_600]), 1460);
         let counted = |counter| queue.tally.snapshot().get(counter);
@@ -316,9 +319,7 @@ mod tests {
 
     #[test]
     fn a_frame_whose_offload_header_lies_is_dropped_and_counted_and_the_next_one_is_not() {
-        let flags = SocketFlags::NONBLOCK;
-        let (kernel, ours) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None).unwrap();
-        let queue = Queue::new(ours, true, 1500, 0);
+        let (kernel, queue) = before_a_kernel();
         let zeros = VnetHeader::default().to_bytes();
         let mut lies = [zeros, zeros, zeros];
         (lies[0][1], lies[1][1]) = (1, 9); // segments without length; of unknown kind
@@ -334,9 +335,7 @@ mod tests {
 
     #[test]
     fn what_is_completed_where_a_lie_points_is_not_vouched_for() {
-        let flags = SocketFlags::NONBLOCK;
-        let (kernel, ours) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None).unwrap();
-        let queue = Queue::new(ours, true, 1500, 0);
+        let (kernel, queue) = before_a_kernel();
         let vouched_for = |offset| {
             let checksum = Checksum::Partial { start: 20, offset };
             let header = VnetHeader { checksum, ..VnetHeader::default() }.to_bytes();
