@@ -128,15 +128,19 @@ impl Undo {
 /// What the blocks of an ACK report to have arrived twice.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Reported {
-    /// Something is reported, and is believed.
+    /// Something is reported, by whomever it was duplicated.
     pub(super) any: bool,
+    /// It may tell that what we sent again was needless.
+    believed: bool,
     /// It is the tail loss probe.
     pub(super) probe: bool,
 }
 
 impl Recovery {
-    /// Takes in a report of a duplicate. More of them than we ever sent again are the network's doing, or a lie, and no
-    /// longer believed (Linux compares the same two sums); one of what was never sent again tells so by itself.
+    /// Takes in a report of a duplicate. More of them than we ever sent again are the network's doing, or a lie, and undo
+    /// nothing any more (Linux compares the same two sums); one of what was never sent again tells so by itself. The
+    /// reordering window widens all the same: it asks only for a D-SACK (RFC 8985 section 6.2), and a path that duplicates may
+    /// reorder, too.
     //= rfc2883#5-3
     //= rfc3708#3-1
     //= rfc3708#3-5
@@ -150,7 +154,7 @@ impl Recovery {
         history.counts.duplicates += u64::from(octets.div_ceil(arrival.mss.max(1)));
         history.repeats.reported += u64::from(octets);
         if history.repeats.are_exceeded() {
-            return Reported::default();
+            return Reported { any: true, ..Reported::default() };
         }
         history.repeats.note(block);
         let probe = history.tlp.is_reported_by(block.right);
@@ -164,7 +168,7 @@ impl Recovery {
         {
             history.undo.cannot_be_told_by_duplicates();
         }
-        Reported { any: true, probe }
+        Reported { any: true, believed: !history.repeats.by_network, probe }
     }
 
     /// Everything is acknowledged, and yet a report may show that the last recovery was needless.
@@ -182,7 +186,7 @@ impl Recovery {
             return;
         }
         history.reordering.widen();
-        if let Some(cause) = history.undo.by_duplicates().filter(|_| !history.repeats.by_network) {
+        if let Some(cause) = history.undo.by_duplicates().filter(|_| reported.believed) {
             history.note_undone(cause);
             congestion.undo(arrival.now);
             self.reduction = Some(Reduction::Undone);
@@ -218,8 +222,7 @@ impl Recovery {
         let dsacks = history.repeats.reported > 0;
         let by_timestamp =
             if advanced { history.undo.by_timestamp(arrival.echo, reported.any, everything, dsacks) } else { None };
-        let believed = reported.any && !history.repeats.by_network;
-        let by_duplicates = if believed { history.undo.by_duplicates() } else { None };
+        let by_duplicates = if reported.believed { history.undo.by_duplicates() } else { None };
         by_timestamp.or(by_duplicates).or(late_timeout.then_some(Cause::Timeout))
     }
 
