@@ -179,6 +179,12 @@ pub trait CongestionControl: Debug + Send + Sync {
         true
     }
 
+    /// How many of its windows the send buffer is to hold, where that grows by itself. By default two, as in Linux
+    /// (`tcp_sndbuf_expand`): one that is in flight, and one that the application writes meanwhile.
+    fn windows_buffered(&self) -> u32 {
+        2
+    }
+
     /// What it does with marks of the network.
     fn ecn(&self) -> EcnUse {
         EcnUse::Classic

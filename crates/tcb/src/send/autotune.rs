@@ -1,5 +1,5 @@
 //! How large the send buffer is to be: twice the congestion window, as in Linux (`tcp_sndbuf_expand`): one that is in flight,
-//! and one that the application writes meanwhile.
+//! and one that the application writes meanwhile; or as often as the congestion control says.
 
 use crate::tcb::Tcb;
 
@@ -22,7 +22,7 @@ impl Tcb {
             return;
         }
         if !self.memory_pressure {
-            let wanted = self.congestion.cwnd().saturating_mul(2);
+            let wanted = self.congestion.cwnd().saturating_mul(self.congestion.windows_buffered());
             self.send.buffer = self.send.buffer.max(wanted.min(self.config.send_buffer.limit()));
         }
         if self.send_room() >= self.send_buffer() as usize / 4 {

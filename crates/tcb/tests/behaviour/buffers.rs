@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use sockeye_tcb::congestion::Algorithm;
 use sockeye_tcb::{Buffer, CallError, Config, Event};
 use sockeye_wire::SeqNumber;
 
@@ -97,6 +98,18 @@ fn the_send_buffer_grows_with_the_congestion_window_and_never_keeps_the_writer_w
     }));
     assert!(pair.run_until(Duration::from_secs(10), |pair| pair.b.received.len() == 8 << 20));
     assert!(pair.a.tcb.info(pair.now).buffer_limited < Duration::from_millis(20));
+}
+
+/// While BBR repairs a loss its window stays: what has arrived behind the loss is kept beside a whole window in flight.
+#[test]
+fn under_bbr_the_send_buffer_holds_three_windows() {
+    let with = Config { receive_buffer: Buffer::Fixed(8 * MIB), congestion: Algorithm::BBR, ..automatic() };
+    let mut pair = Pair::established_with(with.clone(), with);
+    pair.send(Side::A, text(4 << 20));
+    assert!(pair.run_until(Duration::from_secs(10), |pair| {
+        let info = pair.a.tcb.info(pair.now);
+        info.cwnd > 64 * KIB && info.send_buffer == 3 * info.cwnd
+    }));
 }
 
 //= rfc9293#SHLD-14

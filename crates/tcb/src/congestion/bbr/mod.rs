@@ -239,6 +239,12 @@ impl CongestionControl for Bbr {
         false
     }
 
+    /// As in Linux (`bbr_sndbuf_expand`): the window doesn't shrink while a loss is repaired, so what has arrived behind the loss
+    /// is buffered beside a whole window in flight.
+    fn windows_buffered(&self) -> u32 {
+        3
+    }
+
     //= draft-ietf-ccwg-bbr-05#5.2.3-1
     fn on_ack(&mut self, sample: &AckSample) {
         self.init_pacing_rate(sample);
