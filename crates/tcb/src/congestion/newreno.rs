@@ -157,7 +157,8 @@ impl CongestionControl for NewReno {
 
     fn on_loss(&mut self, _now: Instant, flight: u32) {
         // What was measured before the window last shrank says nothing of this one (RFC 7661 section 4.3).
-        self.reduce_to(self.half(self.validation.on_loss(flight).min(self.cwnd.max(flight))));
+        let used = self.validation.on_loss(flight).min(self.cwnd.max(flight));
+        self.reduce_to(self.half(used));
     }
 
     //= rfc8511#3-1
@@ -197,6 +198,7 @@ impl CongestionControl for NewReno {
             self.cwnd = self.cwnd.max(cwnd);
             self.ssthresh = self.ssthresh.max(ssthresh);
             self.after_timeout = false;
+            self.validation.on_undone();
         }
     }
 

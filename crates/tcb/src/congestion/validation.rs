@@ -25,6 +25,8 @@ pub(super) struct Validation {
     since: Option<Instant>,
     /// Octets lost since the last recovery.
     lost: u32,
+    /// The window wasn't validated when the present recovery began, which has taken it down to what is.
+    was_unused: bool,
 }
 
 impl Validation {
@@ -66,8 +68,9 @@ impl Validation {
     /// A loss was found: what to halve instead of `flight`, the octets in flight.
     //= rfc7661#4.4-5
     //= rfc7661#4.4.1-1
-    pub(super) fn on_loss(&self, flight: u32) -> u32 {
-        if self.since.is_some() { self.pipe_ack().map_or(flight, |pipe_ack| pipe_ack.max(flight)) } else { flight }
+    pub(super) fn on_loss(&mut self, flight: u32) -> u32 {
+        self.was_unused = self.since.is_some();
+        if self.was_unused { self.pipe_ack().map_or(flight, |pipe_ack| pipe_ack.max(flight)) } else { flight }
     }
 
     /// `octets` were lost.
@@ -79,9 +82,14 @@ impl Validation {
     //= rfc7661#4.4.1-2
     //= rfc7661#4.4.1-4
     pub(super) fn on_recovered(&mut self) -> u32 {
-        let excess = if self.since.is_some() { self.lost / 2 } else { 0 };
+        let excess = if self.was_unused { self.lost / 2 } else { 0 };
         self.forget();
         excess
+    }
+
+    /// What was held lost was not.
+    pub(super) const fn on_undone(&mut self) {
+        self.lost = 0;
     }
 
     /// What was measured is void.
@@ -156,7 +164,9 @@ mod tests {
         round(&mut validation, 100, &mut delivered, 20_000);
         assert_eq!((validation.on_loss(5000), validation.on_loss(30_000)), (20_000, 30_000));
         validation.on_lost(3000);
-        assert_eq!(validation.on_recovered(), 1500);
+        // The window that the loss has left is in use, which was not.
+        validation.on_ack(&AckSample::default(), 10_000);
+        assert_eq!((validation.since, validation.on_recovered()), (None, 1500));
         assert_eq!(validation.pipe_ack(), None);
     }
 
