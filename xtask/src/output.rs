@@ -30,6 +30,11 @@ pub fn check_picture(path: &Path) -> Outcome {
     outcome.map_err(|error| format!("{} can't be written: {error}", path.display()).into())
 }
 
+/// Makes the directory that pictures and captures go to, before a long run that fills it.
+pub fn prepare(directory: &Path) -> Outcome {
+    fs::create_dir_all(directory).map_err(|error| format!("{} can't be made: {error}", directory.display()).into())
+}
+
 /// What came of drawing a picture there; the error names the file.
 pub fn drawn(path: &Path, outcome: Outcome) -> Outcome {
     outcome.map_err(|error| format!("drawing {} failed: {error}", path.display()).into())

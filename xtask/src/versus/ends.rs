@@ -2,6 +2,7 @@
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -10,7 +11,8 @@ use std::time::{Duration, Instant};
 use sockeye::{Algorithm, Host};
 use sockeye_device::memory::{MemoryDevice, pair_with_queue};
 use sockeye_device::netns::{Namespace, Settings};
-use sockeye_device::{Device, Tun, TunConfig};
+use sockeye_device::pcapng::Recorder;
+use sockeye_device::{Clock, Device, Tun, TunConfig};
 use sockeye_lab::link::Emulator;
 
 use super::grid::Cell;
@@ -92,8 +94,9 @@ impl Pairing {
     }
 }
 
-/// Moves bytes for `time` from the first one's arrival on; returns how many bits of them a second.
-pub fn transfer(pairing: Pairing, cell: &Cell, seed: u64, time: Duration) -> Outcome<f64> {
+/// Moves bytes for `time` from the first one's arrival on; returns how many bits of them a second. What leaves the sender and
+/// comes to it goes into the `capture`, if there is to be one.
+pub fn transfer(pairing: Pairing, cell: &Cell, seed: u64, time: Duration, capture: Option<&Path>) -> Outcome<f64> {
     let (near, sender) = match pairing {
         Pairing::LinuxToLinux(control) | Pairing::LinuxToSockeye(control) => {
             kernel(SENDER, move |at| Ok(Sender::Linux(at, control)))?
@@ -108,6 +111,10 @@ pub fn transfer(pairing: Pairing, cell: &Cell, seed: u64, time: Duration) -> Out
             in_process(|device| Ok(Receiver::Sockeye(host(device, RECEIVER, Algorithm::default())?)))?
         }
         _ => kernel(RECEIVER, |at| Ok(Receiver::Linux(at)))?,
+    };
+    let near: Box<dyn Device> = match capture {
+        Some(path) => Box::new(Recorder::create(near, path, Clock::start())?),
+        None => near,
     };
     let emulator = Emulator::start([near, far], cell.there.clone(), cell.back.clone(), seed)?;
     let receiver = receiver.listen()?;

@@ -5,6 +5,7 @@
 //! are sockets in namespaces of their own behind TUN devices, the others run in this process;
 //! [`Emulator`](sockeye_lab::link::Emulator) is between them.
 
+mod capture;
 mod ends;
 mod grid;
 mod picture;
@@ -21,7 +22,7 @@ use sockeye_device::Error;
 use sockeye_device::netns::{Namespace, enter_user_namespace, sysctl};
 
 use crate::interrupt::{INTERRUPTED, stop_on_interrupt};
-use crate::output::{check_picture, drawn, print};
+use crate::output::{check_picture, drawn, prepare, print};
 use crate::seconds::seconds;
 use crate::shell::Outcome;
 use ends::{Control, Pairing, transfer};
@@ -56,6 +57,10 @@ pub struct Arguments {
     /// Draw the ratios into this file.
     #[arg(long, value_name = "FILE.svg")]
     svg: Option<PathBuf>,
+    /// Capture each transfer at its sender into this directory, whole packets, and draw its time-sequence graph beside it:
+    /// CELL-WHO-ROUND.pcapng and .svg.
+    #[arg(long, value_name = "DIRECTORY")]
+    pcap: Option<PathBuf>,
 }
 
 /// What a transfer takes by the time that it is to take: connecting, slow ends.
@@ -63,6 +68,7 @@ const OVERHEAD: f64 = 1.1;
 
 pub fn run(arguments: &Arguments) -> Outcome {
     arguments.svg.as_deref().map_or(Ok(()), check_picture)?;
+    arguments.pcap.as_deref().map_or(Ok(()), prepare)?;
     if rustix::process::geteuid().is_root() {
         Namespace::create()?.enter()?;
     } else {
@@ -126,12 +132,17 @@ fn measure(
         let seed = arguments.seed.wrapping_add(number * 1_000 + u64::from(round));
         let mut goodput = Vec::new();
         for pairing in pairings {
-            let outcome = transfer(*pairing, cell, seed, time);
+            let capture = arguments.pcap.as_deref();
+            let capture = capture.map(|directory| capture::path(directory, number, &pairing.name(), round + 1));
+            let outcome = transfer(*pairing, cell, seed, time, capture.as_deref());
             if stopped.load(Ordering::Relaxed) {
                 break 'rounds;
             }
             goodput.push(match outcome {
-                Ok(goodput) => Some(goodput),
+                Ok(goodput) => {
+                    capture.map_or(Ok(()), |capture| drawn(&capture, capture::draw(&capture)))?;
+                    Some(goodput)
+                }
                 Err(why) if is_refusal(&*why) => return Err(format!("nothing can be measured: {why}").into()),
                 Err(why) => {
                     eprintln!("versus: {} failed in round {round}: {why}", pairing.name());

@@ -2,12 +2,15 @@
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path as FilePath;
 use std::time::Duration;
 
 use sockeye::Algorithm;
 use sockeye_lab::sim::{FlowSample, HostSpec, Record, Report, Samples, Scenario, Simulation};
 
 use super::Row;
+use crate::output::drawn;
 use crate::shell::Outcome;
 
 /// Octets of text in a packet of 1500: IPv4, TCP with timestamps.
@@ -74,10 +77,11 @@ impl Case {
         self
     }
 
-    /// Runs it. A run that breaks a rule of the simulator misses all it has to reach.
-    pub fn run(&self) -> Outcome<Vec<Row>> {
-        let mut ran = self.simulate(&self.scenario)?;
-        let twin = self.twin.as_ref().map(|twin| self.simulate(twin)).transpose()?;
+    /// Runs it, and draws it into the directory `plot` if there is one. A run that breaks a rule of the simulator misses all it
+    /// has to reach.
+    pub fn run(&self, plot: Option<&FilePath>) -> Outcome<Vec<Row>> {
+        let mut ran = self.simulate(&self.scenario, plot)?;
+        let twin = self.twin.as_ref().map(|twin| self.simulate(twin, None)).transpose()?;
         ran.twin = twin.map(Box::new);
         let broken =
             [Some(&ran), ran.twin.as_deref()].into_iter().flatten().find_map(|ran| ran.report.violation.as_ref());
@@ -85,12 +89,35 @@ impl Case {
         Ok(self.measures.iter().map(|measure| self.row(measure, &ran, broken.as_deref())).collect())
     }
 
-    fn simulate(&self, scenario: &Scenario) -> Outcome<Ran> {
-        let record = Record::nothing().series((scenario.duration.0 / 400).max(Duration::from_millis(1)));
+    fn simulate(&self, scenario: &Scenario, plot: Option<&FilePath>) -> Outcome<Ran> {
+        let mut record = Record::nothing().series((scenario.duration.0 / 400).max(Duration::from_millis(1)));
+        if plot.is_some() {
+            record = record.sequence_of(0);
+        }
         let simulation = Simulation::new(scenario, record);
         let simulation = simulation.map_err(|error| format!("{} {}: {error}", self.name, self.cc))?;
         let (report, record) = simulation.finish_with_record();
+        plot.map_or(Ok(()), |directory| self.draw(scenario, &record, directory))?;
         Ok(Ran { report, samples: record.samples().cloned().unwrap_or_default(), twin: None })
+    }
+
+    /// Values over time, and the time-sequence graph of the first flow, each in a file of its own.
+    fn draw(&self, scenario: &Scenario, record: &Record, directory: &FilePath) -> Outcome {
+        let title = format!("{}, {}: {} | back: {}", self.name, self.cc, scenario.forward, scenario.back);
+        let pictures =
+            [("", record.draw_series(&title, scenario, None)?), ("-sequence", record.draw_sequence(&title, None)?)];
+        for (which, svg) in pictures {
+            let path = directory.join(format!("{}{which}.svg", self.file_name()));
+            drawn(&path, fs::write(&path, svg.unwrap_or_default()).map_err(Into::into))?;
+        }
+        Ok(())
+    }
+
+    /// Its name and congestion control, in what every file system takes.
+    fn file_name(&self) -> String {
+        let name = format!("{} {}", self.name, self.cc);
+        let words = name.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '.');
+        words.filter(|word| !word.is_empty()).collect::<Vec<_>>().join("-")
     }
 
     fn row(&self, measure: &Measure, ran: &Ran, broken: Option<&str>) -> Row {
@@ -270,4 +297,24 @@ pub fn of_twin(reached: impl Fn(&Ran) -> (f64, String)) -> impl Fn(&Ran) -> (f64
 /// The rate from `from` to `to` by that from `before` to `until`.
 pub fn kept(before: [Duration; 2], after: [Duration; 2]) -> impl Fn(&Ran) -> (f64, String) {
     move |ran| (ran.goodput(0, after[0], after[1]) / ran.goodput(0, before[0], before[1]).max(1.0), ran.note())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_case_is_drawn_into_files_of_its_name() {
+        let path = Path::new(1e6, 20, 1.0);
+        let scenario = path.scenario(&[Algorithm::CUBIC], "", "", Duration::from_secs(1));
+        let case = Case::new("queue 0.5 BDP, 1/4 RTT", Algorithm::CUBIC, scenario);
+        let directory = std::env::temp_dir().join(format!("sockeye-case-{}", std::process::id()));
+        fs::create_dir_all(&directory).expect("a directory");
+        case.run(Some(&directory)).expect("it runs");
+        for name in ["queue-0.5-BDP-1-4-RTT-cubic.svg", "queue-0.5-BDP-1-4-RTT-cubic-sequence.svg"] {
+            let svg = fs::read_to_string(directory.join(name)).expect(name);
+            assert!(svg.starts_with("<svg") && svg.contains("1/4 RTT, cubic: "), "{name}");
+        }
+        fs::remove_dir_all(&directory).expect("removed");
+    }
 }

@@ -13,6 +13,7 @@ mod varied;
 use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 use std::panic::resume_unwind;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -23,7 +24,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use sockeye::Algorithm;
 
-use crate::output::print;
+use crate::output::{prepare, print};
 use crate::shell::Outcome;
 use case::Case;
 
@@ -45,6 +46,9 @@ pub struct Arguments {
     /// What the random grid is drawn from; today's date if absent.
     #[arg(long, value_name = "NUMBER")]
     seed: Option<u64>,
+    /// Draw each scenario into this directory: values over time, and the time-sequence graph of its first flow.
+    #[arg(long, value_name = "DIRECTORY")]
+    plot: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -109,7 +113,8 @@ pub fn run(arguments: &Arguments) -> Outcome {
         cases.extend(grid::random(seed));
     }
     let cases = chosen(cases, arguments.only.as_deref().unwrap_or_default(), arguments.cc)?;
-    let rows = Rows { seed, rows: measure(&cases)? };
+    arguments.plot.as_deref().map_or(Ok(()), prepare)?;
+    let rows = Rows { seed, rows: measure(&cases, arguments.plot.as_deref())? };
     if arguments.json {
         print(serde_json::to_string_pretty(&rows)?)?;
     } else {
@@ -131,8 +136,8 @@ fn chosen(mut cases: Vec<Case>, only: &str, cc: Option<Algorithm>) -> Outcome<Ve
     Ok(cases)
 }
 
-/// Runs the cases on all processors; the rows come in the cases' order.
-fn measure(cases: &[Case]) -> Outcome<Vec<Row>> {
+/// Runs the cases on all processors, and draws them if they are to be; the rows come in the cases' order.
+fn measure(cases: &[Case], plot: Option<&Path>) -> Outcome<Vec<Row>> {
     let style = ProgressStyle::with_template("{pos}/{len} {wide_msg} {elapsed}")?;
     let progress = ProgressBar::new(cases.len() as u64).with_style(style);
     let next = AtomicUsize::new(0);
@@ -142,7 +147,7 @@ fn measure(cases: &[Case]) -> Outcome<Vec<Row>> {
             && let Some(case) = cases.get(index)
         {
             progress.set_message(format!("{} {}", case.name, case.cc));
-            done.push((index, case.run().map_err(|error| error.to_string())));
+            done.push((index, case.run(plot).map_err(|error| error.to_string())));
             progress.inc(1);
         }
         done
