@@ -6,6 +6,7 @@ mod commands;
 mod failure;
 mod http;
 mod interrupt;
+mod kept;
 mod link;
 mod services;
 mod socket;

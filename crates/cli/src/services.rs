@@ -3,10 +3,12 @@
 //= rfc2398#2.11-1
 
 use std::io::{self, Read, Write};
+use std::iter;
 use std::net::SocketAddr;
 use std::thread;
 use std::time::Duration;
 
+use bytes::Bytes;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use sockeye::ChunkPool;
 
@@ -106,15 +108,21 @@ pub fn discard(socket: &mut impl Socket, sink: &mut impl Write) -> io::Result<u6
 /// # Errors
 /// What reading and writing return.
 pub fn supply(socket: &mut impl Socket, source: &mut impl Read) -> io::Result<u64> {
-    let chunks = ChunkPool::default();
+    let pool = ChunkPool::default();
+    let chunks = iter::repeat_with(|| pool.fill(ChunkPool::CHUNK, |buffer| source.read(buffer)));
+    let interrupted = |error: &io::Error| error.kind() == io::ErrorKind::Interrupted;
+    let chunks = chunks.filter(|chunk| !chunk.as_ref().is_err_and(interrupted));
+    supply_chunks(socket, chunks.take_while(|chunk| !chunk.as_ref().is_ok_and(Bytes::is_empty)))
+}
+
+/// As [`supply`], of what lies in memory already.
+///
+/// # Errors
+/// What writing returns, and that of a chunk that isn't there.
+pub fn supply_chunks(socket: &mut impl Socket, chunks: impl IntoIterator<Item = io::Result<Bytes>>) -> io::Result<u64> {
     let mut supplied = 0;
-    loop {
-        let chunk = match chunks.fill(ChunkPool::CHUNK, |buffer| source.read(buffer)) {
-            Ok(chunk) if chunk.is_empty() => break,
-            Ok(chunk) => chunk,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(error),
-        };
+    for chunk in chunks {
+        let chunk = chunk?;
         supplied += chunk.len() as u64;
         socket.hand_over(chunk)?;
     }

@@ -4,6 +4,7 @@
 //! time of a thread that writes much.
 
 use std::mem;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::{Bytes, BytesMut};
@@ -31,6 +32,8 @@ use bytes::{Bytes, BytesMut};
 #[derive(Debug, Default)]
 pub struct ChunkPool {
     unused: Arc<Unused>,
+    /// Octets copied by [`Self::copy`].
+    copied: AtomicU64,
 }
 
 /// Whole buffers that nobody uses, as their last users left them; the one that came back last stands last.
@@ -103,12 +106,18 @@ impl ChunkPool {
 
     /// A copy of `part`, which is no longer than [`Self::CHUNK`].
     pub(crate) fn copy(&self, part: &[u8]) -> Bytes {
+        self.copied.fetch_add(part.len() as u64, Ordering::Relaxed);
         if part.len() < Self::WORTHWHILE {
             return Bytes::copy_from_slice(part);
         }
         let mut buffer = self.take();
         buffer.octets[..part.len()].copy_from_slice(part);
         Bytes::from_owner(buffer).slice(..part.len())
+    }
+
+    /// Octets that [`Self::copy`] has copied so far.
+    pub(crate) fn copied(&self) -> u64 {
+        self.copied.load(Ordering::Relaxed)
     }
 
     /// A buffer of [`Self::CHUNK`] octets that nobody uses, as its last user left it.

@@ -1,7 +1,8 @@
 //! What arrives, on its way from the device to the stack: segments that follow each other become one, checksums are
 //! verified. Outside a shard's lock, because both cost by the octet.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::{io, mem};
 
 use bytes::Bytes;
@@ -20,6 +21,8 @@ pub(crate) const MOST_PACKETS: usize = 128;
 pub(crate) struct Gather {
     /// `None` if the device's other side merges.
     merging: Option<Mutex<Merging>>,
+    /// Octets copied out of buffers of which the device runs low.
+    kept: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -31,7 +34,7 @@ struct Merging {
 
 impl Gather {
     pub(crate) fn new(device: Capabilities) -> Self {
-        Self { merging: (device.segmentation == 0).then(Mutex::default) }
+        Self { merging: (device.segmentation == 0).then(Mutex::default), kept: AtomicU64::new(0) }
     }
 
     /// Reads a batch of at most [`MOST_PACKETS`]; merges what the device doesn't, and sums what it doesn't vouch for. Says how
@@ -44,9 +47,20 @@ impl Gather {
         self.gather(packets);
         if device.is_low_on_buffers() {
             // What nobody reads must not keep the device from receiving: its buffers go back, a copy stays.
-            packets.iter_mut().for_each(|packet| packet.bytes = Bytes::copy_from_slice(&packet.bytes));
+            packets.iter_mut().for_each(|packet| packet.bytes = self.keep(&packet.bytes));
         }
         received
+    }
+
+    fn keep(&self, packet: &[u8]) -> Bytes {
+        self.kept.fetch_add(packet.len() as u64, Ordering::Relaxed);
+        Bytes::copy_from_slice(packet)
+    }
+
+    /// Octets that were copied so far.
+    pub(crate) fn copied(&self) -> u64 {
+        let merged = self.merging.as_ref().map_or(0, |merging| lock(merging).merge.copied());
+        merged + self.kept.load(Ordering::Relaxed)
     }
 
     /// Merges and verifies a batch in place.
@@ -54,7 +68,7 @@ impl Gather {
         if let Some(merging) = &self.merging
             && packets.len() > 1
         {
-            let mut merging = merging.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut merging = lock(merging);
             let Merging { merge, raw } = &mut *merging;
             mem::swap(packets, raw);
             for packet in raw.drain(..) {
@@ -64,4 +78,8 @@ impl Gather {
         }
         packets.iter_mut().for_each(checksum::verify);
     }
+}
+
+fn lock(merging: &Mutex<Merging>) -> MutexGuard<'_, Merging> {
+    merging.lock().unwrap_or_else(PoisonError::into_inner)
 }

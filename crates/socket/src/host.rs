@@ -68,10 +68,9 @@ impl Host {
         Arc::clone(&self.running)
     }
 
-    /// What was counted so far: packets, and each reason for dropping one.
+    /// What was counted so far: packets, each reason for dropping one, octets copied.
     pub fn counters(&self) -> Counters {
-        let counters =
-            self.running.shards().iter().map(|shard| shard.call(|locked, _now| locked.stack.counters().clone()));
+        let counters = self.running.shards().iter().map(|shard| shard.counters());
         counters.reduce(|sum, counters| sum.with(&counters)).unwrap_or_default()
     }
 

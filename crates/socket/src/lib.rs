@@ -57,6 +57,6 @@ pub use sockeye_tcb::{
 };
 pub use sockeye_wire::Instant;
 pub use stack::{
-    ConnectOptions, ConnectionId, Counters, Drop, ListenOptions, ListenerId, Remember, Stack, StackConfig, StackError,
-    StackEvent, Usage,
+    ConnectOptions, ConnectionId, Copied, Counters, Drop, ListenOptions, ListenerId, Remember, Stack, StackConfig,
+    StackError, StackEvent, Usage,
 };

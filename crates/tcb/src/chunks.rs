@@ -96,18 +96,20 @@ impl ChunkQueue {
         self.start == self.end
     }
 
-    /// Appends octets.
-    pub(crate) fn push(&mut self, bytes: Bytes) {
+    /// Appends octets; says how many were copied for that: all or none.
+    pub(crate) fn push(&mut self, bytes: Bytes) -> u32 {
         if bytes.is_empty() {
-            return;
+            return 0;
         }
-        if bytes.len() < SMALL {
+        let octets = bytes.len();
+        if octets < SMALL {
             self.copy_to_tail(&bytes);
-            self.end += bytes.len() as u64;
-        } else {
-            self.seal_tail();
-            self.push_chunk(self.end, bytes);
+            self.end += octets as u64;
+            return u32::try_from(octets).unwrap_or(u32::MAX);
         }
+        self.seal_tail();
+        self.push_chunk(self.end, bytes);
+        0
     }
 
     /// Appends a chunk that begins at `start`; octets of the tail are counted already.
@@ -208,11 +210,13 @@ impl ChunkQueue {
         Some(taken)
     }
 
-    /// Takes over all octets of `other`, which follow ours.
-    pub(crate) fn append(&mut self, mut other: Self) {
+    /// Takes over all octets of `other`, which follow ours; says how many were copied.
+    pub(crate) fn append(&mut self, mut other: Self) -> u32 {
+        let mut copied = 0;
         while let Some(bytes) = other.pop(usize::MAX) {
-            self.push(bytes);
+            copied += self.push(bytes);
         }
+        copied
     }
 
     /// Forgets everything, as if it had been taken.
@@ -254,7 +258,8 @@ mod tests {
         for (i, length) in [3, 2000, 1, 1, 900, 4096, 5, 700, 700, 700, 700].into_iter().enumerate() {
             let bytes = text(length, u8::try_from(i).unwrap_or(0));
             expected.extend_from_slice(&bytes);
-            queue.push(bytes);
+            let copied = if length < SMALL { length } else { 0 };
+            assert_eq!(queue.push(bytes) as usize, copied);
         }
         assert_eq!(all(&queue.slices(0, u32::MAX)), expected);
         assert_eq!(all(&queue.slices(2002, 7)), expected[2002..2009]);

@@ -53,6 +53,8 @@ pub struct Tcb {
     pub(crate) time_wait: Option<Box<TimeWait>>,
     pub(crate) times: Times,
     pub(crate) counts: Box<Counts>,
+    /// Octets that were copied since [`Self::take_copied`].
+    pub(crate) copied: u32,
     pub(crate) closed_because: Option<ClosedBecause>,
     /// Keep-alive or window probes sent since the peer was last heard.
     pub(crate) unanswered_probes: u8,
@@ -132,6 +134,7 @@ impl Tcb {
             time_wait: None,
             times: Times { opened_at: now, heard_at: now, sent_at: now, waiting_since: now },
             counts: Box::new(Counts::new(now)),
+            copied: 0,
             closed_because: None,
             unanswered_probes: 0,
             persist_backoff: 0,
@@ -261,6 +264,12 @@ impl Tcb {
     /// Octets of text that it holds: to be sent or acknowledged, to be read, or out of order.
     pub fn memory(&self) -> u32 {
         self.send.queued().saturating_add(self.recv.held())
+    }
+
+    /// Octets of text that were copied since this was last asked: both ways, pieces under 1 KiB are put together, so that
+    /// memory follows the octets that are held. All other text is shared with who has handed it over.
+    pub const fn take_copied(&mut self) -> u32 {
+        core::mem::replace(&mut self.copied, 0)
     }
 
     /// Whether the memory that connections share is running short. While it is, automatic buffers don't grow and take no

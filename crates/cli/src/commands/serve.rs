@@ -12,6 +12,7 @@ use sockeye::{TcpListener, TcpStream};
 use crate::failure::{Failure, OrFail, unopened};
 use crate::http::Files;
 use crate::interrupt::Interrupt;
+use crate::kept::KeptFile;
 use crate::link::{DeviceArgs, Link};
 use crate::services::{self, Characters, Places};
 
@@ -97,7 +98,7 @@ enum Server {
     Discard,
     Chargen,
     Http(Files),
-    File(PathBuf),
+    File(KeptFile),
 }
 
 impl Server {
@@ -106,7 +107,7 @@ impl Server {
             (Service::Http, Some(root)) => Self::Http(Files::new(root).map_err(|why| unopened(root, why))?),
             (Service::File, Some(path)) => {
                 File::open(path).map_err(|why| unopened(path, why))?;
-                Self::File(path.to_owned())
+                Self::File(KeptFile::new(path.to_owned()))
             }
             (Service::Echo, None) => Self::Echo,
             (Service::Discard, None) => Self::Discard,
@@ -164,9 +165,7 @@ impl Server {
             Self::Discard => services::discard(&mut stream, &mut io::sink()).map(drop),
             Self::Chargen => services::supply(&mut stream, &mut Characters::default()).map(drop),
             Self::Http(files) => services::http(&mut stream, files),
-            Self::File(path) => {
-                File::open(path).and_then(|mut file| services::supply(&mut stream, &mut file)).map(drop)
-            }
+            Self::File(file) => file.chunks().and_then(|chunks| services::supply_chunks(&mut stream, chunks)).map(drop),
         };
         match outcome {
             Ok(()) => log::info!("{peer} has ended"),

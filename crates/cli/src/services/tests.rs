@@ -4,6 +4,7 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
+use crate::kept::KeptFile;
 
 /// A client and the server's end of its connection.
 fn pair() -> (TcpStream, TcpStream) {
@@ -104,4 +105,31 @@ fn an_http_response_waits_for_no_ack() {
     client.shutdown(Shutdown::Write).expect("the server is there");
     http(&mut server, &files).expect("the client is there");
     assert!(handle.nodelay().expect("it is a socket"));
+}
+
+/// From the file to the device nothing is copied but what is left of a chunk that found little room, and of the last: too
+/// short to be worth a packet's memory.
+#[test]
+fn a_file_is_sent_as_it_lies_in_memory() {
+    let directory = tempfile::TempDir::new().expect("there is room for temporary files");
+    let path = directory.path().join("file");
+    let text: Vec<u8> = (0..(5_u32 << 20) + 100).map(|at| at.to_le_bytes()[1]).collect();
+    std::fs::write(&path, &text).expect("there is room");
+    let file = KeptFile::new(path);
+    let (here, there) = sockeye::Host::pair().expect("there are descriptors");
+    let listener = sockeye::TcpListener::bind(&here, "10.0.0.1:9000").expect("the port is free");
+    for _ in 0..2 {
+        let mut client = sockeye::TcpStream::connect(&there, "10.0.0.1:9000").expect("it listens");
+        let (mut server, _) = listener.accept().expect("the client is there");
+        let mut heard = Vec::new();
+        thread::scope(|scope| {
+            scope.spawn(|| supply_chunks(&mut server, file.chunks().expect("it is there")).expect("the client reads"));
+            client.read_to_end(&mut heard).expect("the server is there");
+            client.shutdown(Shutdown::Write).expect("the server is there");
+        });
+        assert!(heard == text);
+    }
+    let copied = here.counters().copied;
+    assert_eq!((copied.by_write, copied.by_read), (0, 0));
+    assert!(copied.on_the_way < text.len() as u64 / 100, "{} octets", copied.on_the_way);
 }

@@ -38,6 +38,8 @@ const PSH: u8 = 0x08;
 pub struct Merge {
     /// The one that has waited longest first.
     runs: Vec<Run>,
+    /// Octets of text that were copied to make one packet of several.
+    copied: u64,
 }
 
 /// Segments that become one.
@@ -75,13 +77,15 @@ impl Merge {
             return true;
         }
         if let Some(at) = run {
-            out.push(self.runs.remove(at).finish());
+            let run = self.runs.remove(at);
+            out.push(self.finish(run));
         }
         match text {
             None => out.push(packet),
             Some(text) => {
                 if self.runs.len() >= FLOWS {
-                    out.push(self.runs.remove(0).finish());
+                    let run = self.runs.remove(0);
+                    out.push(self.finish(run));
                 }
                 self.runs.push(Run::new(layout, packet, text));
             }
@@ -91,7 +95,17 @@ impl Merge {
 
     /// All that waits comes out.
     pub fn flush(&mut self, out: &mut Vec<Packet>) {
-        out.extend(self.runs.drain(..).map(Run::finish));
+        let copied = &mut self.copied;
+        out.extend(self.runs.drain(..).map(|run| run.finish(copied)));
+    }
+
+    /// Octets of text that were copied so far, to make one packet of several.
+    pub const fn copied(&self) -> u64 {
+        self.copied
+    }
+
+    fn finish(&mut self, run: Run) -> Packet {
+        run.finish(&mut self.copied)
     }
 }
 
@@ -156,12 +170,13 @@ impl Run {
         }
     }
 
-    /// The whole.
-    fn finish(self) -> Packet {
+    /// The whole; text that is copied for it is counted.
+    fn finish(self, copied: &mut u64) -> Packet {
         let Self { mut first, layout, size, count, others, text, push, .. } = self;
         if count == 1 {
             return first;
         }
+        *copied += text as u64;
         let mut whole = BytesMut::with_capacity(layout.head_len() + text);
         whole.extend_from_slice(first.bytes.get(..layout.head_len()).unwrap_or_default());
         leave_text(layout, &mut first, size);

@@ -149,6 +149,21 @@ impl Connection {
         })
     }
 
+    /// Copies `chunks` into a caller's buffer, as far as it reaches.
+    pub(super) fn copy_out(&self, chunks: &Chunks, buffer: &mut [u8]) -> usize {
+        let mut left = buffer;
+        let mut copied = 0;
+        for chunk in chunks {
+            let octets = chunk.len().min(left.len());
+            let (here, rest) = left.split_at_mut(octets);
+            here.copy_from_slice(&chunk[..octets]);
+            copied += octets;
+            left = rest;
+        }
+        self.shard.copied_out.fetch_add(copied as u64, Ordering::Relaxed);
+        copied
+    }
+
     fn read_by(
         &self,
         call: impl FnMut(&mut Stack, Instant) -> Option<Result<Chunks, CallError>>,
@@ -254,7 +269,7 @@ impl Connection {
 
     /// Hands over as much as there is room for, once there is some, and marks it urgent.
     pub(super) fn send_urgent(&self, buffer: &[u8]) -> io::Result<usize> {
-        let mut chunk = Bytes::copy_from_slice(buffer);
+        let mut chunk = self.shard.copies.copy(buffer.get(..ChunkPool::CHUNK).unwrap_or(buffer));
         let sent = self.wait_for(Until::Writable, self.patience(&self.write_timeout), |stack, now| {
             match stack.send_urgent(now, self.id, &mut chunk) {
                 Err(CallError::WouldBlock) => None,

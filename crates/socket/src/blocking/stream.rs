@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use sockeye_tcb::TcpInfo;
 
-use super::connection::{Chunks, Connection};
+use super::connection::Connection;
 use super::on_any;
 use crate::Host;
 use crate::stack::ConnectOptions;
@@ -130,7 +130,7 @@ impl TcpStream {
         if buffer.is_empty() {
             return Ok(0);
         }
-        Ok(copy(&self.connection.peek(buffer.len())?, buffer))
+        Ok(self.connection.copy_out(&self.connection.peek(buffer.len())?, buffer))
     }
 
     /// Reads without copying: the next octets as they arrived, at most `max` of them, shared with the packet that brought
@@ -190,26 +190,12 @@ impl TcpStream {
     }
 }
 
-/// Copies `chunks` into `buffer`, as far as it reaches.
-fn copy(chunks: &Chunks, buffer: &mut [u8]) -> usize {
-    let mut left = buffer;
-    let mut copied = 0;
-    for chunk in chunks {
-        let octets = chunk.len().min(left.len());
-        let (here, rest) = left.split_at_mut(octets);
-        here.copy_from_slice(&chunk[..octets]);
-        copied += octets;
-        left = rest;
-    }
-    copied
-}
-
 impl Read for &TcpStream {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if buffer.is_empty() {
             return Ok(0);
         }
-        Ok(copy(&self.connection.read(buffer.len())?, buffer))
+        Ok(self.connection.copy_out(&self.connection.read(buffer.len())?, buffer))
     }
 }
 

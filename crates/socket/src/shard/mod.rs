@@ -18,7 +18,7 @@ mod waiters;
 use std::io;
 use std::mem;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -29,7 +29,7 @@ use sockeye_wire::Instant;
 use crate::chunk_pool::ChunkPool;
 use crate::gather::Gather;
 use crate::scatter::Scatter;
-use crate::stack::{ConnectionId, Stack};
+use crate::stack::{ConnectionId, Counters, Stack};
 use alarm::{Alarm, Cushion};
 use driver::Driver;
 use hand_over::{HandOver, Inbox};
@@ -55,6 +55,8 @@ pub(crate) struct Shard {
     locked: Mutex<Locked>,
     /// What is written to its connections is copied there, and comes back when it is acknowledged.
     pub(crate) copies: ChunkPool,
+    /// Octets of text that were copied into readers' buffers.
+    pub(crate) copied_out: AtomicU64,
     /// Notified when the last connection has finished after [`Locked::close_all`].
     finished: Condvar,
 }
@@ -86,8 +88,20 @@ impl Shard {
         let hand_over = HandOver::new(stack.share(), inboxes);
         let locked = Mutex::new(Locked::new(stack, Arc::clone(&cushion)));
         let (gather, scatter) = (Gather::new(capabilities), Scatter::new(capabilities));
-        let (copies, finished) = (ChunkPool::default(), Condvar::new());
-        Ok(Self { device, gather, scatter, hand_over, clock, alarm, cushion, busy_poll, locked, copies, finished })
+        Ok(Self {
+            device,
+            gather,
+            scatter,
+            hand_over,
+            clock,
+            alarm,
+            cushion,
+            busy_poll,
+            locked,
+            copies: ChunkPool::default(),
+            copied_out: AtomicU64::new(0),
+            finished: Condvar::new(),
+        })
     }
 
     fn lock(&self) -> MutexGuard<'_, Locked> {
@@ -102,6 +116,15 @@ impl Shard {
         let outcome = call(&mut locked, now);
         self.leave(locked, now);
         outcome
+    }
+
+    /// What its stack has counted, and what was copied besides.
+    pub(crate) fn counters(&self) -> Counters {
+        let mut counters = self.call(|locked, _now| locked.stack.counters().clone());
+        counters.copied.by_write += self.copies.copied();
+        counters.copied.by_read += self.copied_out.load(Ordering::Relaxed);
+        counters.copied.on_the_way += self.gather.copied();
+        counters
     }
 
     /// Makes a call under the lock until it gives something, and in between sits in the driver's seat or sleeps.

@@ -133,6 +133,34 @@ impl From<Stop> for Reason {
     }
 }
 
+/// Octets of text that were copied from one place of the process to another. What crosses its border, between a device's
+/// buffers and the kernel's, isn't among them, nor are headers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Copied {
+    /// Out of callers' buffers, by [`Write`](std::io::Write): each octet once. Nothing by
+    /// [`write_chunk`](crate::TcpStream::write_chunk).
+    pub by_write: u64,
+    /// Into callers' buffers, by [`Read`](std::io::Read) and [`peek`](crate::TcpStream::peek): each octet once. Nothing by
+    /// [`read_chunk`](crate::TcpStream::read_chunk).
+    pub by_read: u64,
+    /// In between: pieces under 1 KiB, either way, which are put together; segments that came one by one, from a device that
+    /// doesn't merge them, and became one; fragments; and what waits for a reader while the device is low on buffers.
+    pub on_the_way: u64,
+}
+
+impl Copied {
+    /// What this and another have copied together.
+    #[must_use]
+    pub(crate) const fn with(self, other: Self) -> Self {
+        let Self { by_write, by_read, on_the_way } = other;
+        Self {
+            by_write: self.by_write + by_write,
+            by_read: self.by_read + by_read,
+            on_the_way: self.on_the_way + on_the_way,
+        }
+    }
+}
+
 /// Counters of a stack, ever since it was made.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
@@ -148,6 +176,8 @@ pub struct Counters {
     pub resets_for_strays: u64,
     /// ICMP errors that told of a path narrower than was thought, and were believed.
     pub paths_narrowed: u64,
+    /// Octets that were copied: for a [`Host`](crate::Host) all, for a [`Stack`](crate::Stack) those that it copies itself.
+    pub copied: Copied,
     ended: BTreeMap<&'static str, u64>,
 }
 
@@ -167,14 +197,23 @@ impl Counters {
     #[must_use]
     pub(crate) fn with(mut self, other: &Self) -> Self {
         // Named one by one, so that none is forgotten.
-        let Self { packets_in, packets_out, active_opens, passive_opens, resets_for_strays, paths_narrowed, ended } =
-            other;
+        let Self {
+            packets_in,
+            packets_out,
+            active_opens,
+            passive_opens,
+            resets_for_strays,
+            paths_narrowed,
+            copied,
+            ended,
+        } = other;
         self.packets_in += packets_in;
         self.packets_out += packets_out;
         self.active_opens += active_opens;
         self.passive_opens += passive_opens;
         self.resets_for_strays += resets_for_strays;
         self.paths_narrowed += paths_narrowed;
+        self.copied = self.copied.with(*copied);
         ended.iter().for_each(|(&name, &count)| *self.ended.entry(name).or_default() += count);
         self
     }
@@ -203,6 +242,7 @@ mod tests {
             passive_opens: 4,
             resets_for_strays: 5,
             paths_narrowed: 6,
+            copied: Copied { by_write: 8, by_read: 9, on_the_way: 10 },
             ..Counters::default()
         };
         one.count_many(Drop::ReplyLimit, 7);
@@ -210,5 +250,6 @@ mod tests {
         let figures = [both.packets_in, both.packets_out, both.active_opens, both.passive_opens];
         assert_eq!(figures, [2, 4, 6, 8]);
         assert_eq!([both.resets_for_strays, both.paths_narrowed, both.ended("reply_limit")], [10, 12, 14]);
+        assert_eq!(both.copied, Copied { by_write: 16, by_read: 18, on_the_way: 20 });
     }
 }

@@ -38,7 +38,7 @@ use sockeye_wire::Instant;
 
 use config::Configs;
 pub use config::{ConnectOptions, ListenOptions, StackConfig};
-pub use counters::{Counters, Drop};
+pub use counters::{Copied, Counters, Drop};
 pub(crate) use demux::Pair;
 use demux::{Demux, Kept};
 pub use error::StackError;

@@ -38,7 +38,12 @@ impl Stack {
     #[inline(never)]
     pub(super) fn take_packet(&mut self, now: Instant, packet: Packet) -> Result<(), Reason> {
         // What comes in pieces is joined if it isn't a whole TCP segment: what is rare needs no code for pieces.
-        let packet = if packet.text.is_empty() || is_segment(&packet) { packet } else { packet.joined() };
+        let packet = if packet.text.is_empty() || is_segment(&packet) {
+            packet
+        } else {
+            self.counters.copied.on_the_way += packet.text_len() as u64;
+            packet.joined()
+        };
         match self.check_ip(now, packet)? {
             Some(datagram) => self.on_datagram(now, datagram),
             None => Ok(()),
@@ -67,6 +72,7 @@ impl Stack {
                 return Ok(None);
             };
             let (mut octets, first) = (datagram.payload, datagram.first);
+            self.counters.copied.on_the_way += 2 * octets.len() as u64; // out of each fragment, and into the whole
             protocol = first.protocol;
             if source.is_ipv6() {
                 // Further headers may stand behind the fragment header, and are whole only now.

@@ -61,12 +61,13 @@ impl Stack {
                 self.counters.packets_out += 1;
                 return Some(packet(&connection.sockets, transmit, envelope));
             }
-            // It has nothing more to send: its timer is set, what it holds is counted, what it has learnt of the path is
+            // It has nothing more to send: its timer is set, what it holds and has copied is counted, what it has learnt of the path is
             // remembered, and it is forgotten if it has ended.
             self.touched.to_send.pop_front();
             connection.is_to_send = false;
             let before = std::mem::replace(&mut connection.octets, connection.tcb.memory());
             self.memory.recount(before, connection.octets);
+            self.counters.copied.on_the_way += u64::from(connection.tcb.take_copied());
             self.wheel.set(connection.timer, connection.tcb.next_timeout());
             let path = connection.tcb.path_mss();
             if std::mem::replace(&mut connection.path, path) != path {

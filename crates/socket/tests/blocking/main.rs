@@ -1,5 +1,6 @@
 //! The blocking listeners and streams: two hosts in one process, joined in memory, real threads, no clock asserted on.
 
+mod copies;
 mod devices;
 mod ends;
 mod seat;

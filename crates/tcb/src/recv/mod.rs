@@ -57,6 +57,15 @@ pub(crate) struct RecvSide {
     was_read: bool,
 }
 
+/// What became of text that was kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Taken {
+    /// RCV.NXT advanced.
+    pub(crate) advanced: bool,
+    /// Octets that were copied.
+    pub(crate) copied: u32,
+}
+
 impl RecvSide {
     /// The state after the peer's SYN. `offered` is the window that our own SYN or SYN-ACK named.
     pub(crate) fn new(
@@ -147,7 +156,7 @@ impl RecvSide {
     }
 
     /// Keeps in-window `text`, `octets` in pieces, that starts at `seq`, which is not before RCV.NXT. `segment_size` is that
-    /// of the segments in it, `pushed` if the last has PSH. True if RCV.NXT advanced.
+    /// of the segments in it, `pushed` if the last has PSH.
     pub(crate) fn take_text(
         &mut self,
         seq: SeqNumber,
@@ -156,34 +165,35 @@ impl RecvSide {
         octets: u32,
         segment_size: u32,
         pushed: bool,
-    ) -> Result<bool, TooManyHoles> {
+    ) -> Result<Taken, TooManyHoles> {
         if seq != self.rcv_nxt {
             self.ack.on_disorder(octets, segment_size);
-            self.keep_for_later(seq, core::iter::once(first).chain(more))?;
-            return Ok(false);
+            let copied = self.keep_for_later(seq, core::iter::once(first).chain(more))?;
+            return Ok(Taken { advanced: false, copied });
         }
         self.report_overlap(octets);
         self.rcv_nxt += octets;
-        self.queue.push(first);
+        let mut copied = self.queue.push(first);
         // One by one as they are: an iterator over both is 40 instructions where there are no more.
         if !more.is_empty() {
-            more.into_iter().for_each(|piece| self.queue.push(piece));
+            more.into_iter().for_each(|piece| copied += self.queue.push(piece));
         }
         self.ack.on_text(octets, segment_size, pushed);
-        self.join_what_waited();
-        Ok(true)
+        copied += self.join_what_waited();
+        Ok(Taken { advanced: true, copied })
     }
 
     //= rfc9293#SHLD-31
     //= rfc2883#4.2-1
-    fn keep_for_later(&mut self, seq: SeqNumber, text: impl Iterator<Item = Bytes>) -> Result<(), TooManyHoles> {
+    fn keep_for_later(&mut self, seq: SeqNumber, text: impl Iterator<Item = Bytes>) -> Result<u32, TooManyHoles> {
         let mut place = self.place_of(seq);
         let holes = (self.window.buffer() / OCTETS_A_HOLE).max(MIN_HOLES);
         let reassembly = self.reassembly.get_or_insert_default();
-        let mut duplicate = None;
+        let (mut duplicate, mut copied) = (None, 0);
         for piece in text.filter(|piece| !piece.is_empty()) {
             let end = place + piece.len() as u64;
             let inserted = reassembly.insert(place, piece, holes as usize)?;
+            copied += inserted.copied;
             duplicate = match (duplicate, inserted.duplicate) {
                 // The first run goes on into this piece.
                 (Some((from, to)), Some((next, end))) if to == next => Some((from, end)),
@@ -194,7 +204,7 @@ impl RecvSide {
         if let Some((from, to)) = duplicate {
             self.report_duplicate(self.seq_at(from), self.seq_at(to));
         }
-        Ok(())
+        Ok(copied)
     }
 
     /// Of the `octets` in order that have come some may have waited here already: they are reported, unless a duplicate
@@ -210,22 +220,25 @@ impl RecvSide {
         }
     }
 
-    /// Moves text that had waited for RCV.NXT into the queue. Its timestamps were looked at when it came.
+    /// Moves text that had waited for RCV.NXT into the queue, and says how much of it was copied. Its timestamps were looked at
+    /// when it came.
     //= rfc7323#5.3-3
-    fn join_what_waited(&mut self) {
+    fn join_what_waited(&mut self) -> u32 {
         let Some(reassembly) = &mut self.reassembly else {
-            return;
+            return 0;
         };
+        let mut copied = 0;
         //= rfc5681#3.2-2
         //= rfc5681#4.2-7
         self.ack.on_repair();
         if let Some(range) = reassembly.take_from(self.queue.end()) {
             self.rcv_nxt += range.len();
-            self.queue.append(range);
+            copied = self.queue.append(range);
         }
         if reassembly.is_empty() {
             self.reassembly = None;
         }
+        copied
     }
 
     /// Text was received twice, from `left` up to `right`: the next ACK reports it (RFC 2883), and leaves at once.

@@ -29,6 +29,8 @@ pub(crate) struct TooManyHoles;
 pub(crate) struct Inserted {
     /// The first run of octets that were here already, from and up to, for D-SACK.
     pub(crate) duplicate: Option<(u64, u64)>,
+    /// Octets that were copied to keep small pieces together.
+    pub(crate) copied: u32,
 }
 
 impl Reassembly {
@@ -58,7 +60,7 @@ impl Reassembly {
             let fits = usize::try_from(next - at).unwrap_or(usize::MAX).min(rest.len());
             let piece = rest.split_to(fits);
             let piece_end = at + fits as u64;
-            self.fill(at, piece, max_ranges)?;
+            inserted.copied += self.fill(at, piece, max_ranges)?;
             at = piece_end;
         }
         self.note(start);
@@ -74,8 +76,8 @@ impl Reassembly {
             .filter(|&end| end > at)
     }
 
-    /// Puts `piece` into a place where nothing is, and joins what now touches.
-    fn fill(&mut self, at: u64, piece: Bytes, max_ranges: usize) -> Result<(), TooManyHoles> {
+    /// Puts `piece` into a place where nothing is, and joins what now touches. Says how many octets were copied.
+    fn fill(&mut self, at: u64, piece: Bytes, max_ranges: usize) -> Result<u32, TooManyHoles> {
         let length = u32::try_from(piece.len()).unwrap_or(u32::MAX);
         let end = at + u64::from(length);
         let before =
@@ -87,12 +89,9 @@ impl Reassembly {
         };
         let after = self.ranges.remove(&end);
         let range = self.ranges.entry(start).or_default();
-        range.push(piece);
-        if let Some(after) = after {
-            range.append(after);
-        }
+        let copied = range.push(piece) + after.map_or(0, |after| range.append(after));
         self.octets += length;
-        Ok(())
+        Ok(copied)
     }
 
     /// Remembers that the range over `at` changed last.

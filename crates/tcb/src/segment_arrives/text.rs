@@ -46,8 +46,9 @@ impl Tcb {
         let size = if segment.segment_size == 0 { whole } else { whole.min(segment.segment_size.into()) };
         let (first, more) = (core::mem::take(&mut segment.payload), core::mem::take(&mut segment.more));
         let taken = self.recv.take_text(segment.seq, first, more, whole, size, segment.flags.psh);
-        let advanced = taken.map_err(|_too_many| Stop::TooManyHoles)?;
-        if advanced {
+        let taken = taken.map_err(|_too_many| Stop::TooManyHoles)?;
+        self.copied = self.copied.saturating_add(taken.copied);
+        if taken.advanced {
             self.measure_reading(now, segment);
             self.notices.readable = true;
             self.schedule_ack(now);

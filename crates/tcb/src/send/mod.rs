@@ -162,8 +162,9 @@ impl SendSide {
         self.max_snd_wnd
     }
 
-    pub(crate) fn push(&mut self, text: Bytes) {
-        self.queue.push(text);
+    /// Queues text; says how many octets were copied for that.
+    pub(crate) fn push(&mut self, text: Bytes) -> u32 {
+        self.queue.push(text)
     }
 
     /// The text queued so far is urgent up to its end.

@@ -26,7 +26,7 @@ impl Tcb {
             return Err(CallError::WouldBlock);
         }
         self.pending.more_follows = false;
-        self.send.push(chunk.split_to(taken));
+        self.copied = self.copied.saturating_add(self.send.push(chunk.split_to(taken)));
         Ok(taken)
     }
 
