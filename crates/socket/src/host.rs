@@ -10,7 +10,7 @@ use sockeye_device::{Capabilities, Cidr, Clock, Device, Tun, TunConfig, memory};
 use sockeye_tcb::congestion::Algorithm;
 use sockeye_tcb::{Config, EcnPolicy, TcpInfo};
 
-use crate::shard::{Running, Shard};
+use crate::shard::{Contention, Running, Shard};
 use crate::stack::{Counters, Remember, Stack, StackConfig};
 
 /// An IP host in this process: addresses, connections and listeners on a device, and the thread that drives them.
@@ -72,6 +72,11 @@ impl Host {
     pub fn counters(&self) -> Counters {
         let counters = self.running.shards().iter().map(|shard| shard.counters());
         counters.reduce(|sum, counters| sum.with(&counters)).unwrap_or_default()
+    }
+
+    /// How often threads have met at what they share: to see whether more [shards](HostBuilder::shards) would help.
+    pub fn contention(&self) -> Contention {
+        self.running.shards().iter().map(|shard| shard.contention()).fold(Contention::default(), Contention::with)
     }
 
     /// All connections, those included that nobody has accepted yet and those that finish by themselves.

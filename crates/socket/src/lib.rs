@@ -49,6 +49,7 @@ pub use chunk_pool::ChunkPool;
 pub use direct::Direct;
 pub use error::ConnectionError;
 pub use host::{ConnectionSummary, Host, HostBuilder};
+pub use shard::{Contention, Meetings};
 pub use sockeye_device::{Cidr, Device};
 pub use sockeye_tcb::congestion::{self, Algorithm};
 pub use sockeye_tcb::{

@@ -11,6 +11,7 @@ use sockeye_device::Packet;
 use sockeye_wire::Instant;
 
 use super::alarm::Cushion;
+use super::contention::Meetings;
 use super::driver_seat::DriverSeat;
 use super::transmit_token::TransmitToken;
 use super::waiters::{Waiters, WakeUp};
@@ -25,6 +26,8 @@ pub(crate) struct Locked {
     pub(crate) waiters: Waiters,
     pub(super) token: TransmitToken,
     pub(super) seat: DriverSeat,
+    /// How often the lock was found taken.
+    pub(super) lock_meetings: Meetings,
     /// Where the next thread in the seat reads packets to.
     pub(super) spare: Vec<Packet>,
     /// For each listener where to announce connections that wait to be accepted.
@@ -61,6 +64,7 @@ impl Locked {
             waiters: Waiters::new(cushion),
             token: TransmitToken::new(),
             seat: DriverSeat::new(),
+            lock_meetings: Meetings::default(),
             spare: Vec::new(),
             doors: HashMap::new(),
             stage: Stage::Open,
@@ -184,6 +188,12 @@ impl Chores {
     /// True if a single connection's threads are to hear of something, and nobody else.
     pub(super) fn wakes_one(&self) -> bool {
         self.wake_ups.len() == 1 && self.tickets.is_empty()
+    }
+
+    /// How many waiters are to be notified.
+    #[cfg(test)]
+    pub(super) fn wake_ups(&self) -> usize {
+        self.wake_ups.len()
     }
 
     /// Wakes up those who are to hear of something.

@@ -7,6 +7,7 @@
 //! mutex is taken under it but that of the pool to which acknowledged chunks go back, for a push.
 
 mod alarm;
+mod contention;
 mod driver;
 mod driver_seat;
 mod hand_over;
@@ -19,7 +20,7 @@ use std::io;
 use std::mem;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -31,6 +32,7 @@ use crate::gather::Gather;
 use crate::scatter::Scatter;
 use crate::stack::{ConnectionId, Counters, Stack};
 use alarm::{Alarm, Cushion};
+pub use contention::{Contention, Meetings};
 use driver::Driver;
 use hand_over::{HandOver, Inbox};
 use locked::Chores;
@@ -106,7 +108,19 @@ impl Shard {
 
     fn lock(&self) -> MutexGuard<'_, Locked> {
         // A panic under the lock is the end of the driver or of one caller, who has said so, and not of all others.
-        self.locked.lock().unwrap_or_else(PoisonError::into_inner)
+        let (mut locked, taken) = match self.locked.try_lock() {
+            Ok(locked) => (locked, false),
+            Err(TryLockError::Poisoned(poisoned)) => (poisoned.into_inner(), false),
+            Err(TryLockError::WouldBlock) => (self.locked.lock().unwrap_or_else(PoisonError::into_inner), true),
+        };
+        locked.lock_meetings.count(taken);
+        locked
+    }
+
+    /// How often threads have met here.
+    pub(crate) fn contention(&self) -> Contention {
+        let locked = self.lock();
+        Contention { lock: locked.lock_meetings, seat: locked.seat.meetings(), token: locked.token.meetings() }
     }
 
     /// Makes a call under the lock, and afterwards does what follows from it.

@@ -1,7 +1,7 @@
 //! A thread that waits for something of the stack, and takes packets in meanwhile if the driver's seat is free.
 
 use std::io;
-use std::sync::{MutexGuard, PoisonError};
+use std::sync::MutexGuard;
 use std::time::Duration;
 
 use sockeye_device::Packet;
@@ -110,7 +110,7 @@ impl Drop for Sitter<'_> {
     fn drop(&mut self) {
         if self.sits {
             let shard = self.shard;
-            let mut locked = shard.locked.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut locked = shard.lock();
             let now = shard.clock.now();
             let mut chores = Chores::default();
             self.get_up(&mut locked, now, &mut chores);

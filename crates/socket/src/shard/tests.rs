@@ -1,6 +1,7 @@
 //! A shard without its driver: what happens when is up to the test.
 
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -9,7 +10,8 @@ use sockeye_tcb::Event;
 
 use super::alarm::Alarm;
 use super::hand_over::Inbox;
-use super::{Shard, Sleeper, Until, Waiter};
+use super::locked::Chores;
+use super::{Contention, Shard, Sleeper, Until, Waiter};
 use crate::{ConnectOptions, ConnectionId, Direct, ListenOptions, Stack, StackConfig, StackEvent};
 
 /// A connection between a shard and a peer.
@@ -112,4 +114,45 @@ fn those_who_sleep_are_counted_until_they_are_woken_or_gone() {
     waiters.sleeps(world.id, Until::Readable);
     waiters.remove(world.id);
     assert!(!waiters.anybody_sleeps());
+}
+
+/// However many segments a batch brings, a reader who sleeps is woken once, and not again while nobody sleeps.
+#[test]
+fn a_batch_wakes_a_reader_once() {
+    let mut world = World::connected();
+    let now = world.peer.now();
+    world.peer.stack().configure(now, world.theirs, |config| config.nodelay = true);
+    for _ in 0..8 {
+        world.peer_sends(&[b'n'; 1000]); // each pushed by itself, so that it isn't merged with the next
+    }
+    let shard = &world.shard;
+    let (mut packets, mut chores) = (Vec::new(), Chores::default());
+    shard.receive(&mut packets).unwrap();
+    assert_eq!(packets.len(), 8);
+    let mut locked = shard.lock();
+    locked.waiters.sleeps(world.id, Until::Readable);
+    shard.tell_stack(&mut locked, &mut packets);
+    shard.settle(&mut locked, shard.clock.now(), &mut chores);
+    assert_eq!(chores.wake_ups(), 1);
+    assert!(!locked.waiters.anybody_sleeps());
+}
+
+#[test]
+fn a_lock_that_is_found_taken_is_counted() {
+    let world = World::connected();
+    let shard = &world.shard;
+    for _ in 0..1000 {
+        let locked = shard.lock();
+        thread::scope(|scope| {
+            scope.spawn(|| drop(shard.lock()));
+            thread::sleep(Duration::from_millis(1)); // if it doesn't come so far meanwhile, once more
+            drop(locked);
+        });
+        let Contention { lock, .. } = shard.contention();
+        if lock.taken > 0 {
+            assert!(lock.wanted > lock.taken, "{lock:?}");
+            return;
+        }
+    }
+    panic!("taken a thousand times, and never counted");
 }

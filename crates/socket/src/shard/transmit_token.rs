@@ -13,6 +13,7 @@ use std::mem;
 
 use sockeye_device::Outgoing;
 
+use super::contention::Meetings;
 use crate::scatter::Scatter;
 
 /// Octets after which a batch is full: it may exceed this by less than one packet.
@@ -88,6 +89,7 @@ pub(crate) struct TransmitToken {
     second: Batch,
     /// Storage of a batch that was written.
     spare: Batch,
+    meetings: Meetings,
 }
 
 impl TransmitToken {
@@ -98,6 +100,7 @@ impl TransmitToken {
             first: Batch::default(),
             second: Batch::default(),
             spare: Batch::default(),
+            meetings: Meetings::default(),
         }
     }
 
@@ -114,7 +117,12 @@ impl TransmitToken {
 
     /// Takes the token, if it is free and anything waits, to write the batch that comes with it.
     pub(crate) fn claim(&mut self) -> Option<Batch> {
-        if self.holder != Holder::Nobody {
+        if self.first.packets.is_empty() {
+            return None;
+        }
+        let taken = self.holder != Holder::Nobody;
+        self.meetings.count(taken);
+        if taken {
             return None;
         }
         let batch = self.next()?;
@@ -166,6 +174,11 @@ impl TransmitToken {
         let next = self.returned.take().or_else(|| self.next());
         self.holder = if next.is_some() { Holder::Driver } else { Holder::Nobody };
         next
+    }
+
+    /// How often another thread was writing when there was something to write.
+    pub(super) const fn meetings(&self) -> Meetings {
+        self.meetings
     }
 
     /// True if nothing waits and nobody writes.
@@ -220,6 +233,7 @@ mod tests {
         assert!(token.claim().is_none(), "a second thread");
         assert!(token.drive(None).is_none(), "the driver");
         assert_eq!(marks(&mine), [1]);
+        assert_eq!(token.meetings(), Meetings { wanted: 2, taken: 1 });
     }
 
     #[test]
@@ -341,6 +355,111 @@ mod tests {
             }
             assert_eq!(left, (0..100).collect::<Vec<u8>>(), "seed {seed}");
             assert!(token.drive(driver).is_none(), "seed {seed}");
+        }
+    }
+
+    /// A shard's lock, its device and what was written to it; sleeping is a condition variable.
+    struct World {
+        token: TransmitToken,
+        queued: u8,
+        written: Vec<u8>,
+        writing: bool,
+        /// Packets that the device takes before it is full once.
+        room: usize,
+        rung: bool,
+    }
+
+    type Shared = loom::sync::Arc<(loom::sync::Mutex<World>, loom::sync::Condvar)>;
+
+    /// Writes to the device, outside the lock: `writing` is taken under it before and after.
+    fn write(shared: &Shared, batch: &mut Batch) {
+        assert!(!std::mem::replace(&mut shared.0.lock().unwrap().writing, true), "two write");
+        let mut world = shared.0.lock().unwrap();
+        let taken = batch.packets.len().min(world.room);
+        world.room = if taken < batch.packets.len() { usize::MAX } else { world.room - taken };
+        world.written.extend(batch.packets.drain(..taken).map(|packet| packet.head()[0]));
+        world.writing = false;
+    }
+
+    /// A thread with packets of its own: queues them, writes in passing if the token is free, as [`Shard::pass`] does.
+    ///
+    /// [`Shard::pass`]: crate::shard::Shard
+    fn passes(shared: &Shared, packets: u8) {
+        let mut world = shared.0.lock().unwrap();
+        for _ in 0..packets {
+            let mark = world.queued;
+            world.token.push(packet(mark, 100));
+            world.queued += 1;
+        }
+        let batch = world.token.claim();
+        drop(world);
+        let Some(mut batch) = batch else { return };
+        write(shared, &mut batch);
+        let mut world = shared.0.lock().unwrap();
+        if batch.packets.is_empty() {
+            let Some(mut next) = world.token.go_on(batch) else { return };
+            drop(world);
+            write(shared, &mut next);
+            world = shared.0.lock().unwrap();
+            world.rung |= world.token.hand_back(next);
+        } else {
+            world.rung |= world.token.hand_back(batch);
+        }
+        shared.1.notify_all();
+    }
+
+    /// The driver: sleeps until it is rung, or, as its retry has it, for a while if the device was full.
+    fn drives(shared: &Shared, until: usize) {
+        let mut batch = None;
+        loop {
+            let mut world = shared.0.lock().unwrap();
+            while !world.rung && batch.is_none() && world.written.len() < until {
+                world = shared.1.wait(world).unwrap();
+            }
+            world.rung = false;
+            batch = world.token.drive(batch.take());
+            let over = world.written.len() == until;
+            drop(world);
+            match &mut batch {
+                Some(batch) => write(shared, batch),
+                None if over => return,
+                None => {}
+            }
+        }
+    }
+
+    /// Two threads write in passing, the device is full once, the driver writes what they leave: all leaves, in the order in
+    /// which it was queued, never do two write, and nobody waits for packets that nobody minds (a deadlock, to loom).
+    #[test]
+    fn whatever_was_queued_leaves_in_order() {
+        for room in [0, 1, 2, 3] {
+            let mut model = loom::model::Builder::new();
+            model.preemption_bound = Some(3);
+            model.check(move || {
+                let world = World {
+                    token: TransmitToken::new(),
+                    queued: 0,
+                    written: Vec::new(),
+                    writing: false,
+                    room,
+                    rung: false,
+                };
+                let shared = Shared::new((loom::sync::Mutex::new(world), loom::sync::Condvar::new()));
+                let threads: Vec<_> = [2, 1]
+                    .map(|packets| {
+                        let shared = Shared::clone(&shared);
+                        loom::thread::spawn(move || {
+                            passes(&shared, packets);
+                            shared.1.notify_all();
+                        })
+                    })
+                    .into();
+                drives(&shared, 3);
+                threads.into_iter().for_each(|thread| thread.join().unwrap());
+                let mut world = shared.0.lock().unwrap();
+                assert_eq!(world.written, [0, 1, 2]);
+                assert!(world.token.drive(None).is_none() && world.token.is_idle());
+            });
         }
     }
 }

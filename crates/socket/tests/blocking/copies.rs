@@ -22,7 +22,7 @@ fn hosts((first, second): (MemoryDevice, MemoryDevice)) -> [Host; 2] {
 /// What the sending host and the receiving one copy, as this is written and read.
 fn copied(
     cable: (MemoryDevice, MemoryDevice),
-    write: impl FnOnce(&TcpStream, Bytes) + Send,
+    write: impl FnOnce(&TcpStream, &Bytes) + Send,
     read: impl FnOnce(&TcpStream) -> Vec<u8>,
 ) -> [Copied; 2] {
     let [here, there] = hosts(cable);
@@ -31,7 +31,7 @@ fn copied(
         let (client, server) = connect(&here, &there);
         thread::scope(|scope| {
             scope.spawn(|| {
-                write(&client, sent.clone());
+                write(&client, &sent);
                 client.shutdown(Shutdown::Write).unwrap();
             });
             read(&server)
@@ -41,13 +41,13 @@ fn copied(
     [here, there].map(|host| host.counters().copied)
 }
 
-fn write_all(mut stream: &TcpStream, text: Bytes) {
-    stream.write_all(&text).unwrap();
+fn write_all(mut stream: &TcpStream, text: &Bytes) {
+    stream.write_all(text).unwrap();
 }
 
-fn write_chunks(stream: &TcpStream, mut text: Bytes) {
-    while !text.is_empty() {
-        stream.write_chunk(&mut text.split_to(BLOCK.min(text.len()))).unwrap();
+fn write_chunks(stream: &TcpStream, text: &Bytes) {
+    for start in (0..text.len()).step_by(BLOCK) {
+        stream.write_chunk(&mut text.slice(start..text.len().min(start + BLOCK))).unwrap();
     }
 }
 
