@@ -6,6 +6,9 @@ mod sent;
 mod silence;
 mod stamps;
 
+#[cfg(test)]
+mod tests;
+
 use sockeye_tcb::Vitals;
 use sockeye_wire::tcp::{Flags, Options, SackBlock, TcpView};
 use sockeye_wire::{Instant, SeqNumber};
@@ -395,6 +398,11 @@ impl Ear {
         }
         let is_first = self.iss != Some(segment.seq());
         if is_first {
+            // Who connects keeps to one number; who listens may have answered an old SYN before.
+            if let Some(iss) = self.iss.filter(|_| !segment.flags().ack) {
+                let seq = segment.seq();
+                return broken(Invariant::InState, move || format!("a SYN of {seq}, the first was of {iss}"));
+            }
             self.begin(segment);
         }
         self.silence.tries(now, is_first);
