@@ -196,6 +196,12 @@ impl World {
             return;
         };
         let node = &mut self.nodes[host];
+        let is_open = |known| matches!(known, Handle::Stack(_)) && node.machine.vitals(known).is_some();
+        if end.application.is_some() && end.handle.is_some_and(is_open) {
+            let detail = "another connection is announced while the first is open".into();
+            self.broken(Invariant::EndsExplained, Some((flow, Role::Server)), detail);
+            return;
+        }
         // An old SYN that was duplicated begins another connection, which nobody waits for.
         if end.handle.is_some() || end.application.is_none() {
             let clock = node.clock(self.now);
