@@ -217,8 +217,8 @@ impl Avoidance {
         }
         let ahead = 2 * last.srtt.max(info.srtt).unwrap_or_default() + limits.tick * 3 + Duration::from_millis(1);
         let curve = if is_cubic { epoch.curve(ahead.as_secs_f64()) } else { 0.0 };
-        // Whichever curve it is, the window follows it by half of itself a round trip, or Reno's by a segment (RFC 9438 section 4.2).
-        let step = if self.undone { was + f64::from(delivered) / 2.0 + mss } else { 0.0 };
+        // Whichever curve it is, the window follows it by half of itself a round trip (RFC 9438 section 4.2).
+        let step = if self.undone { was + f64::from(delivered) / 2.0 } else { 0.0 };
         if f64::from(info.cwnd) > epoch.reno.max(curve).max(step) + 1.0 {
             let Epoch { start, plateau, age, reno, .. } = epoch;
             return broken(Invariant::GrowsAsAcked, move || {
