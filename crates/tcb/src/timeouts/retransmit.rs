@@ -79,11 +79,12 @@ impl Tcb {
     }
 
     /// So few segments are in flight that the timer alone finds their loss, and the application has asked that it not back
-    /// off at once: it doesn't congest the path anyhow.
+    /// off at once: it doesn't congest the path anyhow. Probes of a closed window, which may go on for hours, do back off.
+    //= rfc9293#SHLD-30
     fn is_thin(&self) -> bool {
         let starting = self.congestion.ssthresh() == u32::MAX;
         let thin = self.config.thin_linear_timeouts && self.recovery.is_thin() && !starting;
-        thin && self.recovery.timeouts() <= THIN_LINEAR_RETRIES
+        thin && self.send.snd_wnd() != 0 && self.recovery.timeouts() <= THIN_LINEAR_RETRIES
     }
 
     /// R1: the application learns that the path may be bad.
