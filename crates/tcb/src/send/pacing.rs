@@ -50,6 +50,11 @@ impl Pacer {
         u32::try_from(octets).unwrap_or(u32::MAX) / mss * mss
     }
 
+    /// The same where nothing is paced: nothing before [`Self::wait_until`]'s time, and then anything.
+    fn unpaced(&self, now: Instant) -> u32 {
+        if now < self.due { 0 } else { u32::MAX }
+    }
+
     /// Something is held back: when it may leave.
     pub(crate) const fn hold(&mut self) -> Instant {
         self.held = true;
@@ -104,11 +109,12 @@ impl Tcb {
     /// Octets that may leave now at the pacing rate.
     pub(super) fn paced(&self, now: Instant) -> u32 {
         let mss = u32::from(self.send.mss());
-        self.pacing_rate().map_or(u32::MAX, |rate| {
-            let quantum = self.congestion.send_quantum().map(u64::from);
-            let burst = quantum.unwrap_or_else(|| burst(rate, mss, self.recovery.least_rtt()));
-            self.pacer.allowance(now, rate, burst, mss)
-        })
+        let Some(rate) = self.pacing_rate() else {
+            return self.pacer.unpaced(now);
+        };
+        let quantum = self.congestion.send_quantum().map(u64::from);
+        let burst = quantum.unwrap_or_else(|| burst(rate, mss, self.recovery.least_rtt()));
+        self.pacer.allowance(now, rate, burst, mss)
     }
 
     /// The pacing rate, in octets a second. `None` while no round trip was measured; nor are the first segments paced,

@@ -257,16 +257,19 @@ fn an_echo_where_nothing_could_be_marked_is_ignored() {
 //= rfc9438#4.6-6
 #[test]
 fn where_everything_is_marked_one_segment_leaves_an_rto() {
-    let mut pair = marking_pair(0);
-    mark(&mut pair, 0..usize::MAX);
-    pair.send(Side::A, text(1_000_000));
-    pair.run_for(Duration::from_secs(20));
-    assert_eq!(pair.a.tcb.info(pair.now).cwnd, 988);
-    pair.log.clear();
-    pair.run_for(Duration::from_secs(10));
-    let segments = pair.log.iter().filter(|sent| is_text(sent)).count();
-    assert!((20..=50).contains(&segments), "{segments} in 10 s, at an RTO of 220 ms");
-    assert_eq!(pair.a.tcb.info(pair.now).retransmissions, 0);
+    for pacing in [true, false] {
+        let mut pair = Pair::opening(Config { pacing, ..with(EcnPolicy::Request) }, config());
+        pair.run_for(Duration::from_millis(100));
+        mark(&mut pair, 0..usize::MAX);
+        pair.send(Side::A, text(1_000_000));
+        pair.run_for(Duration::from_secs(20));
+        assert_eq!(pair.a.tcb.info(pair.now).cwnd, 988);
+        pair.log.clear();
+        pair.run_for(Duration::from_secs(10));
+        let segments = pair.log.iter().filter(|sent| is_text(sent)).count();
+        assert!((20..=50).contains(&segments), "{segments} in 10 s, at an RTO of 220 ms");
+        assert_eq!(pair.a.tcb.info(pair.now).retransmissions, 0);
+    }
 }
 
 /// Both ends use DCTCP, and the first ACKs, which aren't delayed, are past.
