@@ -118,8 +118,7 @@ fn more_settings(tcp: &mut TcpSpec, random: &mut Random) {
     tcp.mtu_probing = random.chance(200).then(|| random.chance(500));
     tcp.pacing = random.chance(250).then_some(false);
     tcp.thin_linear_timeouts = random.chance(200).then_some(true);
-    // Of shorter ones the rule about what is sent again too soon knows no bound yet: it wants a round trip and a quarter.
-    tcp.min_rto = random.chance(200).then(|| Time::millis(random.pick(&[200, 500, 1_000])));
+    tcp.min_rto = random.chance(200).then(|| Time::millis(random.pick(&[10, 50, 1_000])));
     tcp.remember = random.chance(200).then(|| random.chance(500));
 }
 

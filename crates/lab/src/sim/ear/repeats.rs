@@ -153,10 +153,11 @@ impl Repeats {
 
     /// That something is lost shows by the arrival of what was sent after it (RFC 8985 section 6.2, RFC 5681 section 3.2),
     /// or by a timer that waits longer (RFC 6298, RFC 8985 section 7.2): either takes a round trip. A path that reorders gets
-    /// a quarter of that more (RFC 8985 section 6.2, step 4).
+    /// a quarter of that more (RFC 8985 section 6.2, step 4), or what the timer has at least beyond a round trip.
     fn not_too_soon(&self, waited: Duration, at: Instant, info: &Vitals, limits: &Limits) -> Result<(), Broken> {
         let known = self.reorders_since.is_some_and(|since| since <= at);
-        let least = limits.least_again + if known { limits.least_again / 4 } else { Duration::ZERO };
+        let more = if known { (limits.least_again / 4).min(limits.min_rto) } else { Duration::ZERO };
+        let least = limits.least_again + more;
         // What clocks round, and timestamps.
         if info.srtt.is_some() && waited + limits.tick * 3 + Duration::from_millis(2) < least {
             return broken(Invariant::NotTooSoon, move || {
