@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::{
     Acks, Chance, Delay, Discipline, Displace, Late, Limit, Loss, MaxPacket, Odds, Overhead, Police, Rate, Reorder,
-    Schedule, Trace,
+    Schedule, Slot, Trace,
 };
 
 /// One direction of a link; a perfect wire unless told otherwise.
@@ -53,6 +53,8 @@ pub struct LinkConfig {
     pub displace: Option<Displace>,
     /// Which packets take longer.
     pub late: Option<Late>,
+    /// Packets come out in slots only.
+    pub slot: Option<Slot>,
     /// The longest packet; any if `None`.
     pub mtu: Option<MaxPacket>,
     /// What may come at most.
@@ -125,6 +127,7 @@ impl Default for LinkConfig {
             reorder: None,
             displace: None,
             late: None,
+            slot: None,
             mtu: None,
             police: None,
             acks: Acks::Untouched,
@@ -142,8 +145,6 @@ impl Default for LinkConfig {
 pub enum ConfigError {
     /// No element has this name.
     UnknownWord(String),
-    /// netem has this word; a link of ours can't do it.
-    Unsupported(String),
     /// The text ended behind this word, which wants more.
     Missing(String),
     /// This text stands where something else was wanted.
@@ -171,7 +172,6 @@ impl fmt::Display for ConfigError {
             Self::UnknownWord(word) => {
                 write!(f, "{word:?} is no word for a link: try rate, delay, loss, limit, duplicate, corrupt, reorder …")
             }
-            Self::Unsupported(word) => write!(f, "netem's {word:?} is not among what a link here can do: leave it out"),
             Self::Missing(word) => write!(f, "{word:?} wants something behind it"),
             Self::Invalid { text, wanted } => write!(f, "{text:?} should be {wanted}"),
             Self::NotInSchedule(word) => {

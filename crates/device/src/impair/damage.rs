@@ -11,8 +11,6 @@ use super::carried::Carried;
 use super::random::{Coin, Dice};
 use super::{Chance, Odds};
 
-/// Octets of header that garbage may fall on: those of IPv4 and TCP without options, or IPv6's.
-const HEADERS: u32 = 40;
 /// The most octets of garbage at once.
 const GARBAGE: u32 = 8;
 
@@ -57,13 +55,23 @@ fn flip_bit(bytes: &mut [u8], dice: &mut Dice) {
 }
 
 fn write_garbage(bytes: &mut [u8], dice: &mut Dice) {
-    let headers = u32::try_from(bytes.len()).unwrap_or(u32::MAX).min(HEADERS);
+    let headers = headers(bytes);
     let (start, length) = (dice.below(headers), 1 + dice.below(GARBAGE));
     let range = start as usize..(start + length).min(headers) as usize;
     bytes.get_mut(range).unwrap_or_default().iter_mut().for_each(|octet| *octet = dice.word().to_be_bytes()[0]);
     if verifies(bytes) {
         spoil(bytes);
     }
+}
+
+/// Octets of header that garbage may fall on: IP's, and TCP's with its options.
+fn headers(bytes: &[u8]) -> u32 {
+    let Ok(ip) = IpView::parse(bytes) else {
+        return u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+    };
+    let is_tcp = ip.fragment().is_none() && ip.protocol() == protocol::TCP;
+    let transport = if is_tcp { TcpView::parse(ip.payload()).map_or(0, |tcp| tcp.header_len()) } else { 0 };
+    u32::try_from(ip.header_len() + transport).unwrap_or(u32::MAX)
 }
 
 /// True if a receiver would take this for a good segment.
@@ -85,5 +93,54 @@ fn spoil(bytes: &mut [u8]) {
     let at = IpView::parse(bytes).map_or(0, |ip| ip.header_len() + tcp::CHECKSUM_OFFSET);
     if let Some(octet) = bytes.get_mut(at) {
         *octet ^= 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sockeye_wire::ip::v6::Ipv6Header;
+    use sockeye_wire::tcp::{Flags, Options, TcpHeader, Timestamps};
+    use sockeye_wire::{Instant, SeqNumber};
+
+    use super::*;
+    use crate::Packet;
+
+    /// A segment over IPv6 with timestamps: 40 octets of IP, 32 of TCP, 100 of text.
+    fn segment() -> Vec<u8> {
+        let mut bytes = vec![7; 172];
+        let ip = Ipv6Header {
+            source: "fd00::1".parse().unwrap(),
+            destination: "fd00::2".parse().unwrap(),
+            protocol: 6,
+            payload_len: 132,
+            hop_limit: 64,
+            traffic_class: 0,
+        };
+        let header = TcpHeader {
+            source_port: 1,
+            destination_port: 2,
+            seq: SeqNumber::new(3),
+            ack: SeqNumber::new(4),
+            flags: Flags::ACK,
+            window: 5,
+            urgent: 0,
+            options: Options { timestamps: Some(Timestamps { value: 6, echo: 7 }), ..Options::NONE },
+        };
+        ip.emit(&mut bytes).unwrap();
+        header.emit(&mut bytes[40..]).unwrap();
+        bytes
+    }
+
+    #[test]
+    fn garbage_falls_on_every_header_and_on_no_text() {
+        let whole = segment();
+        let mut damage = Damage::new(Odds::default(), Chance::ALWAYS, 7);
+        let mut hit = vec![false; whole.len()];
+        for serial in 0..2_000 {
+            let mut carried = Carried { packet: Packet::new(whole.clone().into(), Instant::ZERO), serial };
+            assert!(damage.pass(&mut carried));
+            hit.iter_mut().zip(carried.packet.bytes.iter().zip(&whole)).for_each(|(hit, (is, was))| *hit |= is != was);
+        }
+        assert!(hit[..72].iter().all(|hit| *hit) && !hit[72..].contains(&true), "{hit:?}");
     }
 }

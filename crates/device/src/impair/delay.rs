@@ -83,12 +83,28 @@ const ONE: i64 = 1 << POINT;
 
 /// Draws deviations, in units of the jitter.
 #[derive(Clone, Debug)]
-struct Deviations {
+pub(super) struct Deviations {
     dice: Dice,
     last: i64,
 }
 
 impl Deviations {
+    pub(super) const fn new(dice: Dice) -> Self {
+        Self { dice, last: 0 }
+    }
+
+    /// Such a delay.
+    pub(super) fn delay(&mut self, delay: &Delay) -> Duration {
+        let Delay { base, jitter, correlation, distribution, .. } = *delay;
+        if jitter.is_zero() {
+            return base;
+        }
+        let deviation = i128::from(self.draw(distribution, correlation));
+        let nanos = |duration: Duration| i128::try_from(duration.as_nanos()).unwrap_or(i128::MAX >> 64);
+        let whole = nanos(base) + ((nanos(jitter) * deviation) >> POINT);
+        Duration::from_nanos(u64::try_from(whole.max(0)).unwrap_or(u64::MAX))
+    }
+
     fn draw(&mut self, distribution: Distribution, correlation: Chance) -> i64 {
         let fresh = match distribution {
             Distribution::Uniform => self.uniform(),
@@ -153,7 +169,7 @@ pub(super) struct DelayLine {
 
 impl DelayLine {
     pub(super) fn new(delay: Delay, seed: u64) -> Self {
-        let deviations = Deviations { dice: Dice::new(seed, "delay"), last: 0 };
+        let deviations = Deviations::new(Dice::new(seed, "delay"));
         Self { delay, deviations, flying: VecDeque::new(), last: Instant::ZERO }
     }
 
@@ -165,7 +181,7 @@ impl DelayLine {
     /// Sends a packet on its way at `now`. It takes `extra` longer; with `skips` it takes no time at all.
     #[inline]
     pub(super) fn push(&mut self, now: Instant, carried: Carried, extra: Duration, skips: bool) {
-        let mut at = if skips { now } else { now + self.draw() + extra };
+        let mut at = if skips { now } else { now + self.deviations.delay(&self.delay) + extra };
         if self.delay.in_order && extra.is_zero() && !skips {
             at = at.max(self.last);
         }
@@ -177,17 +193,6 @@ impl DelayLine {
         }
         let later = self.flying.iter().rev().take_while(|(other, _)| *other > at).count();
         self.flying.insert(self.flying.len() - later, (at, carried));
-    }
-
-    fn draw(&mut self) -> Duration {
-        let Delay { base, jitter, correlation, distribution, .. } = self.delay;
-        if jitter.is_zero() {
-            return base;
-        }
-        let deviation = i128::from(self.deviations.draw(distribution, correlation));
-        let nanos = |duration: Duration| i128::try_from(duration.as_nanos()).unwrap_or(i128::MAX >> 64);
-        let whole = nanos(base) + ((nanos(jitter) * deviation) >> POINT);
-        Duration::from_nanos(u64::try_from(whole.max(0)).unwrap_or(u64::MAX))
     }
 
     pub(super) fn next_event(&self) -> Option<Instant> {

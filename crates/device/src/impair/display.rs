@@ -5,7 +5,7 @@ use std::fmt::{self, Display, Formatter};
 use super::units::Time;
 use super::{
     Acks, Chance, CoDel, Delay, Discipline, Displace, Distribution, Gather, Limit, LinkConfig, Loss, Odds, Overhead,
-    Rate, Red, Reorder, Schedule,
+    Rate, Red, Reorder, Schedule, Slot,
 };
 
 impl Display for LinkConfig {
@@ -92,7 +92,8 @@ impl LinkConfig {
         if let Some(Displace { chance, distance, at_most }) = self.displace {
             line.word(format_args!("displace {chance} {distance} {}", Time(at_most)))?;
         }
-        line.optional("late", self.late.map(|late| format!("{} {}", late.chance, Time(late.up_to))))
+        line.optional("late", self.late.map(|late| format!("{} {}", late.chance, Time(late.up_to))))?;
+        self.slot.map_or(Ok(()), |slot| slot_words(line, &slot))
     }
 
     fn other_words(&self, line: &mut Line<'_, '_>) -> fmt::Result {
@@ -116,6 +117,20 @@ fn rate_word(line: &mut Line<'_, '_>, rate: Rate, overhead: Overhead) -> fmt::Re
     line.pair("rate", rate)?;
     let Overhead { packet, cell, per_cell } = overhead;
     if overhead == Overhead::default() { Ok(()) } else { line.word(format_args!("{packet} {cell} {per_cell}")) }
+}
+
+fn slot_words(line: &mut Line<'_, '_>, slot: &Slot) -> fmt::Result {
+    let Delay { base, jitter, distribution, correlation, .. } = slot.gap;
+    if distribution == Distribution::Uniform && correlation == Chance::NEVER && jitter <= base {
+        line.word(format_args!("slot {} {}", Time(base.saturating_sub(jitter)), Time(base + jitter)))?;
+    } else {
+        line.word(format_args!("slot distribution {} {} {}", distribution.name(), Time(base), Time(jitter)))?;
+        if correlation != Chance::NEVER {
+            line.word(correlation)?;
+        }
+    }
+    line.optional("packets", slot.packets)?;
+    line.optional("bytes", slot.octets.map(|octets| format!("{octets}b")))
 }
 
 fn delay(line: &mut Line<'_, '_>, delay: &Delay) -> fmt::Result {

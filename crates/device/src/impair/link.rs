@@ -13,9 +13,10 @@ use super::police::Policer;
 use super::queue::{Departure, Queue};
 use super::random::{Coin, Dice};
 use super::reorder::{Displacement, Overtaking};
+use super::slots::Slots;
 use super::thin::AckGate;
 use super::too_long::error_about;
-use super::{Discipline, LinkConfig, LinkCounters, Loss, Odds, Waits};
+use super::{Discipline, LinkConfig, LinkCounters, Loss, Odds, Rate, Waits};
 use crate::Packet;
 use crate::segment::{Merge, cut_packet};
 
@@ -38,6 +39,7 @@ pub struct Link {
     overtaking: Overtaking,
     line: DelayLine,
     displacement: Displacement,
+    slots: Slots,
     merge: Merge,
     /// When what is being merged comes out.
     merge_until: Option<Instant>,
@@ -85,6 +87,7 @@ impl Link {
             overtaking: Overtaking::new(config.reorder, config.late, seed),
             line: DelayLine::new(config.delay, seed),
             displacement: Displacement::new(config.displace, seed),
+            slots: Slots::new(config.slot, seed),
             merge: Merge::default(),
             merge_until: None,
             arrived: VecDeque::new(),
@@ -194,6 +197,7 @@ impl Link {
         }
         self.gate.change(config.acks);
         self.displacement.change(config.displace);
+        self.slots.change(config.slot);
         let mut out = Vec::new();
         let (line, counters) = (&mut self.line, &mut self.counters);
         self.queue.change(now, &config, (self.origin, seed), (line, counters), &mut out);
@@ -239,6 +243,7 @@ impl Link {
             && self.gate.is_empty()
             && self.queue.is_empty()
             && self.line.is_empty()
+            && self.slots.is_empty()
             && self.displacement.is_empty()
             && self.merge_until.is_none()
     }
@@ -256,7 +261,8 @@ impl Link {
     /// Finds out which elements have something to do.
     fn note_elements(&mut self) {
         let LinkConfig { loss, duplicate, reorder, late, mtu, police, down, gro, schedule, .. } = &self.config;
-        let holds = !self.gate.is_idle() || !self.displacement.is_idle() || self.merge_until.is_some();
+        let releases = !self.gate.is_idle() || !self.slots.is_idle() || !self.displacement.is_idle();
+        let holds = releases || self.merge_until.is_some();
         self.is_plain = self.queue.foresees() && !holds && gro.is_none() && schedule.is_empty();
         let lets_all_in = !down && mtu.is_none() && police.is_none() && *loss == Loss::None;
         let changes = *duplicate != Odds::default() || self.config.damages() || reorder.is_some() || late.is_some();
@@ -269,7 +275,8 @@ impl Link {
             return self.line.next_event();
         }
         let carried = Instant::earlier(self.queue.next_event(), self.line.next_event());
-        let held = Instant::earlier(self.gate.next_event(), self.displacement.next_event());
+        let released = Instant::earlier(self.slots.next_event(), self.displacement.next_event());
+        let held = Instant::earlier(self.gate.next_event(), released);
         // The schedule moves only what is in the queue: without that it is looked at when the next packet comes.
         let change = if self.queue.is_empty() { None } else { self.next_change() };
         Instant::earlier(Instant::earlier(carried, held), Instant::earlier(self.merge_until, change))
@@ -308,6 +315,11 @@ impl Link {
         while let Some((_, carried)) = self.line.pop(at) {
             self.arrive(at, carried);
         }
+        // What arrives just then is in time for it.
+        if self.slots.next_event().is_some_and(|due| due <= at) {
+            self.slots.release(at, &mut batch);
+            batch.drain(..).for_each(|carried| self.pass_others(at, carried));
+        }
         if self.queue.next_event().is_some_and(|due| due <= at) {
             self.queue.advance(at, &mut self.counters, &mut batch);
             batch.drain(..).for_each(|carried| self.fly(at, carried));
@@ -331,9 +343,8 @@ impl Link {
     fn apply(&mut self, now: Instant) {
         self.elapsed = now.since(self.origin);
         let change = self.config.schedule.at(self.elapsed);
-        if let Some(rate) = change.rate.or(self.config.rate) {
-            self.queue.set_rate(now, rate, &mut self.counters);
-        }
+        let rate = change.rate.or(self.config.rate).unwrap_or(Rate::UNLIMITED);
+        self.queue.set_rate(now, rate, &mut self.counters);
         self.line.change(change.delay.unwrap_or(self.config.delay));
         self.losses.change(change.loss.as_ref().unwrap_or(&self.config.loss));
         self.down = change.down.unwrap_or(self.config.down);
@@ -425,6 +436,15 @@ impl Link {
 
     /// At the far end.
     fn arrive(&mut self, now: Instant, carried: Carried) {
+        if self.slots.is_idle() {
+            self.pass_others(now, carried);
+        } else {
+            self.slots.push(now, carried);
+        }
+    }
+
+    /// It may be held until others have gone past.
+    fn pass_others(&mut self, now: Instant, carried: Carried) {
         if self.displacement.is_idle() {
             self.come_out(now, carried);
             return;

@@ -272,6 +272,8 @@ impl Queue {
     /// A packet comes, of which it isn't known when it goes out.
     pub(super) fn push(&mut self, now: Instant, mut carried: Carried, counters: &mut LinkCounters) {
         if !self.accepts(now, &mut carried, counters) {
+            // Dropped in front of an empty queue, it leaves that as empty as it was.
+            self.tell_if_empty(now);
             return;
         }
         if self.is_empty()
@@ -320,7 +322,7 @@ impl Queue {
     /// The rate; of a trace what it carries on average.
     fn rate(&self) -> Rate {
         match &self.pace {
-            Pace::Wire => Rate::bits(u64::MAX),
+            Pace::Wire => Rate::UNLIMITED,
             Pace::Foreseen(timetable) => timetable.rate(),
             Pace::Rate { rate, .. } => *rate,
             Pace::Trace { opportunities, .. } => opportunities.mean_rate(),
@@ -438,6 +440,9 @@ impl Pace {
             (Some(trace), _) => Self::Trace { opportunities: Opportunities::new(trace.clone(), origin), sending: None },
             (None, Some(rate)) if is_even(config, rate) => Self::Foreseen(Timetable::new(rate)),
             (None, Some(rate)) => Self::Rate { rate, sending: None, remainder: 0 },
+            (None, None) if config.schedule.sets_rate() => {
+                Self::Rate { rate: Rate::UNLIMITED, sending: None, remainder: 0 }
+            }
             (None, None) => Self::Wire,
         }
     }

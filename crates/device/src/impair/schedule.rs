@@ -29,9 +29,17 @@ pub struct Schedule {
 }
 
 impl Schedule {
+    /// The shortest time after which words may have it begin again.
+    pub const LEAST_PERIOD: Duration = Duration::from_micros(1);
+
     /// True if nothing ever changes.
     pub const fn is_empty(&self) -> bool {
         self.changes.is_empty()
+    }
+
+    /// True if the rate is among what changes.
+    pub(super) fn sets_rate(&self) -> bool {
+        self.changes.iter().any(|change| change.rate.is_some())
     }
 
     fn period(&self) -> Option<Duration> {

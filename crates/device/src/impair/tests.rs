@@ -303,6 +303,50 @@ fn with_ecn_and_no_queue_management_losses_become_marks() {
     assert_eq!((link.counters().marked, link.counters().lost), (5, 5));
 }
 
+/// Drops in front of an empty queue must not keep it from fading: else all that ever comes is dropped.
+#[test]
+fn red_lets_pass_again_after_a_pause() {
+    let mut link = link("rate 1mbit limit 1000 red min 5kb max 15kb");
+    send(&mut link, 900, Duration::ZERO, Ecn::NotEct);
+    assert!(link.counters().dropped_early > 0, "the average is above the upper end");
+    drain(&mut link);
+    // As a sender that backs off: a packet every ten seconds.
+    for at in 1..10 {
+        link.send(millis(at * 10_000 + 60_000), segment(1_000, 1_250, Ecn::NotEct));
+    }
+    assert!(drain(&mut link).len() >= 8, "{:?}", link.counters());
+}
+
+#[test]
+fn a_clock_sets_the_rate_of_a_link_that_has_none() {
+    let mut link = link("delay 10ms at 1s rate 1mbit at 2s rate 2mbit repeat 3s");
+    for at in [0, 1_000, 2_000, 3_000] {
+        (0..3).for_each(|number| link.send(millis(at), segment(number, 1_250, Ecn::NotEct)));
+    }
+    let at: Vec<u64> = drain(&mut link).into_iter().map(|(_, at)| at).collect();
+    assert_eq!(at, [10, 10, 10, 1_020, 1_030, 1_040, 2_015, 2_020, 2_025, 3_010, 3_010, 3_010]);
+}
+
+#[test]
+fn slots_deliver_what_waits_in_turns() {
+    let mut bunched = link("slot 19500us");
+    send(&mut bunched, 45, MS, Ecn::NotEct);
+    // Three turns, 19.5 ms after the first that waits: all that has come by then.
+    let turns = drain(&mut bunched);
+    assert_eq!((turns[19], turns[20], turns[44]), ((19, 19), (20, 39), (44, 59)));
+
+    for (words, at) in [("slot 5ms packets 2", [5, 5, 10, 10, 15]), ("slot 5ms bytes 2kb", [5, 5, 10, 10, 15])] {
+        let mut link = link(words);
+        send(&mut link, 5, Duration::ZERO, Ecn::NotEct);
+        let turns: Vec<u64> = drain(&mut link).into_iter().map(|(_, at)| at).collect();
+        assert_eq!(turns, at, "{words}");
+    }
+    let mut spread = link("slot 2ms 6ms");
+    send(&mut spread, 100, MS * 10, Ecn::NotEct);
+    let waits: Vec<u64> = drain(&mut spread).iter().map(|(number, at)| at - u64::from(*number) * 10).collect();
+    assert!(waits.iter().all(|wait| (2..=6).contains(wait)) && waits.contains(&2) && waits.contains(&5), "{waits:?}");
+}
+
 //= rfc2398#2.5-1
 #[test]
 fn no_damage_gets_past_the_checksums() {
@@ -470,13 +514,13 @@ fn a_network_carries_packets_to_whom_they_are_for_over_the_bottleneck() {
 
 #[test]
 fn a_line_of_tc_is_understood() {
-    let line = "tc qdisc add dev eth0 root handle 1: netem limit 200 delay 100ms 10ms 25% distribution normal loss random \
+    let line = "tc qdisc add dev eth0 root handle 1: netem slot 800us 1ms packets 42 bytes 64k limit 200 delay 100ms 10ms 25% distribution normal loss random \
                 0.3% 25% duplicate 1% corrupt 0.1% reorder 25% 50% gap 5 rate 10mbit ecn seed 3";
     let config: LinkConfig = line.parse().expect(line);
     assert_eq!(
         config.to_string(),
         "rate 10mbit limit 200 ecn delay 100ms 10ms 25% distribution normal loss 0.3% 25% duplicate 1% corrupt 0.1% \
-         reorder 25% 50% gap 5 seed 3"
+         reorder 25% 50% gap 5 slot 800us 1ms packets 42 bytes 65536b seed 3"
     );
     assert_eq!(LinkConfig::default().to_string(), "");
 }
@@ -490,7 +534,11 @@ fn words_that_make_no_link_are_refused_with_what_was_wanted() {
         ("loss 200%", "\"200%\" should be a share from 0% to 100%"),
         ("distribution gauss", "\"gauss\" should be uniform, normal, pareto or paretonormal"),
         ("red min 9kb max 3kb", "\"3072\" should be more than the min before it"),
-        ("slot 20ms", "netem's \"slot\" is not among what a link here can do: leave it out"),
+        ("at 1s down repeat 1ns", "\"1ns\" should be a microsecond or longer"),
+        (
+            "trace list 1,2 at 1s rate 1mbit",
+            "\"rate\" should be left out behind `at`: a trace says itself what the link carries",
+        ),
         ("at 5s limit 3", "\"limit\" can't change by the clock: behind `at` stand rate, delay, loss, down and up only"),
     ] {
         assert_eq!(words.parse::<LinkConfig>().expect_err(words).to_string(), error);

@@ -14,6 +14,9 @@ pub(super) const SECOND: u64 = 1_000_000_000;
 pub struct Rate(u64);
 
 impl Rate {
+    /// Faster than any packet could tell: all are out at once.
+    pub const UNLIMITED: Self = Self(u64::MAX);
+
     /// So many bits per second.
     pub const fn bits(bits: u64) -> Self {
         Self(bits)

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::units::{size, time};
 use super::{
     Acks, Chance, Change, CoDel, ConfigError, Delay, Discipline, Displace, Distribution, Gather, Late, Limit,
-    LinkConfig, Loss, MaxPacket, Odds, Overhead, Police, Rate, Red, Reorder, Schedule, Trace,
+    LinkConfig, Loss, MaxPacket, Odds, Overhead, Police, Rate, Red, Reorder, Schedule, Slot, Trace,
 };
 
 impl FromStr for LinkConfig {
@@ -20,6 +20,12 @@ impl FromStr for LinkConfig {
         let mut config = Self::default();
         while let Some(word) = words.next() {
             read_word(&mut config, word, &mut words)?;
+        }
+        if config.trace.is_some() && config.schedule.sets_rate() {
+            return Err(ConfigError::invalid(
+                "rate",
+                "left out behind `at`: a trace says itself what the link carries",
+            ));
         }
         Ok(config)
     }
@@ -96,7 +102,7 @@ fn read_word(config: &mut LinkConfig, word: &str, words: &mut Words<'_>) -> Resu
         "up" => config.down = false,
         "seed" => config.seed = Some(whole(words.after(word)?)?),
         "at" => config.schedule = schedule(words)?,
-        "slot" => return Err(ConfigError::Unsupported(word.to_owned())),
+        "slot" => config.slot = Some(slot(words)?),
         _ => return Err(ConfigError::UnknownWord(word.to_owned())),
     }
     Ok(())
@@ -174,6 +180,29 @@ fn distribution(text: &str) -> Result<Distribution, ConfigError> {
     Distribution::named(text).ok_or_else(|| ConfigError::invalid(text, wanted))
 }
 
+/// netem's `slot MIN [MAX]` or `slot distribution NAME DELAY JITTER`, and how much passes in one.
+fn slot(words: &mut Words<'_>) -> Result<Slot, ConfigError> {
+    let gap = if words.accept("distribution") {
+        let distribution = distribution(words.after("distribution")?)?;
+        Delay { distribution, ..delay("slot", words, Delay::default())? }
+    } else {
+        let least = time(words.after("slot")?)?;
+        let most = words.optional(time, least)?;
+        let half = most.saturating_sub(least) / 2;
+        Delay { jitter: half, ..Delay::fixed(least + half) }
+    };
+    let mut slot = Slot { gap, packets: None, octets: None };
+    loop {
+        if words.accept("packets") {
+            slot.packets = Some(whole(words.after("packets")?)?);
+        } else if words.accept("bytes") {
+            slot.octets = Some(size(words.after("bytes")?)?);
+        } else {
+            return Ok(slot);
+        }
+    }
+}
+
 fn loss(word: &str, words: &mut Words<'_>) -> Result<Loss, ConfigError> {
     if words.accept("state") {
         let p13: Chance = words.after("state")?.parse()?;
@@ -243,7 +272,7 @@ fn schedule(words: &mut Words<'_>) -> Result<Schedule, ConfigError> {
                 let at = time(words.after(word)?)?;
                 schedule.changes.push(std::mem::replace(&mut change, Change { at, ..Change::default() }));
             }
-            "repeat" => schedule.repeat = Some(time(words.after(word)?)?),
+            "repeat" => schedule.repeat = Some(period(words.after(word)?)?),
             "rate" => change.rate = Some(words.after(word)?.parse()?),
             "delay" | "latency" => change.delay = Some(delay(word, words, change.delay.unwrap_or_default())?),
             "distribution" => {
@@ -259,6 +288,13 @@ fn schedule(words: &mut Words<'_>) -> Result<Schedule, ConfigError> {
     schedule.changes.push(change);
     schedule.changes.sort_by_key(|change| change.at);
     Ok(schedule)
+}
+
+/// So that the schedule doesn't stop the clock.
+fn period(text: &str) -> Result<Duration, ConfigError> {
+    let period = time(text)?;
+    let is_long = period.is_zero() || period >= Schedule::LEAST_PERIOD;
+    if is_long { Ok(period) } else { Err(ConfigError::invalid(text, "a microsecond or longer")) }
 }
 
 fn count(text: &str) -> Result<u32, ConfigError> {

@@ -152,7 +152,9 @@ fn link(rate_kbit: u64, tiny: bool, random: &mut Random) -> LinkConfig {
         _ => None,
     });
     words.extend(edges(rate_kbit, random));
-    words.extend(schedule(rate_kbit, delay, random));
+    // A recorded rate doesn't change by the clock.
+    let by_clock = schedule(rate_kbit, delay, random);
+    words.extend(by_clock.filter(|change| !(words[0].starts_with("trace") && change.contains("rate"))));
     let words = words.join(" ");
     words.parse().unwrap_or_else(|error| panic!("the words {words:?} describe no link: {error}"))
 }
@@ -233,6 +235,7 @@ fn edges(rate_kbit: u64, random: &mut Random) -> Option<String> {
         5 => Some("mtu 1280 icmp".to_owned()),
         6 => Some(format!("mtu {}", random.pick(&[1280, 1400]))),
         7 => Some(format!("police rate {}kbit burst {}kb", rate_kbit / 2 + 100, random.pick(&[10, 30, 100]))),
+        8 => Some(format!("slot {}ms {}ms packets {}", random.below(3), random.within(3..=40), random.within(8..=64))),
         _ => None,
     }
 }
@@ -334,7 +337,7 @@ mod tests {
     #[test]
     fn every_element_of_a_link_is_drawn_now_and_then() {
         type Has = fn(&LinkConfig) -> bool;
-        const ELEMENTS: [(&str, Has); 34] = [
+        const ELEMENTS: [(&str, Has); 35] = [
             ("trace", |link| link.trace.is_some()),
             ("overhead", |link| link.overhead.cell > 0),
             ("limit in packets", |link| matches!(link.limit, Limit::Packets(10))),
@@ -363,6 +366,7 @@ mod tests {
             ("displace", |link| link.displace.is_some()),
             ("late", |link| link.late.is_some()),
             ("gro", |link| link.gro.is_some()),
+            ("slots", |link| link.slot.is_some()),
             ("policer", |link| link.police.is_some()),
             ("thinned ACKs", |link| matches!(link.acks, Acks::Thin(_))),
             ("compressed ACKs", |link| matches!(link.acks, Acks::Compress(_))),

@@ -69,8 +69,11 @@ fn config() -> impl Strategy<Value = LinkConfig> {
         .prop_map(|(at, delay, loss, down)| Change { at, rate: Some(Rate::bits(7)), delay, loss, down });
     let queue = (prop::option::of(any::<u64>()), limit, discipline, prop::option::of(time()), any::<bool>());
     let spread = (delay(), loss(), odds(), odds(), prop::option::of((odds(), 1..9_u32)));
+    let slot = (delay(), prop::option::of(any::<u64>()), prop::option::of(0..1_u64 << 40));
+    let slot = slot.prop_map(|(gap, packets, octets)| Slot { gap: Delay { in_order: false, ..gap }, packets, octets });
     let rest = (prop::option::of(time()), prop::collection::vec(change, 0..4), any::<bool>(), chance());
-    (queue, spread, rest).prop_map(|(queue, spread, (gro, mut changes, down, corrupt_header))| {
+    (queue, spread, rest, prop::option::of(slot)).prop_map(|(queue, spread, rest, slot)| {
+        let (gro, mut changes, down, corrupt_header) = rest;
         changes.sort_by_key(|change| change.at);
         let repeat = (!changes.is_empty()).then_some(Duration::from_secs(9));
         LinkConfig {
@@ -85,6 +88,7 @@ fn config() -> impl Strategy<Value = LinkConfig> {
             corrupt: spread.3,
             corrupt_header,
             reorder: spread.4.map(|(odds, gap)| Reorder { odds, gap }),
+            slot,
             gro,
             down,
             schedule: Schedule { changes, repeat },
