@@ -46,6 +46,7 @@ pub const CASES: &[Case] = cases![
     link::a_link_between_two_veth_ends_is_as_asked: "the same between two veth ends; damage, and an end that goes",
     link::a_path_is_measured_by_echoes: "the path to a kernel that only answers echoes, both families",
     simulated::scenarios_end_alike_with_the_kernel_at_one_end: "scenarios of the simulator, the kernel at either end",
+    simulated::a_flow_from_right_to_left_takes_the_way_back: "a flow from right to left over a path whose ways differ, the kernel at either end",
     programs::openbsd_netcat_half_closes_both_ways: "nc.openbsd as client and as server, half-close",
     programs::ncat_half_closes_both_ways: "ncat as client and as server, half-close",
     programs::curl_fetches_a_hundred_files: "curl: a hundred files, in parallel, connections kept; one of 100 MiB",

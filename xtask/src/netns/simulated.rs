@@ -27,6 +27,27 @@ const SCENARIO: &str = r#"
     application = { kind = "short_flows", sizes = { fixed = 5_000 }, every = "50ms", times = 10 }
 "#;
 
+/// From right to left, over a path that is ten times as fast that way.
+const TOWARDS_THE_CLIENT: &str = r#"
+    duration = "20s"
+    forward = "rate 1mbit delay 5ms"
+    back = "rate 10mbit delay 5ms"
+    [[flow]]
+    from = "server"
+    to = "client"
+    application = { kind = "bulk", bytes = 1_000_000 }
+"#;
+
+/// Case: see the table.
+pub fn a_flow_from_right_to_left_takes_the_way_back(_: &Bench) -> Outcome {
+    let comparison = compare(&TOWARDS_THE_CLIENT.parse()?)?;
+    for run in comparison.runs {
+        let (octets, rate) = (run.flows[0].bytes, run.flows[0].goodput_bps);
+        expect(run.ends, (octets, rate > 2e6), (1_000_000, true))?;
+    }
+    Ok(())
+}
+
 /// Case: see the table.
 pub fn scenarios_end_alike_with_the_kernel_at_one_end(_: &Bench) -> Outcome {
     for (ipv6, sack) in [(false, true), (true, false)] {

@@ -124,7 +124,7 @@ impl From<io::Error> for Error {
 pub fn compare(scenario: &Scenario) -> Result<Comparison, Error> {
     check(scenario)?;
     let simulated = Figures::simulated(&super::run(scenario)?);
-    let runs = [simulated, Figures::measured(scenario, Role::Client)?, Figures::measured(scenario, Role::Server)?];
+    let runs = [simulated, Figures::measured(scenario, 0)?, Figures::measured(scenario, 1)?];
     let [simulated, rest @ ..] = &runs;
     let differences: Vec<String> = rest.iter().flat_map(|run| run.differences(simulated)).collect();
     let intact = runs.iter().all(Figures::is_intact);
@@ -141,8 +141,8 @@ fn check(scenario: &Scenario) -> Result<(), Error> {
         ));
     }
     let simple = |host: &HostSpec| {
-        let HostSpec { access, bare, trick, vanishes, tso, .. } = host;
-        access.is_none() && !bare && trick.is_none() && vanishes.is_none() && !tso
+        let HostSpec { bare, trick, vanishes, tso, .. } = host;
+        host.access_links().next().is_none() && !bare && trick.is_none() && vanishes.is_none() && !tso
     };
     match hosts.iter().find(|host| !simple(host)) {
         Some(host) => {
@@ -173,8 +173,8 @@ impl Figures {
         }
     }
 
-    /// In real time; `ours` is the end of each flow that is ours.
-    fn measured(scenario: &Scenario, ours: Role) -> Result<Self, Error> {
+    /// In real time; `ours` is the host that is ours.
+    fn measured(scenario: &Scenario, ours: usize) -> Result<Self, Error> {
         let mut run = Run::new(scenario, ours)?;
         let ended = run.run(scenario.duration.0)?;
         let kernels = run.kernel.counted()?;
@@ -185,7 +185,7 @@ impl Figures {
             FlowFigures::measured(scenario.flows[spec].application.name(), &flows, ended)
         };
         Ok(Self {
-            ends: if ours == Role::Client { "sockeye to kernel" } else { "kernel to sockeye" },
+            ends: if ours == 0 { "sockeye to kernel" } else { "kernel to sockeye" },
             flows: (0..scenario.flows.len()).map(figures).collect(),
             retransmits: kernels.retransmits + infos().map(|info| info.retransmissions).sum::<u64>(),
             rtos: kernels.timeouts + infos().map(|info| info.timeouts).sum::<u64>(),

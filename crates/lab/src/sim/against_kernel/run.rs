@@ -34,6 +34,8 @@ pub(super) struct Flow {
     pub(super) start: Instant,
     plan: Planned,
     pub(super) ends: [End; 2],
+    /// Which of its ends is ours.
+    role: Role,
     /// Our end's connection, once there is one.
     ours: Option<Handle>,
     /// The kernel's, and who waits for it.
@@ -53,7 +55,7 @@ pub(super) struct End {
 }
 
 impl Flow {
-    fn new(plan: Planned, origin: Instant) -> Self {
+    fn new(plan: Planned, origin: Instant, our_host: usize) -> Self {
         let start = origin + plan.start;
         let ends = plan.talkers.clone().map(|talker| End {
             talker: Some(talker),
@@ -61,7 +63,8 @@ impl Flow {
             wake: None,
         });
         let spec = plan.spec;
-        Self { spec, start, plan, ends, ours: None, theirs: None, listener: None, started: false, info: None }
+        let role = if plan.hosts[Role::Client as usize] == our_host { Role::Client } else { Role::Server };
+        Self { spec, start, plan, ends, role, ours: None, theirs: None, listener: None, started: false, info: None }
     }
 
     pub(super) fn is_done(&self) -> bool {
@@ -78,8 +81,8 @@ pub(super) struct Run {
     clock: Clock,
     /// When it began.
     origin: Instant,
-    /// Which end of each flow is ours.
-    ours: Role,
+    /// Which host is ours: 0, on the left, or 1.
+    ours: usize,
     stack: Machine,
     pub(super) kernel: KernelHost,
     to_kernel: Link,
@@ -92,27 +95,29 @@ pub(super) struct Run {
 }
 
 impl Run {
-    pub(super) fn new(scenario: &Scenario, ours: Role) -> Result<Self, Error> {
+    pub(super) fn new(scenario: &Scenario, ours: usize) -> Result<Self, Error> {
         let hosts = scenario.all_hosts();
         let addresses = [0, 1].map(|number| address_of(number, scenario.ipv6));
         let mut plans = scenario.plan()?;
-        let theirs = ours.other();
-        let config = plans.first().map(|plan| plan.configs[theirs as usize].clone()).unwrap_or_default();
+        let theirs = 1 - ours;
+        let config_of =
+            |plan: &Planned| Some(plan.configs[plan.hosts.iter().position(|host| *host == theirs)?].clone());
+        let config = plans.first().and_then(config_of).unwrap_or_default();
         let prefix = if scenario.ipv6 { 64 } else { 8 };
-        let network = format!("{}/{prefix}", addresses[theirs as usize]).parse().map_err(Error::other)?;
-        let kernel = KernelHost::create(network, hosts[theirs as usize].mtu, &config)?;
+        let network = format!("{}/{prefix}", addresses[theirs]).parse().map_err(Error::other)?;
+        let kernel = KernelHost::create(network, hosts[theirs].mtu, &config)?;
         let clock = Clock::start();
         let origin = clock.now();
         let links = [(&scenario.forward, scenario.seed), (&scenario.back, scenario.seed.wrapping_add(1))];
-        let link = |from: Role| {
-            let (config, seed) = links[from as usize];
+        let link = |from: usize| {
+            let (config, seed) = links[from];
             Link::starting_at(config.clone(), seed, origin)
         };
         let mut run = Self {
             clock,
             origin,
             ours,
-            stack: stack(scenario.seed, &hosts[ours as usize], addresses[ours as usize], false)?,
+            stack: stack(scenario.seed, &hosts[ours], addresses[ours], false)?,
             kernel,
             to_kernel: link(ours),
             to_us: link(theirs),
@@ -130,10 +135,11 @@ impl Run {
 
     /// Adds a flow, whose server listens from now on.
     fn add(&mut self, plan: Planned) -> Result<(), Error> {
-        let at = SocketAddr::new(self.addresses[Role::Server as usize], port_of(self.flows.len()));
-        let mut flow = Flow::new(plan, self.origin);
+        let [_, server] = plan.hosts;
+        let at = SocketAddr::new(self.addresses[server], port_of(self.flows.len()));
+        let mut flow = Flow::new(plan, self.origin, self.ours);
         let config = &flow.plan.configs[Role::Server as usize];
-        if self.ours == Role::Server {
+        if flow.role == Role::Server {
             self.stack.listen(self.origin, at, config).map_err(Error::other)?;
         } else {
             flow.listener = Some(self.kernel.listen(at, config)?);
@@ -178,10 +184,10 @@ impl Run {
             return Ok(());
         }
         flow.started = true;
-        let [local, remote] = self.addresses;
-        let (local, remote) = (SocketAddr::new(local, 0), SocketAddr::new(remote, port_of(index)));
+        let [client, server] = flow.plan.hosts.map(|host| self.addresses[host]);
+        let (local, remote) = (SocketAddr::new(client, 0), SocketAddr::new(server, port_of(index)));
         let config = &flow.plan.configs[Role::Client as usize];
-        if self.ours == Role::Client {
+        if flow.role == Role::Client {
             flow.ours = Some(self.stack.connect(now, local, remote, config).map_err(Error::other)?);
         } else {
             flow.theirs = Some(self.kernel.connect(remote, config)?);
@@ -219,7 +225,7 @@ impl Run {
             }
         };
         if let Some(index) = index {
-            self.act(now, index, self.ours);
+            self.act(now, index, self.flows[index].role);
         }
     }
 
@@ -242,7 +248,7 @@ impl Run {
     fn act(&mut self, now: Instant, index: usize, role: Role) {
         let flow = &mut self.flows[index];
         let end = &mut flow.ends[role as usize];
-        let calls: Option<(&mut dyn Calls, Handle)> = if role == self.ours {
+        let calls: Option<(&mut dyn Calls, Handle)> = if role == flow.role {
             flow.ours.map(|handle| (&mut self.stack as &mut dyn Calls, handle))
         } else {
             let theirs = flow.theirs.as_mut().and_then(Connection::once_decided);
