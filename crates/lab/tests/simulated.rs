@@ -296,3 +296,33 @@ fn a_path_narrower_than_its_ends_is_found_out() {
         assert!((least..=1188).contains(&last.snd_mss), "{words}: {last:?}");
     }
 }
+
+/// Each direction has figures of its own, also those of a flow from right to left, and hosts' own links.
+#[test]
+fn the_report_tells_of_each_direction_and_each_access_link() {
+    let narrow = "rate 1mbit delay 10ms limit 20";
+    let text = format!(
+        "duration = \"20s\"\nforward = \"rate 10mbit delay 10ms\"\nback = \"{narrow}\"\n\
+         [[host]]\nname = \"near\"\nside = \"left\"\naccess = \"rate 5mbit\"\naccess_down = \"rate 500kbit limit 10\"\n\
+         [[host]]\nname = \"far\"\nside = \"right\"\n\
+         [[flow]]\nfrom = \"far\"\nto = \"near\"\napplication = {{ kind = \"bulk\" }}\n"
+    );
+    let report = clean(&text.parse().unwrap());
+    let [forward, back] = [&report.forward, &report.back].map(|direction| direction.link_share.unwrap());
+    assert!(forward < 1e-9 && (0.4..=0.5).contains(&back), "{forward} {back}: the access link is the narrow one");
+    assert_eq!(report.link_share, report.back.link_share);
+    let access = &report.access[0];
+    assert!(access.down.drops > 0 && access.down.queue_delay_ms.p50 > 50.0 && access.up.drops == 0, "{access:?}");
+    assert_eq!((access.host.as_str(), report.access.len()), ("near", 1));
+
+    let answers = format!(
+        "duration = \"30s\"\nforward = \"rate 10mbit delay 10ms\"\nback = \"{narrow}\"\n[[flow]]\n\
+         application = {{ kind = \"request_response\", request = 100, response = 300_000, times = 100, think = \"0s\" }}\n"
+    );
+    let report = Simulation::new(&answers.parse().unwrap(), Record::nothing()).unwrap().unjudged().finish();
+    assert!(report.link_share.unwrap() > 0.8 && report.drops > 0 && report.queue_delay_ms.p50 > 10.0);
+    let flow = &report.flows[0];
+    assert!(flow.cwnd > flow.client.as_ref().map(|told| told.0.cwnd), "the window is that of the end that sends");
+    assert!(flow.response_ms.is_some(), "of what is over by then");
+    assert_eq!((flow.unfinished, flow.errors), (1, 0));
+}

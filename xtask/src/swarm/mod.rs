@@ -87,7 +87,7 @@ fn seeds(arguments: &Arguments) -> Outcome<Range<u64>> {
     Ok(first..first.checked_add(count).ok_or_else(too_far)?)
 }
 
-/// Leaves the smallest scenarios that fail in target/swarm, for `sockeye sim`.
+/// Leaves the smallest scenarios that fail in target/swarm, for `sockeye sim --judge`.
 fn keep_smallest(outcome: &Swarm) -> Outcome {
     let directory = root().join("target/swarm");
     for failure in &outcome.failures {
@@ -101,7 +101,7 @@ fn show(outcome: &Swarm, seed: u64) -> Outcome {
     for failure in &outcome.failures {
         print(format_args!("seed {}: {}", failure.seed, failure.violation))?;
         print(format_args!("  again:    {}", failure.replay))?;
-        print(format_args!("  smallest: sockeye sim target/swarm/{}.toml\n", failure.seed))?;
+        print(format_args!("  smallest: sockeye sim --judge target/swarm/{}.toml\n", failure.seed))?;
     }
     print(format_args!("{} scenarios from seed {seed} on, {} failed", outcome.scenarios, outcome.failed))
 }

@@ -63,7 +63,7 @@ pub use application::{Application as Behaviour, Heard, Next, Socket};
 pub use invariants::{Invariant, Violation};
 pub use random::Random;
 pub use record::{FlowSample, FlowSamples, Record, Samples};
-pub use report::{FlowReport, Percentiles, Report};
+pub use report::{AccessReport, DirectionReport, FlowReport, LinkReport, Percentiles, Report};
 pub use scenario::{Application, Bank, FlowSpec, HostSpec, Scenario, ScenarioError, Sizes, TcpSpec};
 pub use text::Time;
 pub use told::Told;

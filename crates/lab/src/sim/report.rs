@@ -4,28 +4,34 @@ use std::time::Duration;
 
 use serde::Serialize;
 use sockeye::TcpInfo;
-use sockeye_device::impair::Side;
+use sockeye_device::impair::{HostId, Link, LinkConfig, Side};
 use sockeye_wire::Instant;
 
 use super::invariants::Violation;
-use super::scenario::{Application, Scenario};
+use super::scenario::{Application, Bank, HostSpec, Scenario};
 use super::told::Told;
-use super::world::{Flow, World};
+use super::world::{End, Flow, World};
 
 /// What came of a run.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
     /// A row for each flow of the scenario; that of short flows stands for all of them.
     pub flows: Vec<FlowReport>,
-    /// The sum of all goodput forward by the rate of the bottleneck; `None` if that has no fixed rate.
+    /// From left to right.
+    pub forward: DirectionReport,
+    /// From right to left.
+    pub back: DirectionReport,
+    /// The links of the hosts that have one of their own.
+    pub access: Vec<AccessReport>,
+    /// Of the direction in which more was read.
     pub link_share: Option<f64>,
     /// Jain's index of the goodput of flows other than short ones: 1 is fair, 1/n is all for one.
     pub jain: f64,
-    /// How long packets waited in the bottleneck's queue, left to right.
+    /// Of that direction.
     pub queue_delay_ms: Percentiles,
-    /// Packets that the bottleneck lost or dropped, left to right.
+    /// Of that direction.
     pub drops: u64,
-    /// Packets that the bottleneck marked, left to right.
+    /// Of that direction.
     pub marks: u64,
     /// Packets that hosts have sent.
     pub packets: u64,
@@ -37,6 +43,56 @@ pub struct Report {
     pub judged: bool,
     /// The rule that was broken; `None` if none was.
     pub violation: Option<Violation>,
+}
+
+/// What came of the bottleneck in one direction.
+#[derive(Clone, Debug, Serialize)]
+pub struct DirectionReport {
+    /// What applications read that came this way, in bits a second of the whole run.
+    pub goodput_bps: f64,
+    /// That by the link's rate; `None` if it has no fixed one.
+    pub link_share: Option<f64>,
+    /// The link itself.
+    #[serde(flatten)]
+    pub link: LinkReport,
+}
+
+/// What came of a host's own link.
+#[derive(Clone, Debug, Serialize)]
+pub struct AccessReport {
+    /// The host.
+    pub host: String,
+    /// From it to the bottleneck.
+    pub up: LinkReport,
+    /// From the bottleneck to it.
+    pub down: LinkReport,
+}
+
+/// What happened to packets on a link.
+#[derive(Clone, Debug, Serialize)]
+pub struct LinkReport {
+    /// How long they waited in its queue.
+    pub queue_delay_ms: Percentiles,
+    /// Those that were lost or dropped.
+    pub drops: u64,
+    /// Those that were marked.
+    pub marks: u64,
+}
+
+impl LinkReport {
+    fn of(link: &Link) -> Self {
+        let (waits, counters) = (link.queue_waits(), link.counters());
+        let at = |per_mille| millis(waits.per_mille(per_mille));
+        Self {
+            queue_delay_ms: Percentiles { p50: at(500), p99: at(990), max: millis(waits.max()) },
+            drops: counters.lost
+                + counters.lost_down
+                + counters.dropped_full
+                + counters.dropped_early
+                + counters.policed,
+            marks: counters.marked,
+        }
+    }
 }
 
 /// What came of a flow.
@@ -65,7 +121,7 @@ pub struct FlowReport {
     pub undone: u64,
     /// Of these, those after a timeout.
     pub spurious_timeouts: u64,
-    /// The smoothed round-trip time when it was last told, of the end that connected.
+    /// The smoothed round-trip time when it was last told, of the end that sent more.
     pub srtt_ms: Option<f64>,
     /// Its least round-trip time of the last five to ten seconds before it was told.
     pub min_rtt_ms: Option<f64>,
@@ -73,12 +129,14 @@ pub struct FlowReport {
     pub cwnd: Option<u32>,
     /// The last rate at which the path delivered what it sent, in bits a second.
     pub delivery_rate_bps: Option<f64>,
-    /// From connecting to the end of each connection that ended.
+    /// From connecting to the end of each connection that ended, and not with an error.
     pub completion_ms: Option<Percentiles>,
     /// From each request to the end of its response.
     pub response_ms: Option<Percentiles>,
     /// Connections that ended with an error.
     pub errors: usize,
+    /// Connections that have an end, and had come to none when the time was up.
+    pub unfinished: usize,
     /// What the end that connected told of itself last: of many connections, that of the newest that told of a round trip.
     pub client: Option<Told>,
     /// What the end that listened told, of the same connection.
@@ -113,34 +171,55 @@ impl World {
     /// What has come of everything by now.
     pub(super) fn report(&mut self, scenario: &Scenario, wall: Duration) -> Report {
         let flows: Vec<FlowReport> = (0..scenario.flows.len()).map(|spec| self.flow_report(scenario, spec)).collect();
-        let forward: f64 = flows.iter().map(|flow| self.rate(flow.bytes)).sum();
         self.network.advance(self.now);
-        let link = self.network.bottleneck(Side::Left);
-        let (waits, counters) = (link.queue_waits(), link.counters());
-        let rate = scenario.forward.rate.filter(|rate| scenario.forward.schedule.is_empty() && rate.as_bits() > 0);
+        let forward = self.direction(&scenario.forward, Bank::Left, scenario);
+        let back = self.direction(&scenario.back, Bank::Right, scenario);
         let long = scenario.flows.iter().zip(&flows);
         let long = long.filter(|(spec, _)| !matches!(spec.application, Application::ShortFlows { .. }));
+        let busier = if back.goodput_bps > forward.goodput_bps { &back } else { &forward };
         Report {
-            link_share: rate.map(|rate| forward / as_float(rate.as_bits())),
+            link_share: busier.link_share,
             jain: jain(long.map(|(_, flow)| flow.goodput_bps)),
-            queue_delay_ms: Percentiles {
-                p50: millis(waits.per_mille(500)),
-                p99: millis(waits.per_mille(990)),
-                max: millis(waits.max()),
-            },
-            drops: counters.lost
-                + counters.lost_down
-                + counters.dropped_full
-                + counters.dropped_early
-                + counters.policed,
-            marks: counters.marked,
+            queue_delay_ms: busier.link.queue_delay_ms,
+            drops: busier.link.drops,
+            marks: busier.link.marks,
             packets: self.packet_count,
             virtual_s: self.now.since(Instant::ZERO).as_secs_f64(),
             wall_s: wall.as_secs_f64(),
             judged: self.judges,
             violation: self.violation.clone(),
+            access: self.access(scenario),
             flows,
+            forward,
+            back,
         }
+    }
+
+    /// What came from the hosts on one side through the bottleneck, which is such a link in their direction.
+    fn direction(&self, config: &LinkConfig, from: Bank, scenario: &Scenario) -> DirectionReport {
+        let hosts = scenario.all_hosts();
+        // What an end has read, came from the other side.
+        let ends = self.flows.iter().flat_map(|flow| &flow.ends).filter(|end| hosts[end.host].side != from);
+        let goodput_bps = self.rate(ends.map(|end| end.ledger.read).sum());
+        let rate = config.rate.filter(|rate| config.schedule.is_empty() && rate.as_bits() > 0);
+        let side = match from {
+            Bank::Left => Side::Left,
+            Bank::Right => Side::Right,
+        };
+        DirectionReport {
+            goodput_bps,
+            link_share: rate.map(|rate| goodput_bps / as_float(rate.as_bits())),
+            link: LinkReport::of(self.network.bottleneck(side)),
+        }
+    }
+
+    fn access(&self, scenario: &Scenario) -> Vec<AccessReport> {
+        let hosts = scenario.hosts.iter().enumerate().filter(|(_, host)| host.access_links().next().is_some());
+        let report = |(number, host): (usize, &HostSpec)| {
+            let (up, down) = self.network.access(HostId(number))?;
+            Some(AccessReport { host: host.name.clone(), up: LinkReport::of(up), down: LinkReport::of(down) })
+        };
+        hosts.filter_map(report).collect()
     }
 
     /// Bits a second that so many octets make over the whole run.
@@ -154,17 +233,19 @@ impl World {
         let told: Vec<TcpInfo> = ends().filter_map(|end| end.told(&self.nodes, self.now)).collect();
         let [bytes, bytes_back] = [1, 0].map(|role| flows.iter().map(|flow| flow.ends[role].ledger.read).sum());
         let took = flows.iter().map(|flow| self.busy(flow)).sum();
-        let completed = flows.iter().filter_map(|flow| self.completion(flow)).collect();
-        let responses = ends().flat_map(|end| &end.response_times).copied().collect();
+        let responses = ends().flat_map(End::response_times).copied().collect();
         let ends_told = |flow: &&Flow| [0, 1].map(|role| flow.ends[role].told(&self.nodes, self.now));
-        let [last, server] = flows
+        let [client, server] = flows
             .iter()
             .map(ends_told)
             .rfind(|[client, _]| client.is_some_and(|info| info.srtt.is_some()))
             .unwrap_or_default();
-        let errors = flows
-            .iter()
-            .filter(|flow| flow.ends.iter().any(|end| end.ledger.because.is_some_and(|because| !because.is_clean())));
+        let sender = if bytes_back > bytes { server } else { client };
+        let failed =
+            |flow: &&&Flow| flow.ends.iter().any(|end| end.ledger.because.is_some_and(|because| !because.is_clean()));
+        let is_late = |flow: &&&Flow| !flow.endless && !flow.is_done() && flow.start <= self.now && !failed(flow);
+        let ended_well = flows.iter().filter(|flow| flow.is_done() && !failed(flow));
+        let completed = ended_well.map(|flow| self.busy(flow)).collect();
         FlowReport {
             application: scenario.flows[spec].application.name(),
             congestion: flows.first().map(|flow| flow.ends[0].config.congestion.to_string()).unwrap_or_default(),
@@ -177,14 +258,15 @@ impl World {
             rtos: told.iter().map(|info| info.timeouts).sum(),
             undone: told.iter().map(|info| info.undone).sum(),
             spurious_timeouts: told.iter().map(|info| info.spurious_timeouts).sum(),
-            srtt_ms: last.and_then(|info| info.srtt).map(millis),
-            min_rtt_ms: last.and_then(|info| info.min_rtt).map(millis),
-            cwnd: last.map(|info| info.cwnd),
-            delivery_rate_bps: last.map(|info| as_float(info.delivery_rate) * 8.0),
+            srtt_ms: sender.and_then(|info| info.srtt).map(millis),
+            min_rtt_ms: sender.and_then(|info| info.min_rtt).map(millis),
+            cwnd: sender.map(|info| info.cwnd),
+            delivery_rate_bps: sender.map(|info| as_float(info.delivery_rate) * 8.0),
             completion_ms: Percentiles::of(completed),
             response_ms: Percentiles::of(responses),
-            errors: errors.count(),
-            client: last.map(Told),
+            errors: flows.iter().filter(failed).count(),
+            unfinished: flows.iter().filter(is_late).count(),
+            client: client.map(Told),
             server: server.map(Told),
         }
     }
@@ -194,10 +276,6 @@ impl World {
         let last = flow.ends.iter().map(|end| end.ledger.moved_at).max().unwrap_or(self.now);
         let end = if flow.is_done() { last } else { self.now };
         end.since(flow.start)
-    }
-
-    fn completion(&self, flow: &Flow) -> Option<Duration> {
-        flow.is_done().then(|| self.busy(flow))
     }
 }
 

@@ -85,6 +85,11 @@ pub(super) struct End {
 }
 
 impl End {
+    /// How long responses took, so far.
+    pub(super) fn response_times(&self) -> &[Duration] {
+        self.application.as_ref().map_or(&self.response_times, |application| application.response_times())
+    }
+
     /// What the connection tells, or told when it was let go.
     pub(super) fn told(&self, nodes: &[Node], now: Instant) -> Option<TcpInfo> {
         let held = self.handle.filter(|_| self.application.is_some());
@@ -179,7 +184,7 @@ impl World {
             packet_count: 0,
             touched: Vec::new(),
             judges: true,
-            damages: links(scenario).any(LinkConfig::damages),
+            damages: scenario.links().any(LinkConfig::damages),
             floods: hosts.iter().any(|host| host.trick.is_some_and(Trick::floods)),
         };
         for planned in scenario.plan()? {
@@ -298,28 +303,23 @@ pub(super) fn port_of(flow: usize) -> u16 {
     FIRST_PORT.wrapping_add(u16::try_from(flow).unwrap_or(u16::MAX))
 }
 
-/// All links that there are.
-fn links(scenario: &Scenario) -> impl Iterator<Item = &LinkConfig> {
-    let access = scenario.hosts.iter().filter_map(|host| host.access.as_ref());
-    [&scenario.forward, &scenario.back].into_iter().chain(access)
-}
-
 /// True if no element of a link looks at checksums, and no host that takes packets apart: they may be left undone, as the ends of
 /// a veth pair leave them to each other.
 fn nobody_reads_checksums(hosts: &[HostSpec], scenario: &Scenario) -> bool {
     let takes_apart = |host: &HostSpec| host.trick.is_some() || host.tso;
-    !hosts.iter().any(takes_apart) && !links(scenario).any(|link| link.damages() || link.gro.is_some())
+    !hosts.iter().any(takes_apart) && !scenario.links().any(|link| link.damages() || link.gro.is_some())
 }
 
 /// Between two hosts on either side of the bottleneck.
 fn least_rtt(scenario: &Scenario, hosts: [&HostSpec; 2]) -> Duration {
-    let access = |host: &HostSpec| host.access.as_ref().map_or(Duration::ZERO, LinkConfig::least_delay);
-    scenario.forward.least_delay() + scenario.back.least_delay() + 2 * (access(hosts[0]) + access(hosts[1]))
+    let access = hosts.into_iter().flat_map(HostSpec::way);
+    let access: Duration = access.map(|link| link.least_delay()).sum();
+    scenario.forward.least_delay() + scenario.back.least_delay() + access
 }
 
 /// True if a packet between two hosts may prove too long on its way.
 fn narrows(scenario: &Scenario, hosts: [&HostSpec; 2]) -> bool {
-    let access = hosts.into_iter().filter_map(|host| host.access.as_ref());
+    let access = hosts.into_iter().flat_map(HostSpec::access_links);
     [&scenario.forward, &scenario.back].into_iter().chain(access).any(|link| link.mtu.is_some())
 }
 
@@ -363,8 +363,8 @@ fn node(
         Bank::Left => Side::Left,
         Bank::Right => Side::Right,
     };
-    let access = || host.access.clone().unwrap_or_default();
-    network.add_host(side, &[address], access(), access());
+    let [up, down] = host.way();
+    network.add_host(side, &[address], up, down);
     Ok(Node {
         name: host.name.clone(),
         address,

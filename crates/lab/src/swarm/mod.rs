@@ -28,7 +28,7 @@ pub struct Failure {
     pub replay: String,
     /// The rule, and when and where it was broken.
     pub violation: Violation,
-    /// The smallest scenario found that breaks the same rule, as TOML; `sockeye sim` runs it.
+    /// The smallest scenario found that breaks the same rule, as TOML; `sockeye sim --judge` runs it.
     pub smallest: String,
 }
 

@@ -81,10 +81,11 @@ fn drop_unused_hosts(scenario: &mut Scenario) {
     });
 }
 
-const HOST_STEPS: [fn(&mut HostSpec); 18] = [
+const HOST_STEPS: [fn(&mut HostSpec); 23] = [
     |host| host.tcp = TcpSpec::default(),
     |host| host.trick = None,
-    |host| host.access = None,
+    |host| (host.access, host.access_down) = (None, None),
+    |host| host.access_down = None,
     |host| host.tcp.ecn = None,
     |host| host.vanishes = None,
     |host| host.tick = HostSpec::default().tick,
@@ -100,9 +101,13 @@ const HOST_STEPS: [fn(&mut HostSpec); 18] = [
     |host| host.tcp.delayed_ack = None,
     |host| host.tcp.initial_window = None,
     |host| host.tcp.keep_alive = None,
+    |host| host.tcp.mtu_probing = None,
+    |host| host.tcp.pacing = None,
+    |host| (host.tcp.thin_linear_timeouts, host.tcp.min_rto) = (None, None),
+    |host| host.tcp.remember = None,
 ];
 
-const LINK_STEPS: [fn(&mut LinkConfig); 20] = [
+const LINK_STEPS: [fn(&mut LinkConfig); 21] = [
     |link| link.discipline = LinkConfig::default().discipline,
     |link| (link.ecn, link.mark_above) = (false, None),
     |link| link.loss = LinkConfig::default().loss,
@@ -112,6 +117,7 @@ const LINK_STEPS: [fn(&mut LinkConfig); 20] = [
     |link| link.reorder = None,
     |link| link.displace = None,
     |link| link.late = None,
+    |link| link.slot = None,
     |link| link.mtu = None,
     |link| link.police = None,
     |link| link.acks = LinkConfig::default().acks,

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use comfy_table::{CellAlignment, LineStyle, Table, presets};
-use sockeye_lab::sim::{FlowReport, Percentiles, Report};
+use sockeye_lab::sim::{FlowReport, LinkReport, Percentiles, Report};
 
 const HEADS: [&str; 13] = [
     "flow",
@@ -53,22 +53,46 @@ pub fn table(report: &Report) -> String {
         // A string takes whatever is written to it.
         let _ = writeln!(text, "{line}");
     };
-    if let Some(share) = report.link_share {
-        say(format_args!("share of the link   {:.1} %", share * 100.0));
-    }
     say(format_args!("fairness (Jain)     {:.3}", report.jain));
-    let Percentiles { p50, p99, max } = report.queue_delay_ms;
-    say(format_args!("queue delay         p50 {p50:.1} ms, p99 {p99:.1} ms, longest {max:.1} ms"));
-    say(format_args!("bottleneck          {} packets lost or dropped, {} marked", report.drops, report.marks));
+    for (name, direction) in [("forward", &report.forward), ("back", &report.back)] {
+        let share = direction.link_share.filter(|share| *share > 0.0);
+        let share = share.map_or_else(String::new, |share| format!("{:.1} %, ", share * 100.0));
+        say(format_args!("{name:<20}{share}{}", link(&direction.link)));
+    }
+    for access in &report.access {
+        for (way, of) in [("from", &access.up), ("to", &access.down)] {
+            say(format_args!("{:<20}{}", format!("{way} {}", access.host), link(of)));
+        }
+    }
     let speed = report.virtual_s / report.wall_s.max(1e-9);
     say(format_args!(
         "time                {:.1} s, simulated in {:.3} s ({speed:.0} times as fast), {} packets",
         report.virtual_s, report.wall_s, report.packets
     ));
-    if !report.judged {
-        say(format_args!("rules               unjudged: only what was read is compared with what was written"));
+    if report.judged && report.violation.is_none() {
+        say(format_args!("rules               all kept"));
+    }
+    for (number, flow) in report.flows.iter().enumerate() {
+        for (count, how) in [(flow.unfinished, "not finished in time"), (flow.errors, "ended with an error")] {
+            if count > 0 {
+                say(format_args!("flow {:<15}{how}: {count} of {}", number + 1, connections(flow.connections)));
+            }
+        }
     }
     text
+}
+
+/// What became of packets on a link.
+fn link(report: &LinkReport) -> String {
+    let Percentiles { p50, p99, max } = report.queue_delay_ms;
+    format!(
+        "queue delay {p50:.1} ms (p99 {p99:.1}, most {max:.1}), {} lost or dropped, {} marked",
+        report.drops, report.marks
+    )
+}
+
+fn connections(count: usize) -> String {
+    if count == 1 { "1 connection".into() } else { format!("{count} connections") }
 }
 
 /// A line for each flow, with what is common to all in each.
