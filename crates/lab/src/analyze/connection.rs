@@ -6,6 +6,7 @@ use std::time::Duration;
 use sockeye_wire::Instant;
 use sockeye_wire::tcp::{Options, SackBlock};
 
+use super::explain::{self, Explained, Told};
 use super::limits::Paths;
 use super::packet::Segment;
 use super::problems::{Finding, Moment, Watch};
@@ -152,14 +153,14 @@ impl Connection {
         if from == 0 { (a, b) } else { (b, a) }
     }
 
-    /// The next segment, of either side.
-    pub fn take(&mut self, segment: &Segment<'_>) {
+    /// The next segment, of either side; `explain` is told why it left.
+    pub fn take(&mut self, segment: &Segment<'_>, explain: Option<&mut dyn FnMut(Explained)>) {
         let from = self.from(segment);
         self.last_at = self.last_at.max(segment.at);
         self.note_handshake(segment, from);
         let handshake = self.handshake();
         let (me, peer) = self.both(from);
-        let (edge_before, offered_before) = (peer.numbers.edge, me.offers);
+        let (edge_before, offered_before, d_sacks_before) = (peer.numbers.edge, me.offers, me.figures.d_sacks);
         let start = me.offset(segment.seq);
         let range = start..start + i64::from(segment.len());
         let (ack, advance) = acknowledge(segment, me, peer, &range);
@@ -184,6 +185,17 @@ impl Connection {
         };
         let ([a, b], [first, second]) = (&self.sides, &mut self.watches);
         let (me, peer, mine, others) = if from == 0 { (a, b, first, second) } else { (b, a, second, first) };
+        if let Some(explain) = explain {
+            let opens = from == 0 && class == Class::Bare && self.opened_at == Some(segment.at);
+            let told = Told { opens, twice: me.figures.d_sacks > d_sacks_before };
+            explain(Explained {
+                connection: self.number,
+                at: segment.at.since(self.first_at),
+                from,
+                what: explain::what(&moment, me),
+                why: explain::why(&moment, me, peer, &told),
+            });
+        }
         mine.sent(&moment, me, peer);
         others.heard(&moment, peer, me);
         if self.picture == Picture::Whole {

@@ -49,7 +49,7 @@ pub struct Paths {
 
 impl Paths {
     /// What leaves within that time after something leaves because of it.
-    fn prompt(self) -> Duration {
+    pub fn prompt(self) -> Duration {
         (self.whole / 8).max(Duration::from_millis(1))
     }
 }

@@ -5,11 +5,11 @@
 //! what they have outstanding, not the size of the file. The capture may come from either end or from between: what can
 //! be told only from one end is said only there ([`Vantage`]).
 
-//= rfc2398#2.7-1
 //= rfc2398#2.8-1
 
 mod connection;
 mod distribution;
+mod explain;
 mod figures;
 mod limits;
 mod outstanding;
@@ -29,6 +29,7 @@ use std::time::Duration;
 
 pub use connection::{Ending, Picture, Vantage};
 pub use distribution::Distribution;
+pub use explain::Explained;
 pub use figures::Figures;
 pub use packet::Skipped;
 pub use problems::{Finding, Problem};
@@ -79,7 +80,24 @@ impl Filter {
 /// # Errors
 /// If it is no capture, or can't be read. One that breaks off is analysed as far as it goes.
 pub fn analyze(file: impl Read + Send, filter: &Filter) -> Result<Report, Error> {
-    let mut table = Table { open: HashMap::new(), followed: Followed::new(filter), tally: Tally::default() };
+    follow(file, filter, None)
+}
+
+/// As [`analyze`]; and tells of each segment of these connections why it left, in the order of the capture.
+///
+/// # Errors
+/// As [`analyze`].
+pub fn explain(file: impl Read + Send, filter: &Filter, mut to: impl FnMut(Explained)) -> Result<Report, Error> {
+    follow(file, filter, Some(&mut to))
+}
+
+fn follow<'a>(
+    file: impl Read + Send,
+    filter: &'a Filter,
+    explain: Option<&'a mut dyn FnMut(Explained)>,
+) -> Result<Report, Error> {
+    let followed = Followed::new(filter);
+    let mut table = Table { open: HashMap::new(), followed, tally: Tally::default(), explain };
     let mut last_at = Instant::ZERO;
     let end = capture::read(file, |packet| {
         table.tally.packets += 1;
@@ -101,6 +119,8 @@ struct Table<'a> {
     open: HashMap<(SocketAddr, SocketAddr), Option<usize>>,
     followed: Followed<'a>,
     tally: Tally,
+    /// Who wants to know why each segment left.
+    explain: Option<&'a mut dyn FnMut(Explained)>,
 }
 
 impl Table<'_> {
@@ -130,7 +150,8 @@ impl Table<'_> {
         match followed.at(*entry.get()) {
             Some(connection) => {
                 let (before, text_before) = (connection.kept(), connection.text_kept());
-                connection.take(segment);
+                let explain = self.explain.as_mut().map(|explain| &mut **explain as &mut dyn FnMut(Explained));
+                connection.take(segment, explain);
                 let (kept, text_kept) = (connection.kept() - before, connection.text_kept());
                 followed.pictures.kept += kept;
                 followed.texts.changed(text_before, text_kept);

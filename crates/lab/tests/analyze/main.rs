@@ -1,6 +1,7 @@
 //! The analysis of captures that two connections of ours make in virtual time.
 
 mod clean;
+mod explained;
 mod faulty;
 mod files;
 mod problems;

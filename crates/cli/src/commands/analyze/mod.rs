@@ -23,6 +23,7 @@ are those of RFC 2525, by its names. Round-trip times lead from the place of the
 Examples:
   sockeye analyze trace.pcapng
   sockeye analyze trace.pcapng --connection 3 --plot three.svg
+  sockeye analyze trace.pcapng -n 3 --explain | less
   sockeye analyze trace.pcapng -n 3 --plot part.svg --zoom 1200ms..1500ms
   tcpdump -i eth0 -s 96 -w - tcp port 443 | sockeye analyze - --json")]
 pub struct AnalyzeArgs {
@@ -43,6 +44,9 @@ pub struct AnalyzeArgs {
     /// Of the graphs only this, since the connection's first segment: 1200ms..1500ms
     #[arg(long, value_name = "FROM..TO", requires = "plot")]
     zoom: Option<Span>,
+    /// Tell of each segment why it left, before the figures: by which ACK or timer, or what it answers
+    #[arg(long, conflicts_with = "json")]
+    explain: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -70,7 +74,18 @@ pub fn run(args: &AnalyzeArgs) -> Result<(), Failure> {
         zoom: args.zoom.clone().map(|Span(zoom)| zoom),
         limit: None,
     };
-    let report = analyze::analyze(file, &filter).map_err(|why| {
+    let mut output = io::BufWriter::new(io::stdout().lock());
+    let mut outcome = Ok(());
+    let report = if args.explain {
+        analyze::explain(file, &filter, |segment| {
+            if outcome.is_ok() {
+                outcome = text::write_explained(&mut output, &segment);
+            }
+        })
+    } else {
+        analyze::analyze(file, &filter)
+    };
+    let report = report.map_err(|why| {
         Failure::new(format!("reading {name}"), why).advice("give a file that tcpdump or Wireshark wrote")
     })?;
     warn(&report, &name.to_string());
@@ -81,8 +96,8 @@ pub fn run(args: &AnalyzeArgs) -> Result<(), Failure> {
     if let Some(place) = &args.plot {
         draw(&report, place)?;
     }
-    let mut output = io::BufWriter::new(io::stdout().lock());
-    let outcome = if args.json { json::write(&mut output, &report) } else { text::write(&mut output, &report) };
+    let outcome = outcome
+        .and_then(|()| if args.json { json::write(&mut output, &report) } else { text::write(&mut output, &report) });
     written(outcome.and_then(|()| output.flush())).map(drop)
 }
 

@@ -3,7 +3,9 @@
 use std::io::{self, Write};
 
 use comfy_table::{CellAlignment, LineStyle, Table, presets};
-use sockeye_lab::analyze::{ConnectionReport, Distribution, Ending, Figures, Offer, Report, Skipped, Vantage};
+use sockeye_lab::analyze::{
+    ConnectionReport, Distribution, Ending, Explained, Figures, Offer, Report, Skipped, Vantage,
+};
 use sockeye_wire::Instant;
 
 use crate::times::millis;
@@ -19,6 +21,13 @@ pub fn write(to: &mut impl Write, report: &Report) -> io::Result<()> {
         report.connections.iter().try_for_each(|connection| write_page(to, connection))?;
     }
     write_left_out(to, report)
+}
+
+/// Writes a line about a segment.
+pub fn write_explained(to: &mut impl Write, segment: &Explained) -> io::Result<()> {
+    let Explained { connection, at, from, what, why } = segment;
+    let arrow = if *from == 0 { "a \u{2192} b" } else { "b \u{2192} a" };
+    writeln!(to, "{connection:>4} {:>11.6}  {arrow}  {what:<38}  {why}", at.as_secs_f64())
 }
 
 fn write_page(to: &mut impl Write, connection: &ConnectionReport) -> io::Result<()> {

@@ -1,0 +1,58 @@
+//! Why each segment left, packet by packet.
+
+use std::fs::File;
+
+use sockeye_lab::analyze::{Explained, Filter, Report, explain};
+use sockeye_lab::sim::{Record, Scenario, Simulation};
+
+/// Each segment of what a host of this scenario captures.
+fn explained(scenario: &str, host: &str) -> (Vec<Explained>, Report) {
+    let scenario: Scenario = scenario.parse().unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let record = Record::nothing().capture(directory.path(), ["client", "server"]).unwrap();
+    Simulation::new(&scenario, record).unwrap().finish();
+    let file = File::open(directory.path().join(format!("{host}.pcapng"))).unwrap();
+    let mut all = Vec::new();
+    let report = explain(file, &Filter::default(), |segment| all.push(segment)).unwrap();
+    (all, report)
+}
+
+/// How many segments of a side left for this reason.
+fn count(all: &[Explained], from: usize, why: &str) -> u64 {
+    all.iter().filter(|segment| segment.from == from && segment.why.contains(why)).count() as u64
+}
+
+//= rfc2398#2.7-1
+#[test]
+fn each_segment_of_a_lossy_transfer_is_explained() {
+    let scenario = "seed = 3\nduration = '60s'\nforward = 'rate 10mbit delay 20ms limit 50 loss 2% late 1% 5ms'\n\
+                    back = 'rate 10mbit delay 20ms'\n[[flow]]\napplication = { kind = 'bulk', bytes = 600_000 }";
+    let (all, report) = explained(scenario, "client");
+    let [client, server] = &report.connections[0].directions;
+    assert_eq!(all.len() as u64, client.figures.segments + server.figures.segments);
+    assert_eq!((all[0].why.as_str(), all[1].why.as_str()), ("opens the connection", "answers the SYN"));
+    assert!(all.iter().is_sorted_by_key(|segment| segment.at));
+    let again = count(&all, 0, "again: ") + count(&all, 0, "again by the timer") + count(&all, 0, "probes the tail");
+    assert!(again > 5);
+    assert_eq!(again, client.figures.retransmits());
+    let new = count(&all, 0, "new");
+    assert!(count(&all, 0, "let out by the ACK") > new / 2, "the sender is clocked by ACKs");
+    assert!(count(&all, 1, "tells what came behind a hole (SACK)") > 5);
+    assert_eq!((count(&all, 0, "it ends the stream"), count(&all, 0, "which")), (1, 0));
+}
+
+#[test]
+fn a_slow_reader_is_probed_and_offers_other_windows() {
+    let scenario = "duration = '60s'\nforward = 'rate 10mbit delay 5ms'\nback = 'rate 10mbit delay 5ms'\n\
+                    [[host]]\nname = 'client'\n[[host]]\nname = 'server'\nside = 'right'\ntcp = { receive_buffer = 20_000 }\n\
+                    [[flow]]\napplication = { kind = 'slow_reader', bytes = 100_000, chunk = 20_000, every = '2s' }";
+    let (all, _) = explained(scenario, "server");
+    for (from, why) in [
+        (0, "probes the closed window"),
+        (0, "it fills the window"),
+        (1, "offers another window"),
+        (1, "again the same ACK: it answers a probe"),
+    ] {
+        assert!(count(&all, from, why) > 0, "{why}: {all:#?}");
+    }
+}
