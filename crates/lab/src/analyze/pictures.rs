@@ -58,7 +58,7 @@ mod tests {
         let segment = |seq| Segment::example(1000, seq, 1, None);
         let mut connection = Connection::new(1, &segment(0));
         connection.begin_picture(None);
-        (0..segments).for_each(|seq| connection.take(&segment(seq)));
+        (0..segments).for_each(|seq| connection.take(&segment(seq), None));
         assert_eq!((connection.kept(), connection.carried()), (segments as usize, segments.into()));
         connection
     }

@@ -51,7 +51,7 @@ mod tests {
     fn table(filter: &Filter, room: usize) -> Table<'_> {
         let mut followed = Followed::new(filter);
         followed.texts.room = room;
-        Table { open: std::collections::HashMap::new(), followed, tally: Tally::default() }
+        Table { open: std::collections::HashMap::new(), followed, tally: Tally::default(), explain: None }
     }
 
     fn kept(table: &Table<'_>) -> usize {
