@@ -3,6 +3,8 @@
 use sockeye::Config;
 use sockeye_wire::tcp::TcpHeader;
 
+use sockeye_wire::tcp::Options;
+
 use super::super::{HostSpec, world};
 use super::*;
 
