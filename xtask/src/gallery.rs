@@ -1,7 +1,7 @@
 //! `cargo xtask gallery`: draws the pictures of docs/gallery.md anew, each from a scenario in docs/gallery, and the one in
 //! docs/pictures from a capture of one.
 //!
-//! A run depends on its scenario alone, so a picture changes only when the code's behaviour does.
+//! A run depends on its scenario alone, so a picture changes only when the code's behaviour does; the test run has them compared.
 
 use std::fs::{self, File};
 use std::path::Path;
@@ -14,7 +14,11 @@ use crate::shell::{Outcome, root};
 
 /// Draw the pictures of docs/gallery.md and docs/pictures anew.
 #[derive(clap::Args)]
-pub struct Arguments {}
+pub struct Arguments {
+    /// Write nothing, and fail if a picture isn't what the code draws
+    #[arg(long)]
+    check: bool,
+}
 
 /// What of a run is drawn.
 #[derive(Clone, Copy)]
@@ -35,18 +39,35 @@ const PICTURES: [(&str, Picture); 7] = [
     ("codel", Picture::Series),
 ];
 
-pub fn run(_arguments: &Arguments) -> Outcome {
-    let directory = root().join("docs/gallery");
+pub fn run(arguments: &Arguments) -> Outcome {
+    let keep = if arguments.check { compare } else { write };
     for (name, picture) in PICTURES {
-        draw(&directory, name, picture).map_err(|error| format!("{name}: {error}"))?;
-        print(format_args!("docs/gallery/{name}.svg"))?;
+        let svg = draw(&root().join("docs/gallery"), name, picture).map_err(|error| format!("{name}: {error}"))?;
+        keep(&format!("docs/gallery/{name}.svg"), &svg)?;
     }
-    draw_capture(&root().join("docs/pictures"))?;
-    print("docs/pictures/time-sequence.svg")
+    keep("docs/pictures/time-sequence.svg", &draw_capture(&root().join("docs/pictures"))?)
+}
+
+/// Fails if a picture isn't this one.
+pub fn check() -> Outcome {
+    run(&Arguments { check: true })
+}
+
+fn write(path: &str, svg: &str) -> Outcome {
+    fs::write(root().join(path), svg)?;
+    print(path)
+}
+
+fn compare(path: &str, svg: &str) -> Outcome {
+    if fs::read_to_string(root().join(path))? == svg {
+        return Ok(());
+    }
+    Err(format!("{path} isn't what the code draws: look at what `cargo xtask gallery` makes of it, and commit that")
+        .into())
 }
 
 /// What `sockeye analyze --plot` makes of a capture at the sender.
-fn draw_capture(directory: &Path) -> Outcome {
+fn draw_capture(directory: &Path) -> Outcome<String> {
     let scenario: Scenario = fs::read_to_string(directory.join("time-sequence.toml"))?.parse()?;
     let captures = root().join("target/gallery");
     let record = Record::nothing().capture(&captures, ["client", "server"])?;
@@ -58,10 +79,10 @@ fn draw_capture(directory: &Path) -> Outcome {
     let filter = Filter { draw: true, ..Filter::default() };
     let report = analyze(File::open(captures.join("client.pcapng"))?, &filter)?;
     let connection = report.connections.first().ok_or("no connection was captured")?;
-    fs::write(directory.join("time-sequence.svg"), connection.draw(0)?).map_err(Into::into)
+    Ok(connection.draw(0)?)
 }
 
-fn draw(directory: &Path, name: &str, picture: Picture) -> Outcome {
+fn draw(directory: &Path, name: &str, picture: Picture) -> Outcome<String> {
     let scenario: Scenario = fs::read_to_string(directory.join(format!("{name}.toml")))?.parse()?;
     let record = Record::nothing().sequence_of(0).series(scenario.duration.0 / 1500);
     let (report, record) = Simulation::new(&scenario, record)?.finish_with_record();
@@ -73,5 +94,5 @@ fn draw(directory: &Path, name: &str, picture: Picture) -> Outcome {
         Picture::Sequence => record.draw_sequence(&title, None)?,
         Picture::Series => record.draw_series(&title, &scenario, None)?,
     };
-    fs::write(directory.join(format!("{name}.svg")), svg.unwrap_or_default()).map_err(Into::into)
+    Ok(svg.unwrap_or_default())
 }

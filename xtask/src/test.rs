@@ -6,7 +6,7 @@ use std::time::Instant;
 use crate::conformance::{self, Results};
 use crate::output::print;
 use crate::shell::{Outcome, Show, cargo, root, run};
-use crate::{bench, netns, setup, swarm};
+use crate::{bench, gallery, netns, setup, swarm};
 
 /// Run all tests.
 #[derive(clap::Args)]
@@ -51,6 +51,7 @@ pub fn run_stages(arguments: &Arguments) -> Outcome {
         run(cargo().args(["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"]))
     })?;
     stages.run("planted bugs still apply", swarm::planted::check)?;
+    stages.run("the gallery is what the code draws", gallery::check)?;
     stages.run("documentation", || {
         run(cargo().args(["doc", "--quiet", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"))
     })?;
