@@ -14,7 +14,7 @@ use sockeye_wire::Instant;
 use super::Timeout;
 use crate::chunk_pool::ChunkPool;
 use crate::error;
-use crate::shard::{Running, Shard, Sleeper, Until, Waiter};
+use crate::shard::{Running, Shard, Sleeper, Until, Waiter, afterwards};
 use crate::stack::{ConnectOptions, ConnectionId, Stack};
 
 /// Octets that a thread writes before it looks what has arrived, unless it has to wait anyway.
@@ -233,9 +233,11 @@ impl Connection {
 
     /// Hands over a chunk without copying it, leaving in it what was not taken.
     pub(super) fn write_chunk(&self, chunk: &mut Bytes) -> io::Result<()> {
-        let length = chunk.len();
-        let sent = self.send(chunk, true, More::No);
-        self.glance_after(length - chunk.len());
+        let mut lent = afterwards::lend(chunk);
+        let sent = self.send(&mut lent, true, More::No);
+        let taken = chunk.len() - lent.len();
+        drop(chunk.split_to(taken));
+        self.glance_after(taken);
         sent
     }
 

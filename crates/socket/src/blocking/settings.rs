@@ -77,7 +77,7 @@ impl TcpStream {
     /// # Errors
     /// `NotConnected` if the host was shut down.
     pub fn set_nodelay(&self, nodelay: bool) -> io::Result<()> {
-        self.configure(|config| config.nodelay = nodelay)
+        self.set(|config| config.nodelay = nodelay)
     }
 
     /// As set by [`Self::set_nodelay`].
@@ -93,7 +93,7 @@ impl TcpStream {
     /// # Errors
     /// `NotConnected` if the host was shut down.
     pub fn set_cork(&self, cork: bool) -> io::Result<()> {
-        self.configure(|config| config.cork = cork)
+        self.set(|config| config.cork = cork)
     }
 
     /// As set by [`Self::set_cork`].
@@ -110,7 +110,7 @@ impl TcpStream {
     /// # Errors
     /// `NotConnected` if the host was shut down.
     pub fn set_keepalive(&self, keep_alive: Option<KeepAlive>) -> io::Result<()> {
-        self.configure(|config| config.keep_alive = keep_alive)
+        self.set(|config| config.keep_alive = keep_alive)
     }
 
     /// As set by [`Self::set_keepalive`].
@@ -126,7 +126,7 @@ impl TcpStream {
     /// # Errors
     /// `NotConnected` if the host was shut down.
     pub fn set_user_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
-        self.configure(|config| config.user_timeout = timeout)
+        self.set(|config| config.user_timeout = timeout)
     }
 
     /// As set by [`Self::set_user_timeout`].
@@ -169,7 +169,7 @@ impl TcpStream {
     /// `InvalidInput` if none of this name is built in; `NotConnected` if the host was shut down.
     pub fn set_congestion_control(&self, name: &str) -> io::Result<()> {
         let algorithm = name.parse::<Algorithm>().map_err(|error| io::Error::new(ErrorKind::InvalidInput, error))?;
-        self.configure(|config| config.congestion = algorithm)
+        self.set(|config| config.congestion = algorithm)
     }
 
     /// The congestion control that the connection runs under.
@@ -188,7 +188,7 @@ impl TcpStream {
     /// `InvalidInput` if the size is out of range; `NotConnected` if the host was shut down.
     pub fn set_recv_buffer_size(&self, octets: usize) -> io::Result<()> {
         let buffer = fixed(octets)?;
-        self.configure(|config| config.receive_buffer = buffer)
+        self.set(|config| config.receive_buffer = buffer)
     }
 
     /// Octets that may wait to be read at present.
@@ -205,7 +205,7 @@ impl TcpStream {
     /// `InvalidInput` if the size is out of range; `NotConnected` if the host was shut down.
     pub fn set_send_buffer_size(&self, octets: usize) -> io::Result<()> {
         let buffer = fixed(octets)?;
-        self.configure(|config| config.send_buffer = buffer)
+        self.set(|config| config.send_buffer = buffer)
     }
 
     /// Octets that may wait to be sent or acknowledged at present.
@@ -217,11 +217,18 @@ impl TcpStream {
     }
 
     /// Changes settings of TCP: keep-alive, user timeout, delayed ACKs … Those that the SYN carried stay as they were
-    /// agreed.
+    /// agreed. What another thread sets while `change` is at work doesn't hold.
     ///
     /// # Errors
     /// `NotConnected` if the host was shut down.
     pub fn configure(&self, change: impl FnOnce(&mut Config)) -> io::Result<()> {
+        let mut wanted = self.setting(Config::clone)?; // `change` may use the host: it runs outside the lock
+        change(&mut wanted);
+        self.set(|config| *config = wanted)
+    }
+
+    /// As [`Self::configure`], for changes of our own, which run under the lock.
+    fn set(&self, change: impl FnOnce(&mut Config)) -> io::Result<()> {
         let id = self.connection.id;
         self.connection.shard.call(|locked, now| {
             locked.stack.state(id).ok_or_else(gone)?;

@@ -145,6 +145,9 @@ impl TcpStream {
     /// Writes without copying: the chunk is shared until the peer has acknowledged it. What was taken is cut off its
     /// front: all of it, unless the stream may not block or a timeout passes.
     ///
+    /// If the chunk has an owner of your own ([`Bytes::from_owner`]), that is dropped on whichever thread lets go of the chunk
+    /// last. It may use the host then, but must not wait for it: that thread may be the one that reads the device.
+    ///
     /// # Errors
     /// Those of writing. What is left in `chunk` was not taken.
     pub fn write_chunk(&self, chunk: &mut Bytes) -> io::Result<()> {

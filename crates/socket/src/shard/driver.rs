@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use sockeye_device::Packet;
 
-use super::Shard;
 use super::locked::Chores;
 use super::transmit_token::Batch;
+use super::{Shard, afterwards};
 use crate::gather::MOST_PACKETS;
 
 /// How soon to try again to write to a device whose queue is full.
@@ -68,12 +68,10 @@ impl Driver {
         let received = if self.reads { shard.receive(&mut self.packets) } else { Ok(0) };
         let over = self.tell_stack(&received);
         shard.perform(&mut self.chores);
-        if over {
-            return Next::End;
-        }
-        let written = self.write();
+        let written = if over { Next::End } else { self.write() };
+        afterwards::let_go();
         match received {
-            Ok(packets) if packets >= MOST_PACKETS => Next::GoOn,
+            Ok(packets) if packets >= MOST_PACKETS && !over => Next::GoOn,
             _ => written,
         }
     }

@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::sync::Arc;
+use std::ops::{Deref, DerefMut};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
 
 use crossbeam_channel::Sender;
@@ -10,6 +11,7 @@ use smallvec::SmallVec;
 use sockeye_device::Packet;
 use sockeye_wire::Instant;
 
+use super::afterwards::Busy;
 use super::alarm::Cushion;
 use super::contention::Meetings;
 use super::driver_seat::DriverSeat;
@@ -34,6 +36,50 @@ pub(crate) struct Locked {
     doors: HashMap<ListenerId, (Sender<Ticket>, Ticket)>,
     stage: Stage,
     death: Option<Death>,
+}
+
+/// The lock, while a thread holds it.
+pub(super) struct Held<'a> {
+    locked: MutexGuard<'a, Locked>,
+    /// Until the lock is released: fields are dropped in their order.
+    busy: Busy,
+}
+
+impl<'a> Held<'a> {
+    pub(super) fn lock(mutex: &'a Mutex<Locked>) -> Self {
+        // A panic under the lock is the end of the driver or of one caller, who has said so, and not of all others.
+        let (mut locked, taken) = match mutex.try_lock() {
+            Ok(locked) => (locked, false),
+            Err(TryLockError::Poisoned(poisoned)) => (poisoned.into_inner(), false),
+            Err(TryLockError::WouldBlock) => (mutex.lock().unwrap_or_else(PoisonError::into_inner), true),
+        };
+        locked.lock_meetings.count(taken);
+        Self { locked, busy: Busy::new() }
+    }
+
+    /// Sleeps, the lock released, until `condvar` is notified, and for so long at most.
+    pub(super) fn wait(self, condvar: &Condvar, at_most: Option<Duration>) -> Self {
+        let Self { locked, busy } = self;
+        let locked = match at_most {
+            Some(at_most) => condvar.wait_timeout(locked, at_most).unwrap_or_else(PoisonError::into_inner).0,
+            None => condvar.wait(locked).unwrap_or_else(PoisonError::into_inner),
+        };
+        Self { locked, busy }
+    }
+}
+
+impl Deref for Held<'_> {
+    type Target = Locked;
+
+    fn deref(&self) -> &Locked {
+        &self.locked
+    }
+}
+
+impl DerefMut for Held<'_> {
+    fn deref_mut(&mut self) -> &mut Locked {
+        &mut self.locked
+    }
 }
 
 /// Stands for one connection in the accept queue of a listener on the shard with this number: whoever receives it may accept.

@@ -2,10 +2,12 @@
 //! A host has one, or one for each queue of its device: they share nothing but what they hand over to each other.
 //!
 //! Whoever wants something of the stack calls it under the lock. What follows from the call is gathered while the lock is
-//! still held (packets to send, threads to wake, a deadline to arm) and done by the same thread after it is released. So
-//! nothing under the lock costs more than references moved, texts under 1 KiB aside, which join the one before them; and no other
-//! mutex is taken under it but that of the pool to which acknowledged chunks go back, for a push.
+//! still held (packets to send, threads to wake, a deadline to arm, text to let go of) and done by the same thread after it is
+//! released. So nothing under the lock costs more than references moved, texts under 1 KiB aside, which join the one before them;
+//! no other mutex is taken under it but that of the pool to which acknowledged chunks go back, for a push; and of users' code
+//! only a congestion control of their own runs there.
 
+pub(crate) mod afterwards;
 mod alarm;
 mod contention;
 mod driver;
@@ -20,7 +22,7 @@ use std::io;
 use std::mem;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Arc, Condvar, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -31,11 +33,12 @@ use crate::chunk_pool::ChunkPool;
 use crate::gather::Gather;
 use crate::scatter::Scatter;
 use crate::stack::{ConnectionId, Counters, Stack};
+use afterwards::Busy;
 use alarm::{Alarm, Cushion};
 pub use contention::{Contention, Meetings};
 use driver::Driver;
 use hand_over::{HandOver, Inbox};
-use locked::Chores;
+use locked::{Chores, Held};
 pub(crate) use locked::{Locked, Ticket};
 use sitter::Sitter;
 use transmit_token::{Batch, MOST_IN_PASSING};
@@ -106,15 +109,8 @@ impl Shard {
         })
     }
 
-    fn lock(&self) -> MutexGuard<'_, Locked> {
-        // A panic under the lock is the end of the driver or of one caller, who has said so, and not of all others.
-        let (mut locked, taken) = match self.locked.try_lock() {
-            Ok(locked) => (locked, false),
-            Err(TryLockError::Poisoned(poisoned)) => (poisoned.into_inner(), false),
-            Err(TryLockError::WouldBlock) => (self.locked.lock().unwrap_or_else(PoisonError::into_inner), true),
-        };
-        locked.lock_meetings.count(taken);
-        locked
+    fn lock(&self) -> Held<'_> {
+        Held::lock(&self.locked)
     }
 
     /// How often threads have met here.
@@ -176,10 +172,10 @@ impl Shard {
     /// Waits, the lock released, until what is waited for may have come, for `left` at most.
     fn pause<'a>(
         sitter: &mut Sitter<'a>,
-        mut locked: MutexGuard<'a, Locked>,
+        mut locked: Held<'a>,
         sleeper: Sleeper<'_>,
         left: Option<Duration>,
-    ) -> io::Result<MutexGuard<'a, Locked>> {
+    ) -> io::Result<Held<'a>> {
         locked.check_alive()?;
         if left == Some(Duration::ZERO) {
             return Err(io::ErrorKind::WouldBlock.into());
@@ -188,11 +184,7 @@ impl Shard {
             return Ok(sitter.take_in(locked, Some(sleeper.id), left));
         }
         locked.waiters.sleeps(sleeper.id, sleeper.until);
-        let condvar = sleeper.waiter.condvar(sleeper.until);
-        Ok(match left {
-            Some(left) => condvar.wait_timeout(locked, left).unwrap_or_else(PoisonError::into_inner).0,
-            None => condvar.wait(locked).unwrap_or_else(PoisonError::into_inner),
-        })
+        Ok(locked.wait(sleeper.waiter.condvar(sleeper.until), left))
     }
 
     /// Takes in what has arrived, without waiting, if nobody else is at work in the driver's seat: for a thread that writes
@@ -243,6 +235,7 @@ impl Shard {
 
     /// Reads a batch: see [`Gather::receive`]. What is other shards' goes to them.
     fn receive(&self, packets: &mut Vec<Packet>) -> io::Result<usize> {
+        let _busy = Busy::new();
         let received = self.gather.receive(&*self.device, self.clock.now(), packets);
         self.hand_over.sort(packets);
         received
@@ -263,31 +256,29 @@ impl Shard {
     }
 
     /// Releases the lock and does what follows from the calls that were made.
-    fn leave(&self, locked: MutexGuard<'_, Locked>, now: Instant) {
+    fn leave(&self, locked: Held<'_>, now: Instant) {
         self.finish(locked, now, Chores::default());
     }
 
     /// As [`Self::leave`], and does `chores` with it.
-    fn finish(&self, mut locked: MutexGuard<'_, Locked>, now: Instant, mut chores: Chores) {
+    fn finish(&self, mut locked: Held<'_>, now: Instant, mut chores: Chores) {
         self.settle(&mut locked, now, &mut chores);
         let batch = locked.token.claim();
         drop(locked);
-        self.pass(batch, &mut chores);
-        self.perform(&mut chores);
+        self.carry_out(batch, chores);
     }
 
     /// As [`Self::leave`], but keeps the lock if nothing follows, and nothing was told: text that leaves may make the room that
     /// was lacking a moment ago.
-    fn leave_or_keep<'a>(&self, mut locked: MutexGuard<'a, Locked>, now: Instant) -> Option<MutexGuard<'a, Locked>> {
+    fn leave_or_keep<'a>(&self, mut locked: Held<'a>, now: Instant) -> Option<Held<'a>> {
         let mut chores = Chores::default();
         self.settle(&mut locked, now, &mut chores);
         let batch = locked.token.claim();
-        if batch.is_none() && chores.is_empty() {
+        if batch.is_none() && chores.is_empty() && !afterwards::is_due() {
             return Some(locked);
         }
         drop(locked);
-        self.pass(batch, &mut chores);
-        self.perform(&mut chores);
+        self.carry_out(batch, chores);
         None
     }
 
@@ -302,6 +293,13 @@ impl Shard {
     fn note_deadline(&self, locked: &mut Locked, chores: &mut Chores) {
         let due = locked.stack.next_timeout().into_iter().chain(locked.seat.takeover()).min();
         chores.arm |= due.is_some_and(|due| self.alarm.wants(due));
+    }
+
+    /// Does what follows, the lock released.
+    fn carry_out(&self, batch: Option<Batch>, mut chores: Chores) {
+        self.pass(batch, &mut chores);
+        self.perform(&mut chores);
+        afterwards::let_go();
     }
 
     /// Writes what waits in passing. What the device doesn't take, and what is left after some batches, is the driver's.
@@ -327,6 +325,7 @@ impl Shard {
 
     /// Hands packets to the device, as far as it takes them.
     fn transmit(&self, batch: &mut Batch) -> io::Result<usize> {
+        let _busy = Busy::new();
         batch.make_ready(&self.scatter);
         self.device.transmit(&mut batch.packets)
     }
@@ -375,7 +374,7 @@ impl Shard {
             if locked.is_finished() || left.is_zero() {
                 return;
             }
-            locked = self.finished.wait_timeout(locked, left).unwrap_or_else(PoisonError::into_inner).0;
+            locked = locked.wait(&self.finished, Some(left));
         }
     }
 }

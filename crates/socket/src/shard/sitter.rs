@@ -1,14 +1,13 @@
 //! A thread that waits for something of the stack, and takes packets in meanwhile if the driver's seat is free.
 
 use std::io;
-use std::sync::MutexGuard;
 use std::time::Duration;
 
 use sockeye_device::Packet;
 use sockeye_wire::Instant;
 
 use super::Shard;
-use super::locked::{Chores, Locked};
+use super::locked::{Chores, Held, Locked};
 use crate::stack::ConnectionId;
 
 /// A thread that may sit. Gets up when dropped, which must not happen under the shard's lock.
@@ -42,10 +41,10 @@ impl<'a> Sitter<'a> {
     /// of the packets. `id` is the connection that it waits for, if it waits for one.
     pub(super) fn take_in(
         &mut self,
-        mut locked: MutexGuard<'a, Locked>,
+        mut locked: Held<'a>,
         id: Option<ConnectionId>,
         at_most: Option<Duration>,
-    ) -> MutexGuard<'a, Locked> {
+    ) -> Held<'a> {
         let shard = self.shard;
         if let Some(id) = id {
             locked.waiters.sitter_sleeps(id, true);
@@ -68,7 +67,7 @@ impl<'a> Sitter<'a> {
     }
 
     /// Tells the stack of the packets that were read, `received` of them.
-    fn tell(&mut self, received: io::Result<usize>) -> MutexGuard<'a, Locked> {
+    fn tell(&mut self, received: io::Result<usize>) -> Held<'a> {
         let shard = self.shard;
         let mut locked = shard.lock();
         shard.tell_stack(&mut locked, &mut self.packets);

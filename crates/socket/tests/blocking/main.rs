@@ -6,6 +6,7 @@ mod ends;
 mod seat;
 mod shards;
 mod transfer;
+mod users_code;
 mod waiting;
 
 use std::process;
