@@ -2,15 +2,15 @@
 //! in its seat.
 
 use std::io;
+use std::mem;
 use std::sync::Arc;
-use std::thread;
 use std::time::Duration;
 
 use sockeye_device::Packet;
 
 use super::locked::Chores;
 use super::transmit_token::Batch;
-use super::{Shard, afterwards};
+use super::{LastWill, Shard, afterwards};
 use crate::gather::MOST_PACKETS;
 
 /// How soon to try again to write to a device whose queue is full.
@@ -18,7 +18,7 @@ const RETRY: Duration = Duration::from_millis(1);
 
 /// What the driver does after a turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Next {
+pub(super) enum Next {
     /// There may be more to read or to write.
     GoOn,
     /// There is nothing to do until somebody wakes it, and for so long at most.
@@ -46,7 +46,7 @@ impl Driver {
     /// Runs until the shard is closed or its device fails.
     pub(super) fn run(mut self) {
         let shard = Arc::clone(&self.shard);
-        let _last_will = LastWill(Arc::clone(&shard));
+        let will = LastWill(&shard);
         loop {
             match self.turn() {
                 Next::GoOn => {}
@@ -57,13 +57,14 @@ impl Driver {
                     }
                     self.reads = shard.lock().seat.driver_wakes(shard.clock.now());
                 }
-                Next::End => return,
+                Next::End => break,
             }
         }
+        mem::forget(will);
     }
 
     /// Reads a batch if the seat is the driver's, tells the stack, wakes whom it concerns, writes a batch.
-    fn turn(&mut self) -> Next {
+    pub(super) fn turn(&mut self) -> Next {
         let shard = Arc::clone(&self.shard);
         let received = if self.reads { shard.receive(&mut self.packets) } else { Ok(0) };
         let over = self.tell_stack(&received);
@@ -89,9 +90,10 @@ impl Driver {
         if self.reads && self.chores.wakes_one() && received.as_ref().is_ok_and(|&packets| packets < MOST_PACKETS) {
             let shared = locked.waiters.anybody_sleeps();
             locked.seat.vacate(now, shared);
-            self.reads = false;
             shard.note_deadline(&mut locked, &mut self.chores);
         }
+        // It may be the driver's by now though the driver has not slept: then nobody else reads.
+        self.reads = locked.seat.driver_reads(now);
         self.batch = locked.token.drive(self.batch.take());
         let (finished, over) = (locked.is_finished(), locked.is_over(now));
         drop(locked);
@@ -111,16 +113,5 @@ impl Driver {
             self.shard.die(&error);
         }
         if batch.packets.is_empty() { Next::GoOn } else { Next::Sleep(Some(RETRY)) }
-    }
-}
-
-/// If the driver panics, those who wait must not wait for ever.
-struct LastWill(Arc<Shard>);
-
-impl Drop for LastWill {
-    fn drop(&mut self) {
-        if thread::panicking() {
-            self.0.die(&io::Error::other("the driver has panicked"));
-        }
     }
 }

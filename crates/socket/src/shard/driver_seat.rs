@@ -127,13 +127,21 @@ impl DriverSeat {
     #[must_use]
     pub(super) fn driver_wakes(&mut self, now: Instant) -> bool {
         self.driver = Driver::Awake;
-        match self.holder {
-            Holder::Nobody(until) if until <= now => {
-                self.holder = Holder::Driver;
-                self.grace = GRACE;
-            }
-            Holder::Sitter => self.grace = (2 * self.grace).min(TRUST),
-            Holder::Nobody(_) | Holder::Driver => {}
+        if self.holder == Holder::Sitter {
+            self.grace = (2 * self.grace).min(TRUST);
+        }
+        self.driver_reads(now)
+    }
+
+    /// True if the driver, which is still awake, has the seat, and may read the device until it sleeps.
+    #[must_use]
+    pub(super) fn driver_reads(&mut self, now: Instant) -> bool {
+        debug_assert_eq!(self.driver, Driver::Awake, "who sleeps doesn't read");
+        if let Holder::Nobody(until) = self.holder
+            && until <= now
+        {
+            self.holder = Holder::Driver;
+            self.grace = GRACE;
         }
         self.holder == Holder::Driver
     }
@@ -190,6 +198,19 @@ mod tests {
         assert_eq!(seat.takeover(), Some(T0 + GRACE));
         assert!(seat.driver_wakes(T0 + GRACE));
         assert_eq!(seat.driver_sleeps(), SleepOn::Device);
+    }
+
+    #[test]
+    fn a_driver_that_does_not_sleep_takes_the_seat_too_and_makes_nobody_wait_for_it() {
+        let mut seat = DriverSeat::new();
+        let _ = (seat.driver_sleeps(), seat.sit(), seat.driver_wakes(T0));
+        for _ in 0..8 {
+            assert!(!seat.driver_reads(T0), "a thread sits");
+        }
+        assert!(!seat.get_up(T0, false, false));
+        assert_eq!(seat.takeover(), Some(T0 + 2 * GRACE), "as long as before it went on");
+        assert!(!seat.driver_reads(T0));
+        assert!(seat.driver_reads(T0 + 2 * GRACE));
     }
 
     #[test]
@@ -280,17 +301,31 @@ mod tests {
                 return;
             }
             let now = world.now;
-            if world.seat.driver_wakes(now) {
-                assert!(!world.reading, "two read the device");
-                world.read();
-                if world.wake() == 1 {
-                    let shared = !world.asleep.is_empty();
-                    world.seat.vacate(now, shared);
-                }
-                changed.notify_all();
-            }
+            let reads = world.seat.driver_wakes(now);
+            turn(&mut world, reads);
+            // It writes, the lock released, and has another turn.
+            changed.notify_all();
+            drop(world);
+            let mut world = shared.0.lock().unwrap();
+            let now = world.now;
+            let reads = world.seat.driver_reads(now);
+            turn(&mut world, reads);
+            changed.notify_all();
             world.armed = world.seat.takeover().is_some();
             on = world.seat.driver_sleeps();
+        }
+    }
+
+    /// What the driver does under the lock.
+    fn turn(world: &mut World, reads: bool) {
+        assert!(!(reads && world.reading), "two read the device");
+        if !reads {
+            return;
+        }
+        world.read();
+        if world.wake() == 1 {
+            let (now, shared) = (world.now, !world.asleep.is_empty());
+            world.seat.vacate(now, shared);
         }
     }
 

@@ -295,17 +295,22 @@ impl Shard {
         chores.arm |= due.is_some_and(|due| self.alarm.wants(due));
     }
 
-    /// Does what follows, the lock released.
+    /// Does what follows, the lock released: what others wait for first.
     fn carry_out(&self, batch: Option<Batch>, mut chores: Chores) {
-        self.pass(batch, &mut chores);
+        let will = LastWill(self);
         self.perform(&mut chores);
+        if let Some(batch) = batch {
+            self.pass(batch, &mut chores);
+        }
+        mem::forget(will);
         afterwards::let_go();
     }
 
     /// Writes what waits in passing. What the device doesn't take, and what is left after some batches, is the driver's.
-    fn pass(&self, mut batch: Option<Batch>, chores: &mut Chores) {
+    fn pass(&self, batch: Batch, chores: &mut Chores) {
+        let mut next = Some(batch);
         for left in (0..MOST_IN_PASSING).rev() {
-            let Some(mut written) = batch else {
+            let Some(mut written) = next else {
                 return;
             };
             let outcome = self.transmit(&mut written);
@@ -317,9 +322,12 @@ impl Shard {
             self.settle(&mut locked, self.clock.now(), chores);
             if left == 0 || !written.packets.is_empty() {
                 chores.ring |= locked.token.hand_back(written);
-                return;
+                next = None;
+            } else {
+                next = locked.token.go_on(written);
             }
-            batch = locked.token.go_on(written);
+            drop(locked);
+            self.perform(chores);
         }
     }
 
@@ -351,6 +359,7 @@ impl Shard {
         let mut chores = Chores::default();
         self.lock().die(error, &mut chores);
         self.perform(&mut chores);
+        self.finished.notify_all();
     }
 
     /// Closes all that is open; says until when that may take.
@@ -376,6 +385,15 @@ impl Shard {
             }
             locked = locked.wait(&self.finished, Some(left));
         }
+    }
+}
+
+/// If a thread panics while others depend on it, they must not wait for ever: to be forgotten when all has gone well.
+struct LastWill<'a>(&'a Shard);
+
+impl Drop for LastWill<'_> {
+    fn drop(&mut self) {
+        self.0.die(&io::Error::other("a thread at work on it has panicked"));
     }
 }
 

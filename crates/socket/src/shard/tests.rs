@@ -1,22 +1,57 @@
 //! A shard without its driver: what happens when is up to the test.
 
-use std::sync::Arc;
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::BorrowedFd;
+use std::sync::mpsc::{self, Receiver};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
 use bytes::Bytes;
-use sockeye_device::{Clock, Device, memory};
+use sockeye_device::memory::{self, MemoryDevice};
+use sockeye_device::{Capabilities, Clock, Device, Outgoing, Packet};
 use sockeye_tcb::Event;
+use sockeye_wire::Instant;
 
 use super::alarm::Alarm;
+use super::driver::Driver;
 use super::hand_over::Inbox;
 use super::locked::Chores;
 use super::{Contention, Shard, Sleeper, Until, Waiter};
 use crate::{ConnectOptions, ConnectionId, Direct, ListenOptions, Stack, StackConfig, StackEvent};
 
+/// A device that sends only once it may.
+struct Gate {
+    inner: MemoryDevice,
+    opens: Mutex<Option<Receiver<()>>>,
+}
+
+impl Device for Gate {
+    fn capabilities(&self) -> Capabilities {
+        self.inner.capabilities()
+    }
+
+    fn receive(&self, now: Instant, batch: &mut Vec<Packet>, max: usize) -> io::Result<usize> {
+        self.inner.receive(now, batch, max)
+    }
+
+    fn transmit(&self, batch: &mut VecDeque<Outgoing>) -> io::Result<usize> {
+        if let Some(opens) = self.opens.lock().unwrap().take() {
+            opens.recv_timeout(Duration::from_secs(60)).expect("what it waits for doesn't happen");
+        }
+        self.inner.transmit(batch)
+    }
+
+    fn as_fd(&self) -> Option<BorrowedFd<'_>> {
+        self.inner.as_fd()
+    }
+}
+
 /// A connection between a shard and a peer.
 struct World {
-    shard: Shard,
+    shard: Arc<Shard>,
+    gate: Arc<Gate>,
     id: ConnectionId,
     waiter: Arc<Waiter>,
     peer: Direct<memory::MemoryDevice>,
@@ -30,10 +65,11 @@ impl World {
         let config = StackConfig { checksum_offload: true, ..StackConfig::new([1; 32]) }; // checksums are the shard's
         let mut stack = Stack::new(config, clock.now());
         stack.add_address("10.0.0.1/24".parse().unwrap());
-        let alarm = Arc::new(Alarm::on(&ours, clock).unwrap());
+        let gate = Arc::new(Gate { inner: ours, opens: Mutex::default() });
+        let alarm = Arc::new(Alarm::on(&*gate, clock).unwrap());
         let inboxes = Arc::from([Inbox::new(Arc::clone(&alarm))]);
-        let shard =
-            Shard::new(stack, Arc::new(ours) as Arc<dyn Device>, inboxes, alarm, clock, Duration::ZERO).unwrap();
+        let device = Arc::clone(&gate) as Arc<dyn Device>;
+        let shard = Arc::new(Shard::new(stack, device, inboxes, alarm, clock, Duration::ZERO).unwrap());
 
         let mut peer = Direct::new(theirs, StackConfig::new([2; 32]));
         peer.stack().add_address("10.0.0.2/24".parse().unwrap());
@@ -50,7 +86,7 @@ impl World {
                 break peer.stack().accept(listener).unwrap().0;
             }
         };
-        Self { shard, id, waiter, peer, theirs }
+        Self { shard, gate, id, waiter, peer, theirs }
     }
 
     /// Text leaves the peer.
@@ -98,6 +134,54 @@ fn what_is_told_before_one_sleeps_keeps_it_awake() {
         (calls > 1).then_some(())
     });
     assert!(outcome.is_ok(), "it would have slept");
+}
+
+#[test]
+fn who_sleeps_is_woken_before_anything_is_written() {
+    let mut world = World::connected();
+    let (open, opens) = mpsc::channel();
+    *world.gate.opens.lock().unwrap() = Some(opens);
+    let shard = Arc::clone(&world.shard);
+    let (id, waiter) = (world.id, Arc::clone(&world.waiter));
+    let reader = thread::spawn({
+        let shard = Arc::clone(&shard);
+        move || {
+            let sleeper = Sleeper { id, waiter: &waiter, until: Until::Readable, patience: None };
+            let read = shard.wait_for(sleeper, |stack, now| stack.recv(now, id, 1).ok());
+            open.send(()).unwrap();
+            read
+        }
+    });
+    while !shard.lock().waiters.anybody_sleeps() {
+        thread::yield_now();
+    }
+    world.peer_sends(&[b'n'; 4096]); // more than a request, whose ACK might wait for the answer
+    take_in(&shard);
+    assert!(world.gate.opens.lock().unwrap().is_none(), "there was nothing to write");
+    assert!(reader.join().unwrap().is_ok());
+}
+
+/// A thread got up and left the seat to the driver while that was at work on something else.
+#[test]
+fn the_driver_reads_once_it_has_the_seat_though_it_has_not_slept() {
+    let mut world = World::connected();
+    let shard = Arc::clone(&world.shard);
+    let mut driver = Driver::new(Arc::clone(&shard));
+    let now = world.peer.now();
+    world.peer.stack().configure(now, world.theirs, |config| config.nodelay = true);
+    shard.lock().waiters.sleeps(world.id, Until::Readable);
+    world.peer_sends(b"one");
+    driver.turn(); // it wakes who sleeps, and leaves it the seat
+    {
+        let mut locked = shard.lock();
+        assert_eq!(locked.seat.sit(), Some(false));
+        assert!(locked.seat.get_up(shard.clock.now(), true, false));
+    }
+    world.peer_sends(b"two");
+    driver.turn();
+    driver.turn();
+    let heard = shard.call(|locked, now| [0; 2].map(|_| locked.stack.recv(now, world.id, 3).ok()));
+    assert_eq!(heard, [Some(Bytes::from_static(b"one")), Some(Bytes::from_static(b"two"))]);
 }
 
 #[test]

@@ -7,6 +7,7 @@ use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use sockeye::{Host, TcpInfo, TcpListener, TcpStream};
 use sockeye_device::memory::{self, MemoryDevice};
@@ -25,6 +26,8 @@ struct Faulty {
     offered: AtomicUsize,
     refused: Arc<AtomicUsize>,
     fails: Arc<AtomicBool>,
+    /// The next to send or to receive by it panics.
+    panics: Arc<AtomicBool>,
     has_fd: bool,
 }
 
@@ -32,10 +35,12 @@ impl Faulty {
     fn new(inner: MemoryDevice) -> Self {
         let (takes, refuses) = (usize::MAX, usize::MAX);
         let (offered, refused) = (AtomicUsize::new(0), Arc::default());
-        Self { inner, takes, refuses, offered, refused, fails: Arc::default(), has_fd: true }
+        let (fails, panics) = (Arc::default(), Arc::default());
+        Self { inner, takes, refuses, offered, refused, fails, panics, has_fd: true }
     }
 
     fn check(&self) -> io::Result<()> {
+        assert!(!self.panics.swap(false, Ordering::Relaxed), "a bug in the device");
         if self.fails.load(Ordering::Relaxed) { Err(io::Error::other("pulled out")) } else { Ok(()) }
     }
 }
@@ -174,6 +179,41 @@ fn when_the_device_fails_everybody_hears_of_it() {
         failed(client.write(b"x").unwrap_err());
         failed(TcpStream::connect(&here, "10.0.0.2:80").unwrap_err());
         failed(TcpListener::bind(&here, "10.0.0.1:81").unwrap_err());
+    });
+}
+
+#[test]
+fn when_a_thread_panics_that_sends_the_others_hear_of_it() {
+    let _watchdog = Watchdog::new("when_a_thread_panics_that_sends_the_others_hear_of_it");
+    let panics = Arc::new(AtomicBool::new(false));
+    let (here, there) = pair(|device| device.panics = Arc::clone(&panics)).unwrap();
+    let (mut client, _server) = connect(&here, &there);
+    let (mut other, _other_server) = connect(&here, &there);
+    let sends = thread::spawn(move || {
+        panics.store(true, Ordering::Relaxed);
+        client.write_all(b"x")
+    });
+    let _it_panicked = sends.join();
+    let error = other.read(&mut [0; 1]).unwrap_err();
+    assert!(error.to_string().contains("panicked"), "{error}");
+    here.shutdown();
+}
+
+#[test]
+fn when_the_driver_panics_a_shutdown_under_way_ends() {
+    let _watchdog = Watchdog::new("when_the_driver_panics_a_shutdown_under_way_ends");
+    let (first, second) = memory::pair(1500);
+    let (faulty, there) = (Faulty::new(first), Host::new(second, &[("10.0.0.2".parse().unwrap(), 24)]).unwrap());
+    let panics = Arc::clone(&faulty.panics);
+    let here = Host::builder().device(faulty).address("10.0.0.1/24".parse().unwrap());
+    let here = here.linger(Duration::from_secs(3600)).start().unwrap();
+    let (mut client, _server) = connect(&here, &there);
+    client.set_nonblocking(true).unwrap();
+    while client.write(&[0; 65_536]).is_ok() {} // nobody reads it, so that the shutdown waits
+    thread::scope(|scope| {
+        scope.spawn(|| here.shutdown());
+        thread::sleep(Duration::from_millis(50));
+        panics.store(true, Ordering::Relaxed); // when the driver next asks for room
     });
 }
 
