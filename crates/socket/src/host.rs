@@ -91,8 +91,8 @@ impl Host {
     }
 
     /// Closes all listeners and connections, whoever still has a handle of them, as dropping the last handle would. Returns
-    /// when all have finished, at the latest after the [linger time](HostBuilder::linger); what has not finished then is
-    /// reset when the host is dropped. Blocked calls fail with `NotConnected`.
+    /// when all have finished, at the latest after the [linger time](HostBuilder::linger): what has not finished then is
+    /// reset. Blocked calls fail with `NotConnected`.
     pub fn shutdown(&self) {
         self.running.close();
     }
