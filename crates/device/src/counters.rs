@@ -15,13 +15,15 @@ pub enum Counter {
     QueueFull,
     /// Packets lost because they were longer than the MTU.
     TooLong,
-    /// Packets lost because the link was down, or nobody at its other end.
+    /// Packets lost because the link was down, or nobody at its other end; `AF_XDP`: that the kernel has dropped for any reason,
+    /// after they counted as sent.
     LinkDown,
     /// Packets lost because the operating system had no memory for them.
     NoMemory,
     /// Packets lost because the operating system refused them for another reason.
     Refused,
-    /// TAP: packets lost because nobody answered for their next hop, or too many waited for its answer.
+    /// TAP: packets lost because nobody answered for their next hop, too many waited for its answer, or there was no room for
+    /// them when it came.
     Unresolved,
     /// TAP: frames that were not for us, or carried no IP.
     NotForUs,

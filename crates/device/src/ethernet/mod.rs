@@ -14,6 +14,7 @@ use std::io;
 use std::net::IpAddr;
 use std::os::fd::BorrowedFd;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use sockeye_wire::Instant;
@@ -28,6 +29,9 @@ use neighbors::{Answer, NeighborCache};
 use next_hop::{NextHop, Routes, destination};
 
 pub(crate) use ethernet::HEADER_LEN;
+
+/// How soon to try again to get out what a carrier has not sent.
+const FLUSH_AGAIN: Duration = Duration::from_millis(1);
 
 /// What carries Ethernet frames, one at a time, and never blocks.
 pub(crate) trait Carrier: fmt::Debug + Send + Sync {
@@ -46,11 +50,11 @@ pub(crate) trait Carrier: fmt::Debug + Send + Sync {
     /// Sends a frame of the host's own, which is lost if it can't go now.
     fn send_frame(&self, frame: &[u8]);
 
-    /// All that was to be sent leaves.
+    /// All that was to be sent leaves, or as much of it as can now: true if something is left, to be flushed again soon.
     ///
     /// # Errors
     /// When the device itself is gone.
-    fn flush(&self) -> io::Result<()>;
+    fn flush(&self) -> io::Result<bool>;
 
     /// What to wait on for frames.
     fn as_fd(&self) -> BorrowedFd<'_>;
@@ -136,9 +140,22 @@ impl<C: Carrier> Ethernet<C> {
         // What was held goes out under the lock, so that nothing sent later overtakes it.
         let mut neighbors = self.lock();
         for packet in neighbors.learn(now, answer) {
-            // If it fails, whoever reads or writes next hears of it.
-            let _ = self.carrier.send(&self.host.header(answer.address, &packet), &packet);
+            match self.carrier.send(&self.host.header(answer.address, &packet), &packet) {
+                Ok(Sent::Full) => self.carrier.tally().add(Counter::Unresolved, 1),
+                // If it fails, whoever reads or writes next hears of it.
+                Ok(Sent::Gone | Sent::Lost) | Err(_) => {}
+            }
         }
+    }
+
+    /// All leaves that can; for the rest whoever waits is woken.
+    fn flush(&self) -> io::Result<()> {
+        if self.carrier.flush()? {
+            let _neighbors = self.lock(); // the alarm is theirs
+            let now = self.clock.now();
+            self.alarm.arm(now, Some(now + FLUSH_AGAIN));
+        }
+        Ok(())
     }
 
     /// The hardware address that the first packet of a batch goes to; `None` after it has been taken off, because it is
@@ -182,7 +199,7 @@ impl<C: Carrier> Device for Ethernet<C> {
         let count = batch.len() - before;
         self.carrier.tally().add(Counter::Received, count);
         received?;
-        self.carrier.flush()?; // the answers to neighbours
+        self.flush()?; // the answers to neighbours
         Ok(count)
     }
 
@@ -209,7 +226,7 @@ impl<C: Carrier> Device for Ethernet<C> {
                 gone += 1;
             }
         }
-        self.carrier.flush()?;
+        self.flush()?;
         Ok(gone)
     }
 
@@ -225,3 +242,6 @@ impl<C: Carrier> Device for Ethernet<C> {
         self.carrier.is_low_on_buffers()
     }
 }
+
+#[cfg(test)]
+mod tests;

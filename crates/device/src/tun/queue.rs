@@ -195,8 +195,8 @@ impl Carrier for Queue {
         }
     }
 
-    fn flush(&self) -> io::Result<()> {
-        Ok(()) // each frame has left by itself
+    fn flush(&self) -> io::Result<bool> {
+        Ok(false) // each frame has left by itself
     }
 
     fn as_fd(&self) -> BorrowedFd<'_> {

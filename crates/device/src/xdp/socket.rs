@@ -4,6 +4,7 @@
 //! waits for a reader: however long packets are held, the interface goes on receiving.
 
 use std::io;
+use std::mem;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -35,8 +36,6 @@ const RING: u32 = 2048;
 const HEADROOM: usize = 256;
 /// The sizes that a frame may have: the kernel wants a power of two up to a page.
 const CHUNKS: [usize; 2] = [2048, 4096];
-/// System calls for one batch: each sends 32 frames or more.
-const MOST_WAKEUPS: u32 = RING / 32;
 
 /// The largest MTU whose frames fit.
 pub(super) const MAX_MTU: usize = CHUNKS[1] - HEADROOM - HEADER_LEN;
@@ -116,20 +115,23 @@ impl Socket {
         put
     }
 
-    /// Lets the kernel send what is on the ring.
-    fn push_out(&self, outgoing: &OutgoingFrames) -> io::Result<()> {
+    /// Lets the kernel send what is on the ring, as far as it does. True if something is left.
+    fn push_out(&self, outgoing: &OutgoingFrames) -> io::Result<bool> {
         outgoing.leave.publish();
-        for _ in 0..MOST_WAKEUPS {
-            if outgoing.leave.waiting() == 0 || !outgoing.leave.needs_wakeup() {
+        let mut left = outgoing.leave.waiting();
+        while left > 0 && outgoing.leave.needs_wakeup() {
+            // A call sends some 32 frames, and ends at the first that the kernel has to drop: what it takes a frame for.
+            match send(&self.fd, &[], SendFlags::DONTWAIT) {
+                Ok(_) | Err(Errno::AGAIN | Errno::INTR) => {}
+                Err(Errno::BUSY) => self.tally.add(Counter::LinkDown, 1),
+                Err(error) => is_over(error)?,
+            }
+            let before = mem::replace(&mut left, outgoing.leave.waiting());
+            if left == before {
                 break;
             }
-            match send(&self.fd, &[], SendFlags::DONTWAIT) {
-                // What it has not sent yet it sends when called again.
-                Ok(_) | Err(Errno::AGAIN | Errno::INTR) => {}
-                Err(error) => return is_over(error),
-            }
         }
-        Ok(())
+        Ok(left > 0)
     }
 }
 
@@ -200,7 +202,7 @@ impl Carrier for Socket {
         self.put(&mut self.lock_outgoing(), [frame].into_iter());
     }
 
-    fn flush(&self) -> io::Result<()> {
+    fn flush(&self) -> io::Result<bool> {
         let outgoing = self.lock_outgoing();
         self.push_out(&outgoing)
     }

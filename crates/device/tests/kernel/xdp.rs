@@ -153,3 +153,30 @@ fn what_was_taken_is_given_back() {
         assert!(matches!(gone.expect("it can be entered"), Err(Error::NoSuchDevice(name)) if name == "nobody"));
     });
 }
+
+/// The kernel tells of a frame that it has to drop, here because the other end wouldn't take it, and stops there.
+#[test]
+fn a_frame_that_is_dropped_holds_up_none_behind_it() {
+    in_namespace("xdp::a_frame_that_is_dropped_holds_up_none_behind_it", || {
+        let other = joined();
+        let shorter = LinkSettings { mtu: Some(1000), ..LinkSettings::default() };
+        Link::by_name("left").and_then(|left| left.set(shorter)).expect("an MTU");
+        let Some(xdp) = open(&other, &config(XdpMode::Best)) else { return };
+        let socket = socket("10.9.0.1:7000");
+        let (ours, kernel) = (at("10.9.0.2:9000"), at("10.9.0.1:7000"));
+        send(&xdp, datagram(ours, kernel, b"find the kernel first"));
+        socket.send_to(b"and it us", ours).expect("it is routed");
+        assert_eq!(datagram_for(&xdp, 9000), b"and it us");
+        socket.recv(&mut [0; 30]).expect("it arrives");
+
+        let short = (0..9).map(|number: u8| datagram(ours, kernel, &[number; 100]));
+        let mut batch = [datagram(ours, kernel, &[0xff; 1400])].into_iter().chain(short).collect();
+        assert_eq!(xdp.transmit(&mut batch).expect("the device is there"), 10);
+        for number in 0..9 {
+            let mut heard = [0; 100];
+            assert_eq!(socket.recv(&mut heard).expect("it arrives"), 100);
+            assert_eq!(heard, [number; 100]);
+        }
+        assert_eq!(xdp.counters().get(Counter::LinkDown), 1);
+    });
+}
