@@ -2,7 +2,8 @@
 
 use std::fmt;
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
@@ -83,10 +84,15 @@ fn congestion_control() -> impl TypedValueParser<Value = Algorithm> {
     PossibleValuesParser::new(names).try_map(|name| name.parse::<Algorithm>())
 }
 
+/// A device that writes down what it carries.
+type Capture = Arc<Recorder<Box<dyn Device>>>;
+
 /// A device that was made, not yet in use.
 pub struct Opened {
     /// Its queues, one for each shard.
     pub queues: Vec<Box<dyn Device>>,
+    /// Those of them that write a capture.
+    captures: Vec<Capture>,
     /// The clock that stamps its packets.
     pub clock: Clock,
     /// Its name in the kernel.
@@ -110,15 +116,13 @@ impl DeviceArgs {
         let kernels = self.kernels();
         let (mut queues, name) = self.make(kernels.clone())?;
         let clock = Clock::start();
+        let mut captures = Vec::new();
         if let Some(path) = &self.pcap {
-            let record = |queue| -> Result<Box<dyn Device>, Failure> {
-                let recorder = Recorder::create(queue, path, clock);
-                Ok(Box::new(recorder.or_fail(format!("creating {}", path.display()))?))
-            };
-            queues = queues.into_iter().map(record).collect::<Result<_, _>>()?;
+            captures = queues.into_iter().map(|queue| capture(queue, path, clock)).collect::<Result<_, _>>()?;
+            queues = captures.iter().map(|capture| Box::new(Arc::clone(capture)) as Box<dyn Device>).collect();
         }
         let remember = if self.no_metrics_cache { Remember::NOTHING } else { Remember::default() };
-        Ok(Opened { queues, clock, name, kernels, cc: self.cc, ecn: self.ecn.into(), remember })
+        Ok(Opened { queues, captures, clock, name, kernels, cc: self.cc, ecn: self.ecn.into(), remember })
     }
 
     /// The device's queues without capture, and its name.
@@ -156,6 +160,12 @@ impl DeviceArgs {
     }
 }
 
+/// Captures what `queue` carries in a file at `path`.
+fn capture(queue: Box<dyn Device>, path: &Path, clock: Clock) -> Result<Capture, Failure> {
+    let recorder = Recorder::create(queue, path, clock).or_fail(format!("creating {}", path.display()))?;
+    Ok(Arc::new(recorder))
+}
+
 impl Opened {
     /// Runs a host with these addresses on the device.
     ///
@@ -167,11 +177,11 @@ impl Opened {
         let builder = addresses.iter().fold(builder, |builder, address| builder.address(*address));
         let host = builder.start().or_fail("starting the host")?;
         let ours = addresses.iter().map(|address| address.address()).collect();
-        Ok(Link { host, name: self.name, ours, kernels: self.kernels })
+        Ok(Link { host, name: self.name, ours, kernels: self.kernels, captures: self.captures })
     }
 }
 
-/// A host on a device.
+/// A host on a device. When it is dropped, the host is shut down, whoever else has a handle of it, and the capture is whole.
 pub struct Link {
     /// The host.
     pub host: Host,
@@ -181,6 +191,18 @@ pub struct Link {
     pub ours: Vec<IpAddr>,
     /// Those of the kernel's end.
     pub kernels: Vec<Cidr>,
+    captures: Vec<Capture>,
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        self.host.shutdown();
+        for capture in &self.captures {
+            if let Err(error) = capture.flush() {
+                log::error!("the capture's end is lost: {error}");
+            }
+        }
+    }
 }
 
 impl fmt::Display for Link {
@@ -194,9 +216,58 @@ impl fmt::Display for Link {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Read, Write};
+
     use clap::{Arg, Command};
+    use sockeye::{TcpListener, TcpStream};
+    use sockeye_device::memory;
 
     use super::*;
+
+    #[test]
+    fn a_capture_is_whole_when_a_command_ends_although_somebody_still_has_the_host() {
+        let (ours, theirs) = memory::pair(1500);
+        let (clock, place) = (Clock::start(), tempfile::TempDir::new().expect("there is room for temporary files"));
+        let path = place.path().join("c.pcapng");
+        let captures = vec![capture(Box::new(ours), &path, clock).expect("a new file")];
+        let opened = Opened {
+            queues: vec![Box::new(Arc::clone(&captures[0]))],
+            captures,
+            clock,
+            name: String::new(),
+            kernels: Vec::new(),
+            cc: Algorithm::default(),
+            ecn: EcnPolicy::default(),
+            remember: Remember::default(),
+        };
+        let link = opened.run(&["10.0.0.1/24".parse().expect("an address")]).expect("there are threads");
+        let peer = Host::new(theirs, &[([10, 0, 0, 2].into(), 24)]).expect("there are threads");
+        let _who_waits_for_ctrl_c = link.host.clone();
+
+        let listener = TcpListener::bind(&peer, "10.0.0.2:80").expect("the port is free");
+        let mut client = TcpStream::connect(&link.host, "10.0.0.2:80").expect("it listens");
+        client.write_all(b"abc").expect("the server is there");
+        let (mut server, _) = listener.accept().expect("the client is there");
+        server.read_exact(&mut [0; 3]).expect("it was written");
+        drop((server, client));
+        drop(link);
+        let flags = tcp_flags(&path);
+        assert!(flags.first().is_some_and(|first| first & 0x02 != 0), "no SYN: {flags:?}");
+        assert!(flags.iter().filter(|flags| **flags & 0x01 != 0).count() >= 2, "not both FINs: {flags:?}");
+    }
+
+    /// The TCP flags of the packets in a capture, all of which are IPv4.
+    fn tcp_flags(path: &Path) -> Vec<u8> {
+        let file = std::fs::File::open(path).expect("it was made");
+        let mut reader = pcap_file::pcapng::PcapNgReader::new(file).expect("it has a head");
+        let mut flags = Vec::new();
+        while let Some(block) = reader.next_block() {
+            if let pcap_file::pcapng::Block::EnhancedPacket(packet) = block.expect("it is whole") {
+                flags.push(packet.data[20 + 13]);
+            }
+        }
+        flags
+    }
 
     #[test]
     fn newreno_may_be_called_what_the_kernel_calls_it() {

@@ -65,9 +65,7 @@ pub fn run(args: &ConnectArgs) -> Result<(), Failure> {
         eprintln!("sockeye: connected to {server} in {:.3} ms; {link}", millis(started.elapsed()));
     }
     let input = read_in_background(io::stdin())?;
-    let outcome = relay(stream, &input, &mut io::stdout(), Over::WithBoth, interrupt.bell());
-    link.host.shutdown();
-    interrupt.unless(outcome)
+    interrupt.unless(relay(stream, &input, &mut io::stdout(), Over::WithBoth, interrupt.bell()))
 }
 
 /// The first of `candidates` that answers; else the last one's error.

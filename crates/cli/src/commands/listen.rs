@@ -44,9 +44,7 @@ pub fn run(args: &ListenArgs) -> Result<(), Failure> {
     let link = args.device.link()?;
     let host = link.host.clone();
     let interrupt = Interrupt::install(move || host.shutdown())?;
-    let outcome = serve(args, &link, &interrupt);
-    link.host.shutdown();
-    interrupt.unless(outcome)
+    interrupt.unless(serve(args, &link, &interrupt))
 }
 
 fn serve(args: &ListenArgs, link: &Link, interrupt: &Interrupt) -> Result<(), Failure> {
