@@ -6,7 +6,7 @@ use std::io::{self, Read, Write};
 use std::iter;
 use std::net::SocketAddr;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use crossbeam_channel::{Receiver, Sender, bounded};
@@ -18,9 +18,9 @@ use crate::socket::{Listen, Socket};
 /// Octets that a server moves at a time.
 pub const PIECE: usize = 256 * 1024;
 
-/// How long an HTTP client may be silent.
-const HTTP_PATIENCE: Duration = Duration::from_secs(60);
-/// How long to wait for a client to take in our last words before the connection goes.
+/// How long an HTTP client may be silent, and any client may take nothing of what is sent to it.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+/// How long to wait, in all, for a client to take in our last words before the connection goes.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// Places for connections, shared by listeners.
@@ -103,12 +103,11 @@ pub fn discard(socket: &mut impl Socket, sink: &mut impl Write) -> io::Result<u6
     Ok(octets)
 }
 
-/// Sends all that `source` has, and then the end; then waits for the client's end. How much that was.
+/// Sends all that `source` has, by way of `pool`, and then the end; then waits for the client's end. How much that was.
 ///
 /// # Errors
-/// What reading and writing return.
-pub fn supply(socket: &mut impl Socket, source: &mut impl Read) -> io::Result<u64> {
-    let pool = ChunkPool::default();
+/// What reading and writing return: what the client has got is incomplete then, and it is not to take it for the whole.
+pub fn supply(socket: &mut impl Socket, source: &mut impl Read, pool: &ChunkPool) -> io::Result<u64> {
     let chunks = iter::repeat_with(|| pool.fill(ChunkPool::CHUNK, |buffer| source.read(buffer)));
     let interrupted = |error: &io::Error| error.kind() == io::ErrorKind::Interrupted;
     let chunks = chunks.filter(|chunk| !chunk.as_ref().is_err_and(interrupted));
@@ -135,7 +134,7 @@ pub fn supply_chunks(socket: &mut impl Socket, chunks: impl IntoIterator<Item = 
 /// # Errors
 /// What reading and writing return.
 pub fn http(socket: &mut impl Socket, files: &Files) -> io::Result<()> {
-    socket.set_patience(Some(HTTP_PATIENCE))?;
+    socket.set_patience(Some(PATIENCE))?;
     // The last part of a response would wait for the ACK of what came before it, and that for the client's next request.
     socket.send_at_once()?;
     http::serve_connection(socket, files)?;
@@ -146,10 +145,21 @@ pub fn http(socket: &mut impl Socket, files: &Files) -> io::Result<()> {
 /// client may lose our last words over it.
 fn part(socket: &mut impl Socket) -> io::Result<()> {
     socket.finish()?;
-    socket.set_patience(Some(LAST_WORDS))?;
-    match copy(socket, &mut io::sink()) {
-        Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => Ok(()),
-        outcome => outcome.map(drop),
+    let until = Instant::now() + LAST_WORDS;
+    let mut buffer = vec![0; PIECE];
+    loop {
+        let left = until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Ok(());
+        }
+        socket.set_patience(Some(left))?;
+        match socket.read(&mut buffer) {
+            Ok(0) => return Ok(()),
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => return Ok(()),
+            Err(error) => return Err(error),
+        }
     }
 }
 

@@ -24,7 +24,12 @@ impl Sink for std::net::TcpStream {}
 impl Sink for sockeye::TcpStream {
     fn hand_over(&mut self, mut piece: Bytes) -> io::Result<()> {
         while !piece.is_empty() {
-            self.write_chunk(&mut piece)?;
+            let before = piece.len();
+            match self.write_chunk(&mut piece) {
+                // The peer is slow, and not silent.
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock && piece.len() < before => {}
+                written => written?,
+            }
         }
         Ok(())
     }

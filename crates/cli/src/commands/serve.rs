@@ -5,9 +5,10 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::thread;
+use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use sockeye::{TcpListener, TcpStream};
+use sockeye::{ChunkPool, TcpListener, TcpStream};
 
 use crate::failure::{Failure, OrFail, unopened};
 use crate::http::Files;
@@ -82,18 +83,26 @@ impl Service {
 /// # Errors
 /// When there is no device, or not what is to be served.
 pub fn run(args: &ServeArgs) -> Result<(), Failure> {
-    let server = Server::new(args.service, args.path.as_deref())?;
+    let server = Server::new(Content::new(args.service, args.path.as_deref())?);
     let link = args.device.link()?;
     let host = link.host.clone();
     let interrupt = Interrupt::install(move || host.shutdown())?;
-    let outcome = server.run(&link, args.port.unwrap_or(args.service.port()), &Places::new(args.max_connections));
-    link.host.shutdown();
-    interrupt.unless(outcome)
+    interrupt.unless(server.run(&link, args.port.unwrap_or(args.service.port()), &Places::new(args.max_connections)))
+}
+
+/// Serves connections.
+#[derive(Debug)]
+struct Server {
+    content: Content,
+    /// Where what is made to be sent is put.
+    chunks: ChunkPool,
+    /// How long a client may take nothing of what is sent to it.
+    patience: Duration,
 }
 
 /// What each connection gets.
 #[derive(Debug)]
-enum Server {
+enum Content {
     Echo,
     Discard,
     Chargen,
@@ -102,18 +111,8 @@ enum Server {
 }
 
 impl Server {
-    fn new(service: Service, path: Option<&Path>) -> Result<Self, Failure> {
-        Ok(match (service, path) {
-            (Service::Http, Some(root)) => Self::Http(Files::new(root).map_err(|why| unopened(root, why))?),
-            (Service::File, Some(path)) => {
-                File::open(path).map_err(|why| unopened(path, why))?;
-                Self::File(KeptFile::new(path.to_owned()))
-            }
-            (Service::Echo, None) => Self::Echo,
-            (Service::Discard, None) => Self::Discard,
-            (Service::Chargen, None) => Self::Chargen,
-            _ => return Err(Failure::usage("serving", "only http and file take a path").advice("leave it out")),
-        })
+    fn new(content: Content) -> Self {
+        Self { content, chunks: ChunkPool::default(), patience: services::PATIENCE }
     }
 
     fn run(&self, link: &Link, port: u16, places: &Places) -> Result<(), Failure> {
@@ -137,10 +136,51 @@ impl Server {
     fn announce(&self, link: &Link, listeners: &[TcpListener]) {
         let addresses: Vec<_> = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
         let list: Vec<_> = addresses.iter().map(ToString::to_string).collect();
-        eprintln!("sockeye: {} at {}; {link}", self.service_name(), list.join(" and "));
+        let service = self.content.service();
+        let name = service.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();
+        eprintln!("sockeye: {name} at {}; {link}", list.join(" and "));
         if let Some(first) = addresses.first() {
-            eprintln!("sockeye: try `{}`; Ctrl-C ends", self.service().example(*first));
+            eprintln!("sockeye: try `{}`; Ctrl-C ends", service.example(*first));
         }
+    }
+
+    fn serve(&self, mut stream: TcpStream, peer: SocketAddr) {
+        log::info!("{peer} is connected");
+        match self.content_for(&mut stream) {
+            Ok(()) => log::info!("{peer} has ended"),
+            Err(error) => {
+                // The client is not to take what it has got for the whole, nor is what it doesn't take to be kept for it.
+                stream.abort();
+                log::info!("{peer} has ended: {error}");
+            }
+        }
+    }
+
+    fn content_for(&self, stream: &mut TcpStream) -> io::Result<()> {
+        stream.set_write_timeout(Some(self.patience))?;
+        match &self.content {
+            Content::Echo => services::echo(stream).map(drop),
+            Content::Discard => services::discard(stream, &mut io::sink()).map(drop),
+            Content::Chargen => services::supply(stream, &mut Characters::default(), &self.chunks).map(drop),
+            Content::Http(files) => services::http(stream, files),
+            Content::File(file) => services::supply_chunks(stream, file.chunks()?).map(drop),
+        }
+    }
+}
+
+impl Content {
+    fn new(service: Service, path: Option<&Path>) -> Result<Self, Failure> {
+        Ok(match (service, path) {
+            (Service::Http, Some(root)) => Self::Http(Files::new(root).map_err(|why| unopened(root, why))?),
+            (Service::File, Some(path)) => {
+                File::open(path).map_err(|why| unopened(path, why))?;
+                Self::File(KeptFile::new(path.to_owned()))
+            }
+            (Service::Echo, None) => Self::Echo,
+            (Service::Discard, None) => Self::Discard,
+            (Service::Chargen, None) => Self::Chargen,
+            _ => return Err(Failure::usage("serving", "only http and file take a path").advice("leave it out")),
+        })
     }
 
     const fn service(&self) -> Service {
@@ -152,24 +192,48 @@ impl Server {
             Self::File(_) => Service::File,
         }
     }
+}
 
-    /// As it is given on the command line.
-    fn service_name(&self) -> String {
-        self.service().to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+    use std::net::IpAddr;
+
+    use sockeye::Host;
+
+    use super::*;
+
+    /// A server on the second host of a pair, one client at a time; `clients` gets the first host.
+    fn with_server(server: &Server, clients: impl FnOnce(&Host, SocketAddr)) {
+        let (here, there) = Host::pair().expect("there are threads");
+        let listener = TcpListener::bind(&there, "10.0.0.2:9000").expect("the port is free");
+        thread::scope(|scope| {
+            scope
+                .spawn(|| services::accept_each(&listener, &Places::new(1), |stream, peer| server.serve(stream, peer)));
+            clients(&here, SocketAddr::new(IpAddr::from([10, 0, 0, 2]), 9000));
+            there.shutdown();
+        });
     }
 
-    fn serve(&self, mut stream: TcpStream, peer: SocketAddr) {
-        log::info!("{peer} is connected");
-        let outcome = match self {
-            Self::Echo => services::echo(&mut stream).map(drop),
-            Self::Discard => services::discard(&mut stream, &mut io::sink()).map(drop),
-            Self::Chargen => services::supply(&mut stream, &mut Characters::default()).map(drop),
-            Self::Http(files) => services::http(&mut stream, files),
-            Self::File(file) => file.chunks().and_then(|chunks| services::supply_chunks(&mut stream, chunks)).map(drop),
-        };
-        match outcome {
-            Ok(()) => log::info!("{peer} has ended"),
-            Err(error) => log::info!("{peer} has ended: {error}"),
-        }
+    #[test]
+    fn who_reads_nothing_leaves_its_place_to_the_next() {
+        let server = Server { patience: Duration::from_millis(50), ..Server::new(Content::Chargen) };
+        with_server(&server, |host, address| {
+            let _silent = TcpStream::connect(host, address).expect("it listens");
+            let mut next = TcpStream::connect(host, address).expect("it listens");
+            next.set_read_timeout(Some(Duration::from_secs(60))).expect("above zero");
+            next.read_exact(&mut [0; 1000]).expect("it is served");
+        });
+    }
+
+    #[test]
+    fn what_can_not_be_read_to_its_end_does_not_end_as_if_it_had_been() {
+        // A directory opens like a file, but can't be read.
+        let server = Server::new(Content::File(KeptFile::new(std::env::temp_dir())));
+        with_server(&server, |host, address| {
+            let mut client = TcpStream::connect(host, address).expect("it listens");
+            let heard = client.read(&mut [0; 1]).expect_err("it isn't the end");
+            assert_eq!(heard.kind(), io::ErrorKind::ConnectionReset);
+        });
     }
 }

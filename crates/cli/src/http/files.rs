@@ -67,19 +67,17 @@ impl Files {
         let Some(below) = below_root(path) else {
             return Ok(Response::error(Status::NOT_FOUND));
         };
-        let file = self.root.join(below).canonicalize()?;
-        if !file.starts_with(&self.root) {
+        let Some((file, meta)) = self.inside(&self.root.join(&below))? else {
             return Ok(Response::error(Status::NOT_FOUND));
-        }
-        let meta = fs::metadata(&file)?;
+        };
         if meta.is_dir() {
             if !path.ends_with('/') {
-                let there = format!("{}/", encode(path));
+                // Not `path`: what begins with two slashes would name another host.
+                let there = format!("/{}/", encode(&below.to_string_lossy()));
                 return Ok(Response::error(Status::MOVED_PERMANENTLY).header("Location", there));
             }
-            let index = file.join(INDEX);
-            return match fs::metadata(&index) {
-                Ok(meta) if meta.is_file() => file_response(&index, &meta, request),
+            return match self.inside(&file.join(INDEX)) {
+                Ok(Some((index, meta))) if meta.is_file() => file_response(&index, &meta, request),
                 _ => Ok(Response::new(Status::OK, HTML, Body::Text(listing(path, &file)?))),
             };
         }
@@ -88,6 +86,16 @@ impl Files {
             return Ok(Response::error(Status::NOT_FOUND));
         }
         file_response(&file, &meta, request)
+    }
+
+    /// Where `path` leads, symbolic links followed, and what is there; `None` if that is not below the root.
+    fn inside(&self, path: &Path) -> io::Result<Option<(PathBuf, Metadata)>> {
+        let file = path.canonicalize()?;
+        if !file.starts_with(&self.root) {
+            return Ok(None);
+        }
+        let meta = fs::metadata(&file)?;
+        Ok(Some((file, meta)))
     }
 }
 

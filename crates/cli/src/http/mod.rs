@@ -8,7 +8,7 @@ mod range;
 mod request;
 mod response;
 
-use std::io::{self, Read};
+use std::io::{self, ErrorKind, Read};
 
 use crate::socket::Sink;
 pub use files::Files;
@@ -19,14 +19,16 @@ use response::Response;
 /// connection can't go on, or is silent for longer than a read may wait.
 ///
 /// # Errors
-/// What reading and writing return, timeouts included.
+/// What reading and writing return.
 pub fn serve_connection<S: Read + Sink>(stream: &mut S, files: &Files) -> io::Result<()> {
     let mut reader = Reader::default();
     loop {
-        let (response, method, keep_alive) = match reader.next(stream)? {
-            Received::End => return Ok(()),
-            Received::Refused(status) => (Response::error(status), Method::Get, false),
-            Received::Request(request) => (files.answer(&request), request.method, request.keep_alive),
+        let (response, method, keep_alive) = match reader.next(stream) {
+            Ok(Received::End) => return Ok(()),
+            Ok(Received::Refused(status)) => (Response::error(status), Method::Get, false),
+            Ok(Received::Request(request)) => (files.answer(&request), request.method, request.keep_alive),
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => return Ok(()),
+            Err(error) => return Err(error),
         };
         log::info!("{} {}", response.status.0, response.status.1);
         response.write(stream, files.chunks(), method == Method::Head, keep_alive)?;

@@ -170,6 +170,18 @@ fn a_directory_shows_its_names_and_wants_a_slash() {
     assert!(body.contains("<a href=\"./%3Cb%3E.bin\">&lt;b&gt;.bin</a>"), "{body}");
     let (head, _) = get("/sub%20dir", "");
     assert!(head.starts_with("HTTP/1.1 301 ") && head.contains("\r\nLocation: /sub%20dir/"), "{head}");
+    for target in ["//sub%20dir", "/.//sub%20dir"] {
+        let (head, _) = get(target, "");
+        assert!(head.contains("\r\nLocation: /sub%20dir/"), "{target} would lead to another host: {head}");
+    }
+}
+
+#[test]
+fn an_index_outside_the_directory_is_not_served() {
+    let (place, files) = site();
+    symlink(place.path().join("secret"), place.path().join("root/index.html")).expect("a new link");
+    let got = exchange_in_steps(&files, "GET / HTTP/1.0\r\n\r\n", usize::MAX).expect("memory doesn't break");
+    assert!(!got.ends_with("secret"), "{got}");
 }
 
 #[test]

@@ -30,7 +30,7 @@ fn echo_returns_everything_and_then_the_end() {
 fn supply_ends_when_the_source_does_although_the_client_has_said_something() {
     let (mut client, mut server) = pair();
     client.write_all(b"unasked").expect("the server is there");
-    let served = thread::spawn(move || supply(&mut server, &mut &b"all there is"[..]));
+    let served = thread::spawn(move || supply(&mut server, &mut &b"all there is"[..], &ChunkPool::default()));
     let mut heard = String::new();
     client.read_to_string(&mut heard).expect("it isn't reset");
     assert_eq!(heard, "all there is");
@@ -38,12 +38,53 @@ fn supply_ends_when_the_source_does_although_the_client_has_said_something() {
     assert_eq!(served.join().expect("it doesn't panic").ok(), Some(12));
 }
 
+#[test]
+fn a_client_that_dribbles_is_not_waited_for_longer_than_others() {
+    let (mut client, mut server) = pair();
+    let served = thread::spawn(move || supply(&mut server, &mut io::empty(), &ChunkPool::default()));
+    // An octet each tenth of what it may take, and three times as many as that allows.
+    for _ in 0..30 {
+        thread::sleep(LAST_WORDS / 10);
+        if served.is_finished() || client.write_all(b"x").is_err() {
+            break;
+        }
+    }
+    assert!(served.is_finished(), "it would wait for ever");
+}
+
+/// A source that says which buffer it was read to.
+struct Tells(Option<*const u8>);
+
+impl Read for Tells {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0 = Some(buffer.as_ptr());
+        Ok(0)
+    }
+}
+
+#[test]
+fn what_is_supplied_is_read_to_the_buffers_that_all_connections_share() {
+    let chunks = ChunkPool::default();
+    let mut shared = None;
+    let filled = chunks.fill(ChunkPool::CHUNK, |buffer| -> io::Result<usize> {
+        shared = Some(buffer.as_ptr());
+        Ok(buffer.len())
+    });
+    drop(filled); // it is in the pool from now on, and nobody else's
+    let (client, mut server) = pair();
+    client.shutdown(Shutdown::Write).expect("the server is there");
+    let mut source = Tells(None);
+    supply(&mut server, &mut source, &chunks).expect("the client is there");
+    assert_eq!(source.0, shared);
+}
+
 //= rfc2398#2.11-1
 #[test]
 fn load_is_made_and_taken_in_memory() {
     const OCTETS: u64 = 3 << 20;
     let (mut client, mut server) = pair();
-    let made = thread::spawn(move || supply(&mut server, &mut Characters::default().take(OCTETS)));
+    let made =
+        thread::spawn(move || supply(&mut server, &mut Characters::default().take(OCTETS), &ChunkPool::default()));
     assert_eq!(discard(&mut client, &mut io::sink()).expect("the server is there"), OCTETS);
     assert_eq!(made.join().expect("it doesn't panic").ok(), Some(OCTETS));
 }
