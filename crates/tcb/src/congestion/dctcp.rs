@@ -28,8 +28,8 @@ pub struct Dctcp {
     marked: u64,
     /// `DCTCP.Alpha`, in 1/65536.
     alpha: u32,
-    /// The window was reduced in this observation window.
-    has_reduced: bool,
+    /// Octets delivered when the window was last reduced; `None` from then until the next ACK.
+    reduced_at: Option<u64>,
 }
 
 impl Dctcp {
@@ -37,7 +37,7 @@ impl Dctcp {
     pub fn new(initial: u8) -> Self {
         let reno = NewReno::new(initial);
         //= rfc8257#3.3-1
-        Self { reno, rounds: Rounds::default(), acked: 0, marked: 0, alpha: SCALE, has_reduced: false }
+        Self { reno, rounds: Rounds::default(), acked: 0, marked: 0, alpha: SCALE, reduced_at: Some(0) }
     }
 
     /// The observation window ends.
@@ -52,7 +52,7 @@ impl Dctcp {
         let decay = self.alpha >> GAIN_SHIFT;
         let kept = if decay == 0 { 0 } else { self.alpha - decay };
         self.alpha = (kept + (level >> GAIN_SHIFT)).min(SCALE);
-        (self.acked, self.marked, self.has_reduced) = (0, 0, false);
+        (self.acked, self.marked) = (0, 0);
     }
 }
 
@@ -82,11 +82,13 @@ impl CongestionControl for Dctcp {
         }
         self.acked += u64::from(sample.newly_acked);
         self.marked += u64::from(sample.marked);
+        // Marks of what left before a reduction are answered with it, wherever in the observation window that was.
         //= rfc8257#3.3-7
-        if sample.marked > 0 && !self.has_reduced && !sample.recovering {
+        let reduced_at = *self.reduced_at.get_or_insert(sample.delivered);
+        if sample.marked > 0 && sample.prior_delivered >= reduced_at && !sample.recovering {
             let part = mul_div(self.reno.cwnd(), self.alpha, 2 * SCALE);
             self.reno.reduce_to_at_least(self.reno.cwnd() - part);
-            self.has_reduced = true;
+            self.reduced_at = Some(sample.delivered);
         }
         self.reno.on_ack(sample);
     }
@@ -99,7 +101,7 @@ impl CongestionControl for Dctcp {
     //= rfc8257#3.5-2
     fn on_loss(&mut self, now: Instant, flight: u32) {
         self.reno.on_loss(now, flight);
-        self.has_reduced = true;
+        self.reduced_at = None;
     }
 
     fn on_recovered(&mut self, now: Instant, flight: u32) {
@@ -109,6 +111,7 @@ impl CongestionControl for Dctcp {
     //= rfc8257#3.5-3
     fn on_timeout(&mut self, now: Instant, flight: u32, again: bool) {
         self.reno.on_timeout(now, flight, again);
+        self.reduced_at = None;
     }
 
     fn undo(&mut self, now: Instant) {
@@ -144,6 +147,7 @@ impl CongestionControl for Dctcp {
 #[cfg(test)]
 mod tests {
     use alloc::boxed::Box;
+    use alloc::vec::Vec;
     use core::time::Duration;
 
     use super::*;
@@ -207,6 +211,29 @@ mod tests {
         (0..200).for_each(|_| feed.round(5));
         let half = SCALE / 2;
         assert!(feed.dctcp.alpha.abs_diff(half) < SCALE / 50, "{}", feed.dctcp.alpha);
+    }
+
+    /// Ten segments are in flight at any time. Marks from the ninth to the eighteenth tell of one window, though an observation
+    /// window begins with the eleventh; the nineteenth left after the first of them was answered.
+    //= rfc8257#3.3-7
+    #[test]
+    fn one_window_of_marks_is_answered_once_wherever_it_begins() {
+        let mut feed = Feed::new(100);
+        let mut cuts = Vec::new();
+        for segment in 1..=40_u64 {
+            let before = feed.dctcp.cwnd();
+            feed.dctcp.on_ack(&AckSample {
+                newly_acked: 1000,
+                marked: if (9..=19).contains(&segment) { 1000 } else { 0 },
+                delivered: 1000 * segment,
+                prior_delivered: 1000 * segment.saturating_sub(10),
+                ..AckSample::default()
+            });
+            if feed.dctcp.cwnd() < before {
+                cuts.push(segment);
+            }
+        }
+        assert_eq!(cuts, [9, 19]);
     }
 
     //= rfc8257#4.2-2
