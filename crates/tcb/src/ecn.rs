@@ -183,10 +183,10 @@ impl Tcb {
         self.agreed.ecn && self.ecn.echo
     }
 
-    /// An acceptable ACK arrived, SND.UNA not moved yet, `flight` octets in flight; true if it tells of marks.
+    /// An acceptable ACK arrived, SND.UNA not moved yet; true if it tells of marks.
     //= rfc3168#6.1.2-1
     //= rfc3168#6.1.2-7
-    pub(crate) fn take_echo(&mut self, now: Instant, segment: &Segment, flight: u32) -> bool {
+    pub(crate) fn take_echo(&mut self, now: Instant, segment: &Segment) -> bool {
         // Who sends nothing that could be marked hears of no marks (RFC 3168 section 6.1.1).
         if !self.agreed.ect || !segment.flags.ece {
             return false;
@@ -196,7 +196,7 @@ impl Tcb {
         let snd_nxt = self.send.snd_nxt();
         let in_new_window = history.reduced_at.is_none_or(|at| is_of_next_window(segment.ack, at, snd_nxt));
         if in_new_window && !self.recovery.is_recovering() {
-            self.answer_mark(now, flight);
+            self.answer_mark(now);
         }
         true
     }
@@ -220,16 +220,18 @@ impl Tcb {
 
     //= rfc3168#5-3
     //= rfc8257#3.3-8
-    fn answer_mark(&mut self, now: Instant, flight: u32) {
+    fn answer_mark(&mut self, now: Instant) {
         let mss = u32::from(self.send.mss());
         let cwnd = self.congestion.cwnd();
         let was_least = cwnd <= mss;
         if self.congestion.ecn() == EcnUse::Classic {
-            // What duplicate ACKs, or a timeout, had let out beyond the window is no part of it.
-            self.congestion.on_ecn(now, flight.min(cwnd));
-            // Who keeps an account of its own hears of marks and losses alike.
+            // Who keeps an account of its own hears of marks and losses alike, and of what is in flight.
+            //= rfc8511#3-1
             if self.congestion.uses_prr() {
+                self.congestion.on_ecn(now, self.recovery.flight_size(cwnd));
                 self.recovery.on_mark_answered();
+            } else {
+                self.congestion.on_ecn(now, self.recovery.in_flight(mss).min(cwnd));
             }
         }
         self.ecn.history().reduced_at = Some(self.send.snd_nxt());

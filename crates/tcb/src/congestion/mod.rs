@@ -200,8 +200,8 @@ pub trait CongestionControl: Debug + Send + Sync {
     /// A loss was found while ACKs still come, the first in this window of data; `flight` octets were outstanding.
     fn on_loss(&mut self, now: Instant, flight: u32);
 
-    /// The peer tells of a mark, the first in this window of data; `flight` octets were outstanding. By default a loss
-    /// (RFC 3168 section 6.1.2).
+    /// The peer tells of a mark, the first in this window of data; `flight` octets were outstanding, or in flight for one that
+    /// doesn't [use PRR](Self::uses_prr). By default a loss (RFC 3168 section 6.1.2).
     fn on_ecn(&mut self, now: Instant, flight: u32) {
         self.on_loss(now, flight);
     }

@@ -315,6 +315,11 @@ impl Recovery {
         self.flight.as_ref().map_or(0, |flight| flight.in_flight(mss))
     }
 
+    /// FlightSize, of which what duplicate ACKs, or a timeout, had let out beyond the window of `cwnd` is no part.
+    pub(crate) fn flight_size(&self, cwnd: u32) -> u32 {
+        self.flight.as_ref().map_or(0, |flight| flight.flight_at_loss(cwnd))
+    }
+
     /// Octets that may leave now, by congestion control and by what a recovery allows.
     //= rfc8985#9.3-1
     //= rfc8985#9.3-2

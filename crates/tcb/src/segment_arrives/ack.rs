@@ -38,8 +38,7 @@ impl Tcb {
     fn take_ack(&mut self, now: Instant, segment: &Segment) {
         let window = u32::from(segment.window) << self.agreed.snd_shift;
         let duplicate = self.is_duplicate_ack(segment, window);
-        let flight = self.recovery.in_flight(u32::from(self.send.mss()));
-        let ece = self.take_echo(now, segment, flight);
+        let ece = self.take_echo(now, segment);
         //= rfc9293#3.4-3
         let advances = segment.ack.after(self.send.snd_una());
         if advances {
