@@ -83,8 +83,9 @@ impl Ecn {
     }
 
     /// True while something is unacknowledged that was sent before the window was last reduced.
-    pub(crate) fn has_reduced_beyond(&self, snd_una: SeqNumber) -> bool {
-        self.history.as_ref().and_then(|history| history.reduced_at).is_some_and(|at| at.after(snd_una))
+    pub(crate) fn has_reduced_beyond(&self, snd_una: SeqNumber, snd_nxt: SeqNumber) -> bool {
+        let reduced_at = self.history.as_ref().and_then(|history| history.reduced_at);
+        reduced_at.is_some_and(|at| at != snd_una && !is_of_next_window(snd_una, at, snd_nxt))
     }
 
     /// Our SYN went unanswered: the next one doesn't ask, since some middleboxes drop those that do.
@@ -283,6 +284,16 @@ mod tests {
         let at = |offset: u32| SeqNumber::new(u32::MAX - 5) + offset;
         for (ack, is) in [(0, false), (1000, false), (1001, true), (5000, true), (3 << 30, true)] {
             assert_eq!(is_of_next_window(at(ack), at(1000), at(ack) + 9000), is, "{ack}");
+        }
+    }
+
+    #[test]
+    fn a_reduction_two_gibibytes_ago_is_not_told_as_one_of_this_window() {
+        let at = |offset: u32| SeqNumber::new(u32::MAX - 5) + offset;
+        let history = History { reduced_at: Some(at(1000)), ..History::default() };
+        let ecn = Ecn { history: Some(Box::new(history)), ..Ecn::default() };
+        for (una, is) in [(0, true), (999, true), (1000, false), (5000, false), (3 << 30, false)] {
+            assert_eq!(ecn.has_reduced_beyond(at(una), at(una) + 9000), is, "{una}");
         }
     }
 }

@@ -150,7 +150,9 @@ impl Tcb {
 
     fn phase(&self) -> LossPhase {
         match self.recovery.phase() {
-            LossPhase::Open | LossPhase::Disorder if self.ecn.has_reduced_beyond(self.send.snd_una()) => {
+            LossPhase::Open | LossPhase::Disorder
+                if self.ecn.has_reduced_beyond(self.send.snd_una(), self.send.snd_nxt()) =>
+            {
                 LossPhase::Reduced
             }
             phase => phase,
