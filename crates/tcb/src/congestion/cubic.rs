@@ -8,7 +8,7 @@ use core::time::Duration;
 use sockeye_wire::Instant;
 
 use super::hystart::HyStart;
-use super::{AckSample, CongestionControl, Details, MAX_WINDOW, initial_window, mul_div, resized};
+use super::{AckSample, CongestionControl, Details, MAX_WINDOW, initial_window, mul_div, resized, scaled};
 
 /// `beta_cubic`, as a fraction.
 //= rfc9438#4.6-2
@@ -173,6 +173,15 @@ impl Cubic {
 }
 
 impl Curve {
+    /// Segments have `mss` octets instead of `before`. The curve, which counts segments, begins anew where the window stands.
+    //= rfc4821#4-9
+    fn resize(&mut self, before: u32, mss: u32) {
+        for window in [&mut self.ssthresh, &mut self.prior, &mut self.max] {
+            *window = scaled(*window, before, mss);
+        }
+        self.epoch = None;
+    }
+
     /// Congestion avoidance begins.
     fn begin(&mut self, now: Instant, mss: u32) -> Epoch {
         //= rfc9438#4.8-2
@@ -319,6 +328,13 @@ impl CongestionControl for Cubic {
     fn set_mss(&mut self, mss: u16) {
         let before = core::mem::replace(&mut self.mss, u32::from(mss));
         self.curve.cwnd = resized(self.initial, self.curve.cwnd, before, self.mss);
+        if self.mss != before {
+            self.curve.resize(before, self.mss);
+        }
+        if let Some(taken) = self.before.as_mut().filter(|_| self.mss != before) {
+            taken.cwnd = scaled(taken.cwnd, before, self.mss);
+            taken.resize(before, self.mss);
+        }
     }
 
     fn take_over(&mut self, other: &dyn CongestionControl) {

@@ -259,16 +259,16 @@ fn initial_window(segments: u8, mss: u32) -> u32 {
 
 /// The window, now that segments have `mss` octets instead of `before`: the initial one if there was none.
 fn resized(initial: u8, cwnd: u32, before: u32, mss: u32) -> u32 {
-    if cwnd == 0 { initial_window(initial, mss) } else { scaled(cwnd, before, mss) }
+    // The loss window of RFC 5681 is one full-sized segment: kept to the octets that it had, as RFC 4821 section 4 asks, it
+    // would let nothing out after a timeout on a path that then proves wider.
+    if cwnd == 0 { initial_window(initial, mss) } else { scaled(cwnd, before, mss).max(mss) }
 }
 
 //= rfc4821#4-9
-/// A window, now that segments have `mss` octets instead of `before`. Shorter segments aren't more of them, longer ones aren't
-/// more octets.
-fn scaled(cwnd: u32, before: u32, mss: u32) -> u32 {
-    // Except that the loss window of RFC 5681 is one full-sized segment: kept to the octets that it had, as RFC 4821
-    // section 4 asks, it would let nothing out after a timeout on a path that then proves wider.
-    if mss < before { mul_div(cwnd, mss, before).max(mss) } else { cwnd.max(mss) }
+/// A window, or what is to become of one, now that segments have `mss` octets instead of `before`. Shorter segments aren't more
+/// of them, longer ones aren't more octets; `u32::MAX` is no window.
+fn scaled(window: u32, before: u32, mss: u32) -> u32 {
+    if mss < before && window < u32::MAX { mul_div(window, mss, before) } else { window }
 }
 
 /// `value * numerator / denominator`, without overflow on the way.

@@ -4,7 +4,7 @@ use sockeye_wire::Instant;
 
 use super::hystart::HyStart;
 use super::validation::Validation;
-use super::{AckSample, CongestionControl, Details, LostSegment, MAX_WINDOW, initial_window, mul_div, resized};
+use super::{AckSample, CongestionControl, Details, LostSegment, MAX_WINDOW, initial_window, mul_div, resized, scaled};
 
 /// RFC 5681 with the initial window of RFC 6928, byte counting (RFC 3465), HyStart++ (RFC 9406), a window that is
 /// validated by use (RFC 7661), and in congestion avoidance a milder answer to marks (RFC 8511).
@@ -214,6 +214,11 @@ impl CongestionControl for NewReno {
     fn set_mss(&mut self, mss: u16) {
         let before = core::mem::replace(&mut self.mss, u32::from(mss));
         self.cwnd = resized(self.initial, self.cwnd, before, self.mss);
+        //= rfc4821#4-9
+        let taken = self.before.as_mut().map(|(cwnd, ssthresh)| [cwnd, ssthresh]);
+        for window in [&mut self.ssthresh, &mut self.acked].into_iter().chain(taken.into_iter().flatten()) {
+            *window = scaled(*window, before, self.mss);
+        }
     }
 
     fn take_over(&mut self, other: &dyn CongestionControl) {
@@ -265,6 +270,17 @@ mod tests {
         assert_eq!(reno.cwnd(), 10_000);
         reno.set_mss(700);
         assert_eq!(reno.cwnd(), 5_000);
+    }
+
+    //= rfc4821#4-9
+    #[test]
+    fn shorter_segments_raise_no_window_that_is_remembered() {
+        let mut reno = reno();
+        reno.on_loss(NOW, 10_000);
+        reno.set_mss(500);
+        assert_eq!((reno.cwnd(), reno.ssthresh()), (2500, 2500), "no slow start to what were twice as many");
+        reno.undo(NOW);
+        assert_eq!((reno.cwnd(), reno.ssthresh()), (5000, u32::MAX));
     }
 
     //= rfc9040#6.1-3

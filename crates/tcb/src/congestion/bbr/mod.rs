@@ -340,7 +340,7 @@ impl CongestionControl for Bbr {
         let before = core::mem::replace(&mut self.mss, u32::from(mss));
         self.initial_window = initial_window(self.initial, self.mss);
         self.cwnd = resized(self.initial, self.cwnd, before, self.mss);
-        self.prior_cwnd = scaled(self.prior_cwnd, before, self.mss);
+        self.prior_cwnd = scaled(self.prior_cwnd, before, self.mss).max(self.mss);
     }
 
     fn take_over(&mut self, other: &dyn CongestionControl) {
