@@ -323,6 +323,9 @@ impl CongestionControl for Cubic {
             curve.ssthresh = curve.ssthresh.max(mul_div(curve.cwnd, 3, 4));
         }
         curve.cwnd = curve.cwnd.min(initial_window(self.initial, self.mss));
+        // What follows slow start is congestion avoidance from its beginning.
+        //= rfc9438#4.3-2
+        curve.epoch = None;
     }
 
     fn set_mss(&mut self, mss: u16) {

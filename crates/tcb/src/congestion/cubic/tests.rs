@@ -347,3 +347,39 @@ fn a_window_of_one_segment_has_room_for_a_longer_one() {
     cubic.set_mss(1228);
     assert_eq!(cubic.cwnd(), 1228);
 }
+
+/// A window of 100 segments that Reno grows; then the path proves to take 500 octets of 1000.
+//= rfc4821#4-9
+#[test]
+fn shorter_segments_are_no_more_of_them_in_the_round_trips_that_follow_either() {
+    let mut cubic = reduced(100);
+    run(&mut cubic, 0.0, 1.0, 0.01);
+    let segments = cubic.cwnd() / 1000;
+    cubic.set_mss(500);
+    for round in 100..102 {
+        let now = at(f64::from(round) / 100.0);
+        (0..segments).for_each(|_| cubic.on_ack(&ack(now, 500, Duration::from_millis(10))));
+    }
+    let grown = cubic.cwnd() / 500;
+    assert!(grown <= segments + 4, "{segments} segments have become {grown}");
+    cubic.undo(at(2.0));
+    assert!(cubic.cwnd() <= 500 * grown.max(100), "{}", cubic.cwnd());
+}
+
+/// FIELD D51.
+//= rfc9438#4.3-2
+#[test]
+fn congestion_avoidance_after_an_idle_restart_begins_where_slow_start_ends() {
+    let mut cubic = reduced(100);
+    run(&mut cubic, 0.0, 2.0, 0.1);
+    cubic.on_idle(at(60.0));
+    let mut now = 60.0;
+    while cubic.cwnd() < cubic.ssthresh() {
+        cubic.on_ack(&ack(at(now), 1000, Duration::from_millis(100)));
+        now += 0.01;
+    }
+    let before = cubic.cwnd();
+    cubic.on_ack(&ack(at(now), 1000, Duration::from_millis(100)));
+    assert!(cubic.cwnd() <= before + 100, "{} after {before}: not to where the curve was by then", cubic.cwnd());
+    assert!(cubic.curve.epoch.as_ref().is_some_and(|epoch| epoch.start > at(60.0)));
+}
