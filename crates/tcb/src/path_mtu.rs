@@ -74,9 +74,11 @@ pub(crate) struct PathMtu {
     losses: u8,
     /// One is on its way.
     probing: bool,
+    /// `probe_at` is what an ICMP error has put off, or another connection has told.
+    told: bool,
     /// What an ICMP error claims that isn't believed yet; 0 for none.
     claim: u16,
-    /// How often the first segment was sent again since anything was acknowledged.
+    /// How often the first segment was sent again, after timeouts, since anything was acknowledged.
     in_vain: u8,
     /// When the next probe may leave.
     probe_at: Instant,
@@ -93,6 +95,7 @@ impl PathMtu {
             next: limit,
             losses: 0,
             probing: false,
+            told: false,
             claim: 0,
             in_vain: 0,
             probe_at: Instant::ZERO,
@@ -132,7 +135,7 @@ impl PathMtu {
             return false;
         }
         if shorter {
-            self.shrink(path.octets, path.doubted_at);
+            self.believe(path.octets, path.doubted_at);
         }
         shorter
     }
@@ -151,7 +154,7 @@ impl PathMtu {
         self.in_vain = 0;
     }
 
-    /// The first segment is sent again.
+    /// The first segment is sent again after a timeout.
     pub(crate) const fn on_resent(&mut self) {
         self.in_vain = self.in_vain.saturating_add(1);
     }
@@ -183,7 +186,7 @@ impl PathMtu {
             self.claim = claim;
             return TooBig::Doubted;
         }
-        self.shrink(claim, now + config.path_mtu_age);
+        self.believe(claim, now + config.path_mtu_age);
         TooBig::Believed
     }
 
@@ -196,7 +199,7 @@ impl PathMtu {
     //= rfc8899#4.6.2-2
     pub(crate) fn is_too_narrow(&mut self, now: Instant, size: u16, timeouts: u8, config: &Config) -> bool {
         if self.claim > 0 && size > self.claim && (timeouts > 0 || self.in_vain > 0) {
-            self.shrink(self.claim, now + config.path_mtu_age);
+            self.believe(self.claim, now + config.path_mtu_age);
             return true;
         }
         let base = config.base_mss;
@@ -210,10 +213,22 @@ impl PathMtu {
         if config.mtu_probing == MtuProbing::Off || self.in_vain < patience.max(IN_VAIN) || size <= less {
             return false;
         }
-        self.shrink(less, now);
+        //= rfc1191#3-6
+        //= rfc8201#4-7
+        let (probe_at, told) = if self.told { (self.probe_at.max(now), true) } else { (now, false) };
+        self.shrink(less, probe_at);
+        self.told = told;
         // What has just vanished needn't vanish as often again. It may have been an outage: then once is enough to tell.
         self.losses = MAX_PROBES - 1;
         true
+    }
+
+    /// Somebody says that the path takes `size`: it isn't probed before `until`.
+    //= rfc1191#3-6
+    //= rfc8201#4-7
+    fn believe(&mut self, size: u16, until: Instant) {
+        self.shrink(size, until);
+        self.told = true;
     }
 
     //= rfc4821#7.6.2-2
@@ -245,7 +260,7 @@ impl PathMtu {
     }
 
     pub(crate) const fn on_probe_sent(&mut self) {
-        self.probing = true;
+        (self.probing, self.told) = (true, false);
     }
 
     /// The probe has arrived: segments may be as long.

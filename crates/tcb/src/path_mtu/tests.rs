@@ -80,6 +80,26 @@ fn a_claim_is_believed_unless_longer_segments_have_arrived() {
     assert_eq!(path.known(), Some(PathMss { octets: 1000, doubted_at: NOW + config.path_mtu_age }));
 }
 
+/// What a router has told is some minutes old when longer segments than it says seem to vanish: they aren't tried for that.
+//= rfc1191#3-6
+//= rfc8201#4-7
+#[test]
+fn a_black_hole_behind_a_believed_error_is_not_probed_before_its_time() {
+    let config = Config::default();
+    let mut path = path();
+    assert_eq!(path.on_too_big(NOW, 1460, 1400, &config), TooBig::Believed);
+    (0..2).for_each(|_| path.on_resent());
+    assert!(path.is_too_narrow(NOW + WAIT, 1400, 2, &config));
+    assert_eq!((path.size(), path.due(NOW + Duration::from_mins(5))), (1024, None));
+    assert_eq!(path.due(NOW + AGE), Some(1460));
+    path.on_probe_sent();
+    path.on_probe_arrived(NOW + AGE, AGE);
+    (0..2).for_each(|_| path.on_resent());
+    (0..2).for_each(|_| path.on_resent());
+    assert!(path.is_too_narrow(NOW + AGE, 1460, 4, &config));
+    assert_eq!(path.due(NOW + AGE), Some(1460), "that error was another time's");
+}
+
 #[test]
 fn what_another_connection_learnt_is_believed_down_to_what_has_arrived_here() {
     let mut path = path();

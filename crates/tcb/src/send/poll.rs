@@ -180,7 +180,9 @@ impl Tcb {
             }
             return None;
         };
-        if again.seq == self.send.snd_una() {
+        // Behind a window that is closed, or among ACKs, its loss tells nothing of the path.
+        //= rfc4821#7.7-1
+        if again.seq == self.send.snd_una() && window > 0 && self.recovery.timeouts() > 0 {
             self.path.on_resent();
         }
         Some(self.send_again(now, again))

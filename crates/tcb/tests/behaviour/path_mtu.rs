@@ -440,3 +440,23 @@ fn every_octet_arrives_over_every_path() {
         assert!(whole && pair.b.received == expected, "{:?}\n{replay}", pair.info());
     }
 }
+
+/// A segment is lost again and again, and RACK finds that among the ACKs of others that are as long.
+//= rfc4821#7.7-1
+#[test]
+fn losses_found_while_acks_come_are_no_black_hole() {
+    let mut pair = Pair::established_with(wide(), wide());
+    transfer(&mut pair, 20_000);
+    let mut losses = 0;
+    let mut doomed = None;
+    pair.filter = Box::new(move |sent| {
+        let is_text = sent.from == Side::A && !sent.segment.payload.is_empty();
+        let lost = is_text && losses < 6 && *doomed.get_or_insert(sent.segment.seq) == sent.segment.seq;
+        losses += u32::from(lost);
+        if lost { Fate::Lost } else { Fate::Arrives }
+    });
+    transfer(&mut pair, 1_000_000);
+    let info = pair.info();
+    assert_eq!((info.timeouts, info.snd_mss), (0, 1448), "{info:?}");
+    assert!(info.retransmissions >= 6, "{info:?}");
+}
