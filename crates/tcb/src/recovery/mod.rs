@@ -407,6 +407,7 @@ impl Recovery {
         let often = first.resent;
         let (sampler, in_flight) = (flight.sampler, flight.in_flight(mss));
         let resent = flight.outstanding.resend_lost(now, mss, limit, |octets| sampler.snapshot(in_flight + octets))?;
+        flight.forget_excuses();
         flight.prr.on_sent(resent.octets);
         let (after_timeout, oldest) = (flight.phase == Phase::Loss, resent.start == flight.una);
         let again = self.on_resent(resent, after_timeout);

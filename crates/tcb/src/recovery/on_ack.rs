@@ -84,6 +84,7 @@ impl Recovery {
             newly_lost: Found::default(),
         };
         let delivered = self.deliver(&mut flight, arrival);
+        flight.forget_excuses();
         account.advanced = flight.una > account.una;
         account.rtt = self.measure(&delivered, arrival, account.advanced, rtt);
         account.newly_lost = self.find_losses(&mut flight, arrival, account.advanced, reported, rtt, congestion);

@@ -130,8 +130,14 @@ impl Recovery {
 impl Flight {
     /// Octets held lost for which congestion may be to blame.
     pub(super) fn blamed(&mut self) -> u32 {
-        let lost = self.outstanding.tally(Mark::Lost).octets;
-        self.excused = self.excused.min(lost);
-        lost - self.excused
+        self.forget_excuses();
+        self.outstanding.tally(Mark::Lost).octets - self.excused
+    }
+
+    /// What was excused and isn't held lost any more excuses nothing else.
+    //= rfc4821#4-3
+    //= rfc4821#4-5
+    pub(super) fn forget_excuses(&mut self) {
+        self.excused = self.excused.min(self.outstanding.tally(Mark::Lost).octets);
     }
 }
