@@ -276,7 +276,7 @@ impl Recovery {
     }
 
     /// The path proved too narrow for segments of more than `mss` octets: those outstanding are to be sent again in smaller
-    /// ones, and the network isn't blamed.
+    /// ones, in slow start from one segment on, and the network isn't blamed.
     //= rfc1191#6.4-1
     //= rfc1191#6.4-3
     //= rfc8201#5.4-3
@@ -290,6 +290,7 @@ impl Recovery {
             flight.front_is_urgent = true;
             flight.recover = flight.nxt;
             flight.timers.overdue_at = None;
+            flight.ramp = Some(flight.in_flight(mss).saturating_add(mss));
             if flight.phase == Phase::Open {
                 flight.phase = Phase::Loss;
             }

@@ -369,8 +369,11 @@ fn a_segment_refused_by_the_path_is_sent_again_smaller_and_nobody_is_blamed() {
     pair.send(Side::A, text(9_000));
     let seq = pair.sent_by(Side::A)[0].seq;
     let now = pair.now;
+    pair.log.clear();
     pair.a.tcb.on_packet_too_big(now, seq, 512).unwrap();
     assert_eq!(pair.a.tcb.info(pair.now).cwnd, 10 * 500, "no fewer segments, and no more");
+    pair.settle();
+    assert_eq!(pair.sent_by(Side::A).len(), 1, "one segment until an ACK comes");
     pair.run_for(Duration::from_secs(2));
     assert_eq!(pair.b.received.len(), 9_000);
     assert_eq!(pair.a.tcb.info(pair.now).timeouts, 0);
