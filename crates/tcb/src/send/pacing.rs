@@ -107,6 +107,7 @@ fn octets_in(nanos: u64, rate: u64) -> u64 {
 
 impl Tcb {
     /// Octets that may leave now at the pacing rate.
+    //= rfc7661#4.4.2-1
     pub(super) fn paced(&self, now: Instant) -> u32 {
         let mss = u32::from(self.send.mss());
         let Some(rate) = self.pacing_rate() else {

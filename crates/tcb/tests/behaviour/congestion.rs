@@ -113,6 +113,7 @@ fn it_can_be_changed_while_the_connection_lives_and_goes_on_from_the_window_that
     assert!(most_in_flight(&mut pair) > 4 * WINDOW);
 }
 
+//= rfc7661#4.4.2-1
 #[test]
 fn text_leaves_at_the_pacing_rate_in_bursts_of_two_segments() {
     let mut pair = paced();

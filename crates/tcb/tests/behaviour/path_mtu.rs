@@ -109,7 +109,7 @@ fn a_probe_that_is_lost_with_other_text_proves_nothing_and_slows_the_sender() {
     pair.log.clear();
     let mut rounds = 0;
     while segments_longer_than(&pair, 1240) == 0 {
-        transfer(&mut pair, 60_000);
+        transfer(&mut pair, 30_000);
         rounds += 1;
         assert!(rounds < 100);
     }

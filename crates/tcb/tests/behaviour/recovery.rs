@@ -362,6 +362,7 @@ fn without_sack_permitted_no_sack_is_sent() {
 //= rfc1191#6.4-3
 //= rfc8201#5.4-3
 //= rfc4821#4-9
+//= rfc5681#3.1-5
 #[test]
 fn a_segment_refused_by_the_path_is_sent_again_smaller_and_nobody_is_blamed() {
     let mut pair = Pair::established();
