@@ -35,7 +35,7 @@ pub(super) struct Step {
     pub(super) recover: u64,
     /// The peer acknowledges selectively.
     pub(super) sack: bool,
-    /// There is something new to send, and the peer's window takes it.
+    /// Something new may leave, as far as it isn't for congestion control to say.
     pub(super) has_new: bool,
 }
 

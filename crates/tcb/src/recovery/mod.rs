@@ -89,7 +89,7 @@ pub(crate) struct Arrival<'a> {
     pub(crate) mss: u32,
     /// G.
     pub(crate) granularity: Duration,
-    /// There is something new to send, and the peer's window takes it.
+    /// Something new may leave: to be known while F-RTO asks ([`Recovery::doubts_timeout`]).
     pub(crate) has_new: bool,
 }
 
@@ -431,6 +431,16 @@ impl Recovery {
     /// So many octets of text are sent again.
     pub(crate) fn count_resent(&mut self, octets: usize) {
         self.history().counts.bytes_resent += octets as u64;
+    }
+
+    /// True while it isn't known whether a timeout was spurious, and new segments would tell.
+    pub(crate) fn doubts_timeout(&self) -> bool {
+        self.flight.as_ref().is_some_and(|flight| flight.frto != Frto::Off)
+    }
+
+    /// True while new segments are to go instead of retransmissions, for their ACKs tell whether a timeout was spurious.
+    pub(crate) fn awaits_new(&self) -> bool {
+        self.flight.as_ref().is_some_and(|flight| flight.frto.holds_retransmissions())
     }
 
     /// True while a loss is being repaired.

@@ -84,7 +84,7 @@ impl Tcb {
             sack: self.agreed.sack,
             mss: u32::from(self.send.mss()),
             granularity: self.config.granularity,
-            has_new: self.send.unsent() > 0 && self.send.usable() > 0,
+            has_new: self.recovery.doubts_timeout() && self.has_new(now),
         };
         self.recovery.on_ack(&arrival, &mut self.rtt, self.congestion.as_mut());
         self.tell_of_reduction();

@@ -258,6 +258,16 @@ impl Tcb {
         }
     }
 
+    /// True if something new would leave at once if congestion control let it. Nagle is overridden.
+    //= rfc5682#2.1-8
+    //= rfc5682#2.1-9
+    #[cold]
+    pub(crate) fn has_new(&self, now: Instant) -> bool {
+        let situation = self.situation(now, 0);
+        let alone = Situation { congestion: u32::MAX, paced: u32::MAX, nodelay: true, ..situation };
+        matches!(decide(&alone), Decision::Send(_))
+    }
+
     fn situation(&self, now: Instant, limit: u32) -> Situation {
         let mss = u32::from(self.send.mss());
         let (unsent, usable) = (self.send.unsent(), self.send.usable());
@@ -271,7 +281,8 @@ impl Tcb {
             mss,
             max_window: self.send.max_window(),
             idle: self.recovery.is_idle(),
-            nodelay: self.config.nodelay,
+            //= rfc5682#2.1-8
+            nodelay: self.config.nodelay || self.recovery.awaits_new(),
             corked: self.config.cork || self.pending.more_follows,
             closing: self.send.fin_is_next(),
             overdue: self.pending.overdue,
