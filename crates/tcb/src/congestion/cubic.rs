@@ -106,12 +106,12 @@ impl Cubic {
         let growth = if curve.ssthresh == u32::MAX {
             //= rfc9406#4.3-4
             //= rfc9438#4.10-2
-            self.hystart.growth(sample.newly_acked)
+            self.hystart.growth(sample.slow_start(self.mss))
         } else if self.after_timeout {
             //= rfc3465#2.3-4
             sample.newly_acked.min(self.mss)
         } else {
-            sample.newly_acked
+            sample.slow_start(self.mss)
         };
         let growth = growth.min(curve.ssthresh - curve.cwnd);
         curve.cwnd = curve.cwnd.saturating_add(growth).min(MAX_WINDOW);

@@ -144,7 +144,7 @@ impl HyStart {
         }
     }
 
-    /// Octets that the window grows by when `newly_acked` are acknowledged. L is infinite: the sender is paced.
+    /// Octets that the window grows by when `newly_acked` are acknowledged, L having been heeded.
     //= rfc9406#4.2-3
     //= rfc9406#4.3-2
     //= rfc9406#6-1

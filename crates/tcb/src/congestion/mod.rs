@@ -36,6 +36,8 @@ pub struct AckSample {
     pub now: Instant,
     /// Octets delivered, as far as this ACK is the first to tell: acknowledged by it, cumulatively or selectively.
     pub newly_acked: u32,
+    /// Segments leave as soon as the window lets them ([`Config::pacing`](crate::Config::pacing) is false).
+    pub unpaced: bool,
     /// Octets that it made the recovery hold lost.
     pub newly_lost: u32,
     /// Octets in flight before it.
@@ -62,6 +64,19 @@ pub struct AckSample {
     pub prior_delivered: u64,
     /// The rate at which the path delivered, if this ACK measured it.
     pub rate: Option<RateSample>,
+}
+
+/// L of RFC 9406: segments that slow start grows by for one ACK, at most, if it isn't paced.
+//= rfc9406#4.3-2
+const L: u32 = 8;
+
+impl AckSample {
+    /// Octets that slow start may grow by, segments having `mss` octets. Paced it has no limit: an ACK that tells of many
+    /// segments lets none of them out at once.
+    //= rfc9406#4.3-2
+    fn slow_start(&self, mss: u32) -> u32 {
+        if self.unpaced { self.newly_acked.min(L * mss) } else { self.newly_acked }
+    }
 }
 
 /// A rate at which the path delivered (draft-ietf-ccwg-bbr section 4.1).
@@ -265,6 +280,7 @@ fn resized(initial: u8, cwnd: u32, before: u32, mss: u32) -> u32 {
 }
 
 //= rfc4821#4-9
+//= rfc5681#3.1-5
 /// A window, or what is to become of one, now that segments have `mss` octets instead of `before`. Shorter segments aren't more
 /// of them, longer ones aren't more octets; `u32::MAX` is no window.
 fn scaled(window: u32, before: u32, mss: u32) -> u32 {

@@ -103,8 +103,8 @@ impl NewReno {
             // One segment an ACK after a timeout, when one ACK may tell of much that arrived before it.
             let growth = match self.ssthresh {
                 _ if self.after_timeout => newly_acked.min(self.mss),
-                u32::MAX => self.hystart.growth(newly_acked),
-                _ => newly_acked,
+                u32::MAX => self.hystart.growth(sample.slow_start(self.mss)),
+                _ => sample.slow_start(self.mss),
             };
             self.cwnd = self.cwnd.saturating_add(growth.min(self.ssthresh - self.cwnd)).min(MAX_WINDOW);
             return;
@@ -388,6 +388,17 @@ mod tests {
         (0..50).for_each(|_| reno.on_ack(&ack(2000)));
         reno.on_idle(NOW);
         assert_eq!(reno.cwnd(), 10_000);
+    }
+
+    //= rfc9406#4.3-2
+    #[test]
+    fn without_pacing_slow_start_grows_by_eight_segments_an_ack() {
+        let mut reno = reno();
+        reno.on_ack(&AckSample { unpaced: true, ..ack(64_000) });
+        assert_eq!(reno.cwnd(), 18_000);
+        reno.ssthresh = 100_000;
+        reno.on_ack(&AckSample { unpaced: true, ..ack(64_000) });
+        assert_eq!(reno.cwnd(), 26_000);
     }
 
     //= rfc3465#2.3-4

@@ -178,6 +178,7 @@ impl Toy {
         self.algorithm.on_ack(&AckSample {
             now,
             newly_acked: MSS,
+            unpaced: false,
             newly_lost,
             prior_in_flight,
             in_flight: self.in_flight,

@@ -83,6 +83,8 @@ pub(crate) struct Arrival<'a> {
     pub(crate) echo: Option<Echo>,
     /// ECN-Echo.
     pub(crate) ece: bool,
+    /// See [`AckSample::unpaced`](crate::congestion::AckSample::unpaced).
+    pub(crate) unpaced: bool,
     /// SACK was agreed on.
     pub(crate) sack: bool,
     /// Eff.snd.MSS.

@@ -396,6 +396,7 @@ impl Recovery {
         congestion.on_ack(&AckSample {
             now: arrival.now,
             newly_acked: delivered.octets,
+            unpaced: arrival.unpaced,
             newly_lost: account.newly_lost.octets,
             prior_in_flight: account.in_flight,
             in_flight: flight.in_flight(arrival.mss),

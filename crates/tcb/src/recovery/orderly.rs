@@ -50,6 +50,7 @@ impl Recovery {
         congestion.on_ack(&AckSample {
             now: arrival.now,
             newly_acked: octets,
+            unpaced: arrival.unpaced,
             newly_lost: 0,
             prior_in_flight,
             in_flight: flight.outstanding.octets(),

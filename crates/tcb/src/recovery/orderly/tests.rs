@@ -119,6 +119,7 @@ impl End {
             duplicate: octets == 0,
             echo: echo.map(|before| Echo { value: clock.wrapping_sub(before), offset: 7 }),
             ece,
+            unpaced: false,
             sack: true,
             mss: MSS,
             granularity: Duration::from_millis(1),
