@@ -91,7 +91,8 @@ pub struct Config {
     /// computes a rate of its own, as BBR does, is paced (Linux without the `fq` queue). Default true.
     pub pacing: bool,
     //= rfc6298#2.4-1
-    /// The least that the RTO stands above the smoothed RTT. Default 200 ms, as Linux; RFC 6298 floors the RTO at 1 s.
+    /// Less than 1 s: the least that the RTO stands above the smoothed RTT, as `rto_min` of Linux. 1 s or more: the least that it
+    /// is, as RFC 6298 section 2.4 has it. Default 200 ms, as Linux.
     pub min_rto: Duration,
     /// The most that the RTO backs off to: at least 60 s (RFC 6298 section 2.5). Default 120 s.
     pub max_rto: Duration,

@@ -22,9 +22,12 @@ pub struct Rtt {
     rttvar: u64,
     /// The RTO without back-off, in nanoseconds.
     base: u64,
-    /// The least that the variance term may be: the greater of the clock's granularity and the chosen minimum.
+    /// The least that the variance term may be, or that the RTO may be if `floors_all`.
     floor: u64,
     max: u64,
+    /// G, in nanoseconds.
+    granularity: u32,
+    floors_all: bool,
     backoff: u8,
     /// The timer expired though nothing was lost: the next sample raises the estimate at once.
     was_too_short: bool,
@@ -52,6 +55,11 @@ impl Rtt {
             floor: nanos(config.granularity.max(config.min_rto)),
             //= rfc6298#2.5-1
             max: nanos(config.max_rto),
+            granularity: u32::try_from(nanos(config.granularity)).unwrap_or(u32::MAX),
+            // A minimum below the RFC's belongs to the variance term, as in Linux: flooring the sum would leave no room for a
+            // peer that delays its ACKs once the RTT itself exceeds the floor.
+            //= rfc6298#2.4-1
+            floors_all: nanos(config.min_rto) >= Self::INITIAL,
             backoff: 0,
             was_too_short: false,
             recalled: false,
@@ -103,10 +111,14 @@ impl Rtt {
 
     /// The RTO by the present estimate, in nanoseconds.
     fn estimate(&self) -> u64 {
-        // The floor belongs to the variance term, as in Linux: flooring the sum would leave no room for a peer that
-        // delays its ACKs once the RTT itself exceeds the floor.
         //= rfc6298#2.3-4
-        self.srtt.saturating_add(self.floor.max(self.rttvar.saturating_mul(4))).min(self.max)
+        let (deviation, granularity) = (self.rttvar.saturating_mul(4), u64::from(self.granularity));
+        let rto = if self.floors_all {
+            self.srtt.saturating_add(deviation.max(granularity)).max(self.floor)
+        } else {
+            self.srtt.saturating_add(deviation.max(self.floor))
+        };
+        rto.min(self.max)
     }
 
     /// The smoothed round-trip time; `None` before the first sample.
@@ -127,6 +139,11 @@ impl Rtt {
     /// [`Self::rto`] in nanoseconds.
     pub(crate) fn rto_nanos(&self) -> u64 {
         self.base.saturating_mul(1 << u32::from(self.backoff)).min(self.max)
+    }
+
+    /// G.
+    pub(crate) const fn granularity(&self) -> Duration {
+        Duration::from_nanos(self.granularity as u64)
     }
 
     /// [`Self::srtt`] in nanoseconds; 0 before the first sample.
@@ -285,7 +302,9 @@ mod tests {
     fn the_minimum_of_the_rfc_can_be_chosen() {
         let mut rtt = Rtt::new(&Config { min_rto: Duration::from_secs(1), ..Config::default() });
         (0..50).for_each(|_| rtt.on_sample(Duration::from_millis(10)));
-        assert!(rtt.rto() >= Duration::from_secs(1));
+        assert_eq!(rtt.rto(), Duration::from_secs(1), "max(1 s, SRTT + 4 * RTTVAR)");
+        (0..9).for_each(|_| rtt.on_sample(Duration::from_secs(2)));
+        assert_eq!(rtt.rto(), rtt.srtt().unwrap() + 4 * rtt.rttvar());
     }
 
     //= rfc4015#3.1-4

@@ -29,11 +29,11 @@ use core::time::Duration;
 use sockeye_wire::tcp::{SackBlock, Timestamps};
 use sockeye_wire::{Instant, SeqNumber};
 
-use crate::LossPhase;
 use crate::congestion::CongestionControl;
 use crate::congestion::delivery_rate::{Sampler, Snapshot};
 use crate::negotiated::timestamp;
 use crate::rtt::WindowedMin;
+use crate::{LossPhase, Rtt};
 use frto::Frto;
 pub(crate) use history::Counts;
 use history::History;
@@ -514,9 +514,9 @@ impl Recovery {
     }
 
     /// By how many segments the path was seen to reorder, and how long RACK waits for a segment out of order.
-    pub(crate) fn reordering(&self, srtt: Option<Duration>) -> (u32, Duration) {
+    pub(crate) fn reordering(&self, rtt: &Rtt) -> (u32, Duration) {
         let reordering = self.history.as_ref().map_or(rack::Reordering::NONE, |history| history.reordering);
-        (reordering.distance, reordering.window(self.min_rtt.get(), srtt, false))
+        (reordering.distance, reordering.window(self.min_rtt.get(), rtt, false))
     }
 
     /// Octets delivered, and the last rate at which the path delivered, in octets a second.

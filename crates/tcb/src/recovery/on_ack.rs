@@ -13,6 +13,9 @@ use crate::congestion::delivery_rate::Newest;
 use crate::congestion::{AckSample, CongestionControl, LostSegment, RateSample};
 use crate::negotiated::timestamp;
 
+/// What our timestamps count.
+const TICK: Duration = Duration::from_millis(1);
+
 /// What an ACK was the first to tell.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Delivered {
@@ -194,24 +197,27 @@ impl Recovery {
         advanced: bool,
         rtt: &mut Rtt,
     ) -> Option<Duration> {
+        let mut tick = Duration::ZERO;
         let sample = match (delivered.sent_once_at, arrival.echo) {
             (Some(sent_at), _) if !delivered.ambiguous => Some(arrival.arrived_at.since(sent_at)),
             (_, Some(echo)) if advanced => {
                 let ticks = timestamp(arrival.arrived_at, echo.offset).wrapping_sub(echo.value);
+                tick = TICK;
                 // A forged echo from the future, or one a minute old, tells nothing.
                 (ticks < 60_000).then(|| Duration::from_millis(u64::from(ticks.max(1))))
             }
             _ => None,
         };
-        if let Some(sample) = sample {
-            rtt.on_sample(sample);
-            //= rfc8985#6.2-1
-            self.min_rtt.on_sample(arrival.now, sample);
-            if let Some(history) = &mut self.history {
-                history.tlp.needs_rtt = false;
-            }
+        let sample = sample?;
+        rtt.on_sample(sample);
+        // It took less than a tick longer: what goes by the least round trip goes by one that there was.
+        let most = sample + tick;
+        //= rfc8985#6.2-1
+        self.min_rtt.on_sample(arrival.now, most);
+        if let Some(history) = &mut self.history {
+            history.tlp.needs_rtt = false;
         }
-        sample
+        Some(most)
     }
 
     /// What is lost, as this ACK shows, and wasn't held lost before.
@@ -229,8 +235,7 @@ impl Recovery {
             return self.find_plain_loss(flight, arrival, advanced, congestion);
         }
         if reported.any && !reported.probe {
-            let (una, nxt) = (flight.una, flight.nxt);
-            flight.rack.on_dsack(una, nxt, &mut self.history().reordering);
+            self.history().reordering.on_dsack(super::seq_of(flight.una), super::seq_of(flight.nxt));
         }
         //= rfc8985#1-1
         //= rfc8985#4-1
@@ -278,7 +283,7 @@ impl Recovery {
         let reordering = self.history.as_ref().map_or(rack::Reordering::NONE, |history| history.reordering);
         let sacked = flight.outstanding.tally(Mark::Sacked).segments;
         let urgent = flight.phase != Phase::Open || sacked >= rack::DUP_THRESH;
-        reordering.window(self.min_rtt.get(), rtt.srtt(), urgent)
+        reordering.window(self.min_rtt.get(), rtt, urgent)
     }
 
     /// Congestion control and the counters hear of runs that were found lost.

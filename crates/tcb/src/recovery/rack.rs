@@ -3,10 +3,11 @@
 
 use core::time::Duration;
 
-use sockeye_wire::Instant;
+use sockeye_wire::{Instant, SeqNumber};
 
 use super::Echo;
 use super::outstanding::{Outstanding, Pieces, Run};
+use crate::Rtt;
 
 /// Segments selectively acknowledged that mean a loss while no reordering was seen.
 //= rfc6675#2-2
@@ -25,8 +26,6 @@ pub(super) struct Rack {
     end: u64,
     /// `RACK.fack`: the highest place up to which something was delivered.
     fack: u64,
-    /// `RACK.dsack_round`: a round trip is over once this is acknowledged.
-    dsack_round: Option<u64>,
 }
 
 /// How far the path reorders. Outlives what is outstanding.
@@ -38,10 +37,12 @@ pub(super) struct Reordering {
     pub(super) quarters: u8,
     /// `RACK.reo_wnd_persist`: recoveries until one quarter is enough again.
     persist: u8,
+    /// `RACK.dsack_round`: a round trip is over once this is acknowledged.
+    dsack_round: Option<SeqNumber>,
 }
 
 impl Reordering {
-    pub(super) const NONE: Self = Self { distance: 0, quarters: 1, persist: 0 };
+    pub(super) const NONE: Self = Self { distance: 0, quarters: 1, persist: 0, dsack_round: None };
 
     /// The path reorders.
     pub(super) const fn is_seen(&self) -> bool {
@@ -54,10 +55,19 @@ impl Reordering {
         self.distance = self.distance.max(u32::try_from(segments).unwrap_or(u32::MAX));
     }
 
-    /// One quarter more, for a while.
-    pub(super) const fn widen(&mut self) {
-        self.quarters = self.quarters.saturating_add(1);
-        self.persist = PERSIST;
+    //= rfc8985#3.3.2-3
+    //= rfc8985#4-3
+    //= rfc8985#6.2-7
+    /// A duplicate was reported: we had sent something again needlessly, since the window was too narrow. Once a round trip, in which
+    /// what was outstanding is acknowledged, it becomes one quarter more, for a while. If nothing is, that is whatever is sent next.
+    pub(super) fn on_dsack(&mut self, una: SeqNumber, nxt: SeqNumber) {
+        let end = if una == nxt { nxt + 1 } else { nxt };
+        let same_round = self.dsack_round.is_some_and(|round| (1..=end.since(una)).contains(&round.since(una)));
+        if !same_round {
+            self.dsack_round = Some(end);
+            self.quarters = self.quarters.saturating_add(1);
+            self.persist = PERSIST;
+        }
     }
 
     //= rfc8985#6.2-8
@@ -76,12 +86,13 @@ impl Reordering {
     //= rfc8985#3.3.2-4
     //= rfc8985#6.2-6
     //= rfc8985#6.2-9
-    pub(super) fn window(&self, min_rtt: Option<Duration>, srtt: Option<Duration>, urgent: bool) -> Duration {
+    pub(super) fn window(&self, min_rtt: Option<Duration>, rtt: &Rtt, urgent: bool) -> Duration {
         if !self.is_seen() && urgent {
             return Duration::ZERO;
         }
-        let window = min_rtt.unwrap_or_default() / 4 * u32::from(self.quarters);
-        window.min(srtt.unwrap_or_default())
+        // A round trip that is no tick of a coarse clock takes some time nevertheless.
+        let least = min_rtt.map_or(Duration::ZERO, |least| if least.is_zero() { rtt.granularity() } else { least });
+        (least / 4 * u32::from(self.quarters)).min(rtt.srtt().unwrap_or_default().max(least))
     }
 }
 
@@ -137,18 +148,6 @@ impl Rack {
             .is_some_and(|(sent_at, start)| self.fack <= start && (self.sent_at, self.end) <= (sent_at, start))
     }
 
-    //= rfc8985#3.3.2-3
-    //= rfc8985#4-3
-    //= rfc8985#6.2-7
-    /// A duplicate was reported: we had sent something again needlessly, since the window was too narrow. The places are
-    /// those of SND.UNA and SND.NXT.
-    pub(super) fn on_dsack(&mut self, una: u64, nxt: u64, reordering: &mut Reordering) {
-        if self.dsack_round.is_none_or(|round| una >= round) {
-            self.dsack_round = Some(nxt);
-            reordering.widen();
-        }
-    }
-
     /// True if anything is in flight that was sent before something that has arrived: else nothing is lost, which is so for
     /// nearly every ACK.
     pub(super) fn has_overtaken(&self, outstanding: &Outstanding) -> bool {
@@ -194,6 +193,7 @@ pub(super) fn lost_on_timeout(now: Instant, window: Duration, outstanding: &mut 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Config;
     use crate::congestion::delivery_rate::Snapshot;
     use crate::recovery::outstanding::Mark;
 
@@ -248,16 +248,41 @@ mod tests {
     #[test]
     fn after_sixteen_recoveries_without_duplicates_the_window_is_one_quarter_again() {
         let mut reordering = Reordering { distance: 1, ..Reordering::NONE };
-        let quarters = |reordering: &Reordering| reordering.window(Some(RTT), Some(RTT), true) / 25;
-        let mut rack = Rack::default();
-        rack.on_dsack(START, START + 1000, &mut reordering);
-        rack.on_dsack(START + 500, START + 2000, &mut reordering); // in the same round trip
-        rack.on_dsack(START + 1000, START + 3000, &mut reordering);
+        let mut rtt = Rtt::new(&Config::default());
+        rtt.on_sample(RTT);
+        let quarters = |reordering: &Reordering| reordering.window(Some(RTT), &rtt, true) / 25;
+        let seq = |offset: u32| SeqNumber::new(u32::MAX - 1500) + offset;
+        reordering.on_dsack(seq(0), seq(1000));
+        reordering.on_dsack(seq(500), seq(2000)); // in the same round trip
+        reordering.on_dsack(seq(1000), seq(3000));
         assert_eq!(quarters(&reordering), 3 * Duration::from_millis(1));
         (0..15).for_each(|_| reordering.on_recovered());
         assert_eq!(quarters(&reordering), 3 * Duration::from_millis(1));
         reordering.on_recovered();
         assert_eq!(quarters(&reordering), Duration::from_millis(1));
+    }
+
+    /// Several at once, of one round trip: until something that was sent later is acknowledged.
+    //= rfc8985#6.2-7
+    #[test]
+    fn duplicates_reported_when_nothing_is_outstanding_count_once_too() {
+        let mut reordering = Reordering::NONE;
+        let seq = |offset: u32| SeqNumber::new(7) + offset;
+        (0..5).for_each(|_| reordering.on_dsack(seq(0), seq(0)));
+        reordering.on_dsack(seq(0), seq(3000)); // something is outstanding again
+        assert_eq!(reordering.quarters, 2);
+        reordering.on_dsack(seq(1000), seq(3000));
+        assert_eq!(reordering.quarters, 3);
+        reordering.on_dsack(seq(3 << 30), seq(3 << 30));
+        assert_eq!(reordering.quarters, 4, "however much was sent since");
+    }
+
+    #[test]
+    fn a_round_trip_of_no_tick_has_a_window_of_its_own() {
+        let mut rtt = Rtt::new(&Config { granularity: Duration::from_millis(10), ..Config::default() });
+        rtt.on_sample(Duration::ZERO);
+        let window = Reordering::NONE.window(Some(Duration::ZERO), &rtt, false);
+        assert_eq!(window, Duration::from_micros(2500));
     }
 
     //= rfc8985#6.2-2

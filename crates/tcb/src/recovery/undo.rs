@@ -185,7 +185,7 @@ impl Recovery {
         if !reported.any || reported.probe || is_forbidden(arrival) {
             return;
         }
-        history.reordering.widen();
+        history.reordering.on_dsack(arrival.ack, arrival.ack);
         if let Some(cause) = history.undo.by_duplicates().filter(|_| reported.believed) {
             history.note_undone(cause);
             congestion.undo(arrival.now);

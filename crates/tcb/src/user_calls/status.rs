@@ -49,7 +49,7 @@ impl Tcb {
     /// What is in flight, how much more may be, and what became of losses.
     fn info_of_flight(&self, now: Instant) -> TcpInfo {
         let (recovery, flight) = (self.recovery.counts(), self.recovery.segments());
-        let (reordering, reordering_window) = self.recovery.reordering(self.rtt.srtt());
+        let (reordering, reordering_window) = self.recovery.reordering(&self.rtt);
         let (delivered, delivery_rate) = self.recovery.delivered();
         TcpInfo {
             congestion_control: self.congestion.name(),

@@ -219,3 +219,19 @@ fn losses_are_found_in_super_segments_and_on_coarse_clocks() {
         assert!(info.retransmissions < 60, "limit {limit}, tick {tick} ms: {info:?}");
     }
 }
+
+/// What was sent again tells its round-trip time by its timestamp, which is in whole milliseconds.
+//= rfc8985#6.2-1
+#[test]
+fn the_least_round_trip_by_timestamp_is_no_shorter_than_the_path() {
+    for phase in 0..10 {
+        let mut pair = Pair::opening(config(), config());
+        pair.delay = Duration::from_micros(10_950);
+        pair.run_for(Duration::from_secs(1) + phase * Duration::from_micros(100));
+        pair.lose(&[2]);
+        pair.send(Side::A, text(50_000));
+        pair.run_for(Duration::from_secs(2));
+        let info = pair.info();
+        assert!(info.retransmissions > 0 && info.min_rtt >= Some(2 * pair.delay), "{phase}: {:?}", info.min_rtt);
+    }
+}
