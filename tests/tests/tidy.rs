@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use sockeye_tests::{Package, packages};
+use sockeye_tests::{Package, packages, root};
 
 /// The longest a file of the product may be, its tests included.
 const LONGEST: usize = 700;
@@ -108,4 +108,20 @@ fn what_these_checks_look_for_would_be_found() {
     assert!(!has_word("#[expect(unsafe_code, reason = \"ioctl\")] // unsafe, and no way around it", "unsafe"));
     assert_eq!(unexplained_unsafe("fn f() {\n    unsafe { g() }\n}"), [2]);
     assert_eq!(unexplained_unsafe("// SAFETY: g has no conditions.\nunsafe { g() }"), Vec::<usize>::new());
+}
+
+/// The rows of docs/field.md that a line names: `FIELD D7`.
+fn rows_named(line: &str) -> impl Iterator<Item = String> + '_ {
+    let after = line.split("FIELD D").skip(1);
+    after.map(|rest| rest.chars().take_while(char::is_ascii_digit).collect())
+}
+
+#[test]
+fn every_defect_that_a_test_names_is_in_the_list() {
+    let list = std::fs::read_to_string(root().join("docs/field.md")).expect("docs/field.md");
+    for (path, text) in all_sources() {
+        for row in text.lines().flat_map(rows_named).filter(|row| !row.is_empty()) {
+            assert!(list.contains(&format!("| D{row} |")), "{} names D{row}", path.display());
+        }
+    }
 }

@@ -15,9 +15,9 @@ const STYLES: Styles = Styles::styled()
 
 /// A user-space TCP: carries, serves, connects and shows, beside the kernel's.
 ///
-/// `serve`, `connect`, `listen`, `probe`, `demo` and `link` make a TUN device, which needs root or CAP_NET_ADMIN (`demo` helps itself
-/// with a user namespace). The device is gone when the command ends. `sim`, `script`, `analyze` and a capture's `dump` need
-/// nothing.
+/// `serve`, `connect`, `listen`, `probe`, `demo` and `link` make a TUN device, which needs root or CAP_NET_ADMIN (`demo` and `sim --against-kernel`
+/// help themselves with a user namespace). The device is gone when the command ends. Between interfaces `link`, and of a device
+/// `dump`, need CAP_NET_RAW. Else `sim`, `script`, `analyze` and `dump` need nothing.
 #[derive(Debug, Parser)]
 #[command(name = "sockeye", version, styles = STYLES, arg_required_else_help = true, max_term_width = 100)]
 #[command(after_help = format!("{EXIT_CODES}\n\n{LOGS}"))]

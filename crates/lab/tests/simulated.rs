@@ -326,3 +326,24 @@ fn the_report_tells_of_each_direction_and_each_access_link() {
     assert!(flow.response_ms.is_some(), "of what is over by then");
     assert_eq!((flow.unfinished, flow.errors), (1, 0));
 }
+
+/// What a link merges reaches the host merged, over whichever link it comes: one ACK for all that came together.
+#[test]
+fn segments_that_a_link_merges_are_acknowledged_together() {
+    let acks = |forward: &str, access: &str| {
+        let text = format!(
+            "duration = \"1s\"\nforward = \"rate 1gbit delay 10ms {forward}\"\nback = \"delay 10ms\"\n\
+             [[host]]\nname = \"a\"\n[[host]]\nname = \"b\"\nside = \"right\"\naccess_down = \"{access}\"\n\
+             [[flow]]\napplication = {{ kind = \"bulk\" }}\n"
+        );
+        let report = clean(&text.parse().unwrap());
+        let client = report.flows[0].client.as_ref().unwrap().0;
+        (client.segments_out, client.segments_in)
+    };
+    let (sent, acks_of_all) = acks("", "");
+    assert!(acks_of_all > sent / 3, "every second segment: {acks_of_all} for {sent}");
+    for (forward, access) in [("gro 100us", ""), ("", "gro 100us")] {
+        let (sent, acks) = acks(forward, access);
+        assert!(acks < sent / 5, "{forward}, {access}: {acks} for {sent}");
+    }
+}

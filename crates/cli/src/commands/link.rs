@@ -19,12 +19,13 @@ use crate::times::{millis, running_time};
 /// Between whom, and what the link is like.
 #[derive(Args, Debug)]
 #[command(after_help = "\
-The link is described as for tc's netem, and more: rate, limit, delay, loss, duplicate, corrupt, reorder, ecn; red, codel,
-ce_threshold, trace FILE, mtu, police, thin, compress, displace, late, in-order, gro, at TIME … repeat TIME. Rates count the
-octets of IP packets, at either kind of end; `rate 10mbit 14` adds Ethernet's header.
+The link is described as for tc's netem, and more: rate, limit, delay (jitter, correlation, distribution, in-order), loss (random, \
+state, gemodel, every, list), duplicate, corrupt, corrupt-header, reorder, slot, ecn; red, codel, ce_threshold, trace FILE, mtu, \
+police, thin, compress, displace, late, gro, down, seed, at TIME … repeat TIME. docs/laboratory.md has a table of what each does. \
+Rates count the octets of IP packets, at either kind of end; `rate 10mbit 14` adds Ethernet's header.
 
-An end is a network namespace (a name of `ip netns add`, the number of a process, a file), in which a TUN device is made; or
-an Ethernet interface that is there and up, such as an end of a veth pair: NAMESPACE:INTERFACE, or :INTERFACE here. Between
+An end is a network namespace (a name of `ip netns add`, the number of a process, a file), in which a TUN device is made; or \
+an Ethernet interface that is there and up, such as an end of a veth pair: NAMESPACE:INTERFACE, or :INTERFACE here. Between \
 interfaces all frames pass, whoever they are for; what the kernel's own stack sends on them doesn't.
 
 Examples:

@@ -25,6 +25,7 @@ pub struct ManArgs {
 /// When they can't be written.
 pub fn run(args: &ManArgs, command: Command) -> Result<(), Failure> {
     if let Some(directory) = &args.out {
+        std::fs::create_dir_all(directory).or_fail(format!("making the folder {}", directory.display()))?;
         clap_mangen::generate_to(command, directory)
             .or_fail(format!("writing manual pages into {}", directory.display()))
     } else {

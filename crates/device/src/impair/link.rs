@@ -140,7 +140,12 @@ impl Link {
 
     /// True if the packet has gone through, being out at once and before all others; else it is to be [sent](Self::send).
     pub(super) fn pass(&mut self, now: Instant, packet: &mut Packet) -> bool {
-        let passes = self.is_wire && self.next_timeout().is_none() && packet.is_as_on_a_wire();
+        packet.is_as_on_a_wire() && self.pass_as_it_is(now, packet)
+    }
+
+    /// The same, also of what the link before has merged.
+    pub(super) fn pass_as_it_is(&mut self, now: Instant, packet: &mut Packet) -> bool {
+        let passes = self.is_wire && self.next_timeout().is_none();
         if passes {
             self.count_entry(packet);
             self.serial += 1;

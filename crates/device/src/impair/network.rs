@@ -198,7 +198,7 @@ impl Network {
         let is_alone = self.between.is_none_or(|(next, _)| next > at);
         if is_alone
             && let Some(to) = self.destination(&packet)
-            && self.links.at_mut(Via::Down(to)).is_some_and(|down| down.pass(at, &mut packet))
+            && self.links.at_mut(Via::Down(to)).is_some_and(|down| down.pass_as_it_is(at, &mut packet))
         {
             return Some((to, packet));
         }
@@ -348,7 +348,7 @@ impl Network {
     /// Down the last link to a host; gives that link, which may have something to reply.
     fn arrive(&mut self, at: Instant, to: HostId, mut packet: Packet) -> Via {
         let via = Via::Down(to);
-        if self.links.at_mut(via).is_some_and(|down| down.pass(at, &mut packet)) {
+        if self.links.at_mut(via).is_some_and(|down| down.pass_as_it_is(at, &mut packet)) {
             // Most are behind all others: looked for from there.
             let others = self.there.iter().rev().take_while(|(when, id, _)| (*when, *id) > (at, to)).count();
             match self.there.len() - others {

@@ -165,6 +165,9 @@ impl Connection {
         let range = start..start + i64::from(segment.len());
         let (ack, advance) = acknowledge(segment, me, peer, &range);
         learn_paths(me, peer);
+        if peer.numbers.edge != edge_before {
+            peer.numbers.edge_at = segment.at;
+        }
         if advance > 0 || peer.numbers.edge != edge_before || (ack.is_some() && peer.numbers.in_flight() > 0) {
             peer.limits.told(segment.at, peer.numbers.edge, peer.paths);
         }

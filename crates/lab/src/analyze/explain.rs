@@ -73,13 +73,19 @@ pub(super) fn why(moment: &Moment<'_>, me: &Side, peer: &Side, told: &Told) -> S
 
 fn why_new(moment: &Moment<'_>, me: &Side) -> String {
     let before = &moment.before;
-    let waited = moment.segment.at.since(before.acked_at);
-    let mut text = if before.in_flight() == 0 {
-        "new: nothing was in flight".to_owned()
-    } else if waited <= me.paths.prompt() + me.paths.to_side {
-        format!("new: let out by the ACK {} before", millis(waited))
-    } else {
-        format!("new, {} after an ACK: written, or due by pacing, just then", millis(waited))
+    let [since_ack, since_edge] = [before.acked_at, before.edge_at].map(|at| moment.segment.at.since(at));
+    let soon = me.paths.prompt() + me.paths.to_side;
+    let is_silent = me.rtt.srtt().is_some_and(|srtt| since_ack >= 2 * srtt);
+    let mut text = match () {
+        () if since_edge < since_ack && since_edge <= soon => {
+            format!("new: let out by the window that opened {} before", millis(since_edge))
+        }
+        () if before.in_flight() == 0 => "new: nothing was in flight".to_owned(),
+        () if since_ack <= soon => format!("new: let out by the ACK {} before", millis(since_ack)),
+        () if is_silent => {
+            format!("new, {} after an ACK: probes the tail, or was written just then", millis(since_ack))
+        }
+        () => format!("new, {} after an ACK: written, or due by pacing, just then", millis(since_ack)),
     };
     let is_full = before.edge > 0 && moment.range.end >= before.edge;
     for (applies, more) in [(is_full, "; it fills the window"), (moment.segment.flags.fin, "; it ends the stream")] {
@@ -94,6 +100,9 @@ fn why_again(moment: &Moment<'_>, sending: Sending) -> String {
     let before = &moment.before;
     let silence = millis(moment.segment.at.since(before.acked_at));
     match sending {
+        Sending::Timeout if !moment.expired => {
+            format!("again, as all behind a timeout: let out by the ACK {silence} before")
+        }
         Sending::Timeout => format!("again by the timer: nothing was acknowledged for {silence}"),
         Sending::TailProbe => format!("probes the tail: nothing was acknowledged for {silence}"),
         _ if before.sacked_to > moment.range.end => {

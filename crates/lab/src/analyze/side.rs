@@ -62,6 +62,8 @@ pub struct Numbers {
     pub una: i64,
     /// One past the last octet that the other side is ready to take.
     pub edge: i64,
+    /// When that last changed.
+    pub edge_at: Instant,
     /// The window that the other side offers.
     pub peer_window: u64,
     /// The largest segment that the other side takes, without options.
@@ -128,6 +130,7 @@ impl Side {
             max: 0,
             una: 0,
             edge: 0,
+            edge_at: Instant::ZERO,
             peer_window: 0,
             mss: DEFAULT_MSS,
             duplicates: 0,

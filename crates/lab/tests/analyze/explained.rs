@@ -32,7 +32,8 @@ fn each_segment_of_a_lossy_transfer_is_explained() {
     assert_eq!(all.len() as u64, client.figures.segments + server.figures.segments);
     assert_eq!((all[0].why.as_str(), all[1].why.as_str()), ("opens the connection", "answers the SYN"));
     assert!(all.iter().is_sorted_by_key(|segment| segment.at));
-    let again = count(&all, 0, "again: ") + count(&all, 0, "again by the timer") + count(&all, 0, "probes the tail");
+    let why = ["again: ", "again by the timer", "again, as all behind a timeout", "probes the tail: "];
+    let again: u64 = why.into_iter().map(|why| count(&all, 0, why)).sum();
     assert!(again > 5);
     assert_eq!(again, client.figures.retransmits());
     let new = count(&all, 0, "new");
@@ -50,9 +51,22 @@ fn a_slow_reader_is_probed_and_offers_other_windows() {
     for (from, why) in [
         (0, "probes the closed window"),
         (0, "it fills the window"),
+        (0, "let out by the window that opened"),
         (1, "offers another window"),
         (1, "again the same ACK: it answers a probe"),
     ] {
         assert!(count(&all, from, why) > 0, "{why}: {all:#?}");
     }
+}
+
+#[test]
+fn after_an_outage_the_timer_sends_one_segment_and_acks_the_others() {
+    let scenario = "duration = '20s'\nforward = 'rate 10mbit delay 20ms limit 100 at 2s down at 3s up'\n\
+                    back = 'rate 10mbit delay 20ms'\n[[flow]]\napplication = { kind = 'bulk', bytes = 5_000_000 }";
+    let (all, report) = explained(scenario, "client");
+    let rtos = report.connections[0].directions[0].figures.rtos;
+    assert!(rtos > 0);
+    assert_eq!(count(&all, 0, "again by the timer"), rtos);
+    assert!(count(&all, 0, "again, as all behind a timeout: let out by the ACK") > 10);
+    assert!(count(&all, 0, "probes the tail") > 0, "two round trips of silence come before the timeout");
 }

@@ -53,7 +53,7 @@ pub struct Arguments {
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Grid {
-    /// Those of the project's promise.
+    /// Fixed ones, beside the targets of docs/congestion.md.
     Fixed,
     /// Those that chance draws.
     Random,

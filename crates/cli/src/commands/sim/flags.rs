@@ -33,7 +33,7 @@ pub struct Flags {
     /// The way to the receivers in netem's words, instead of all the above; the way back has its rate and delay
     #[arg(long, value_name = "WORDS", conflicts_with_all = ["rate", "rtt", "loss", "queue"])]
     link: Option<LinkConfig>,
-    /// Congestion controls, which flows take in turn [default: cubic]
+    /// Congestion controls, which flows take in turn: cubic, newreno (or reno), bbr, dctcp [default: cubic]
     #[arg(long, value_delimiter = ',', value_name = "NAMES")]
     cc: Vec<Algorithm>,
     /// Flows side by side; one for each congestion control if not said
