@@ -61,6 +61,15 @@ impl Case {
         Self { name: name.into(), cc: cc.name(), scenario, twin: None, measures: Vec::new() }
     }
 
+    /// Chance begins from `seed`.
+    pub fn seeded(mut self, seed: u64) -> Self {
+        self.scenario.seed = seed;
+        if let Some(twin) = &mut self.twin {
+            twin.seed = seed;
+        }
+        self
+    }
+
     /// Runs `twin` as well, to compare with.
     pub fn beside(mut self, twin: Scenario) -> Self {
         self.twin = Some(twin);

@@ -102,72 +102,91 @@ fn random_loss() -> Vec<Case> {
 
 /// Queues from a tenth of a BDP to four, 100 Mbit/s and 40 ms; and `CoDel`.
 fn queues() -> Vec<Case> {
+    let path = |bdps| Path::new(1e8, 40, bdps);
     let mut cases = Vec::new();
-    let duration = Duration::from_secs(30);
     for bdps in [0.1, 0.25, 0.5, 1.0, 2.0, 4.0] {
-        let path = Path::new(1e8, 40, bdps);
-        for cc in [Algorithm::CUBIC, Algorithm::BBR] {
-            let is_bbr = cc == Algorithm::BBR;
-            let target = match (is_bbr, bdps < 0.5) {
-                (true, true) => Target::None,
-                (true, false) => Target::AtLeast(0.85),
-                (false, _) => Target::AtLeast(0.90),
-            };
-            let case = Case::new(format!("queue {bdps} BDP"), cc, path.scenario(&[cc], "", "", duration));
-            let case = case.measure("", target, share(path, path.warm(), duration));
-            let most = if is_bbr { Target::AtMost(0.5) } else { Target::None };
-            let rtt_ms = path.rtt.as_secs_f64() * 1e3;
-            let standing = move |ran: &Ran| (ran.report.queue_delay_ms.p50 / rtt_ms, "median, in BDP".to_owned());
-            cases.push(case.measure("delay", most, standing));
-        }
+        cases.extend([Algorithm::CUBIC, Algorithm::BBR].map(|cc| queue(&format!("queue {bdps} BDP"), path(bdps), cc)));
     }
-    let path = Path::new(1e8, 40, 20.0);
-    for (cc, least) in [(Algorithm::CUBIC, 0.90), (Algorithm::BBR, 0.85)] {
-        let case = Case::new("queue CoDel", cc, path.scenario(&[cc], "codel", "", duration));
-        cases.push(case.measure("", Target::AtLeast(least), share(path, path.warm(), duration)));
+    cases.extend([Algorithm::CUBIC, Algorithm::BBR].map(|cc| codel("queue CoDel", path(20.0), cc)));
+    cases
+}
+
+/// Half a minute of a queue that drops its tail.
+pub fn queue(name: &str, path: Path, cc: Algorithm) -> Case {
+    let duration = Duration::from_secs(30);
+    let is_bbr = cc == Algorithm::BBR;
+    let target = match (is_bbr, path.bdps < 0.5) {
+        (true, true) => Target::None,
+        (true, false) => Target::AtLeast(0.85),
+        (false, _) => Target::AtLeast(0.90),
+    };
+    let case = Case::new(name, cc, path.scenario(&[cc], "", "", duration));
+    let case = case.measure("", target, share(path, path.warm(), duration));
+    let most = if is_bbr { Target::AtMost(0.5) } else { Target::None };
+    let rtt_ms = path.rtt.as_secs_f64() * 1e3;
+    let standing = move |ran: &Ran| (ran.report.queue_delay_ms.p50 / rtt_ms, "median, in BDP".to_owned());
+    case.measure("delay", most, standing)
+}
+
+/// Half a minute of a queue that `CoDel` keeps short.
+pub fn codel(name: &str, path: Path, cc: Algorithm) -> Case {
+    let duration = Duration::from_secs(30);
+    let least = if cc == Algorithm::BBR { 0.85 } else { 0.90 };
+    let case = Case::new(name, cc, path.scenario(&[cc], "codel", "", duration));
+    case.measure("", Target::AtLeast(least), share(path, path.warm(), duration))
+}
+
+/// Tail drop picks its victims by chance, one in some seconds: what is fair shows over minutes.
+const FAIR: [Duration; 2] = [Duration::from_secs(20), Duration::from_secs(260)];
+
+/// Flows beside each other.
+fn fairness() -> Vec<Case> {
+    let path = Path::new(1e8, 40, 1.0);
+    let mut cases = Vec::new();
+    for count in [2, 4, 16] {
+        cases.extend(ALL.map(|cc| fair(&format!("fair {count} flows"), path, cc, count)));
+    }
+    for bdps in [0.5, 1.0, 4.0] {
+        cases.push(mixed(&format!("CUBIC and BBR, {bdps} BDP"), Path { bdps, ..path }));
+    }
+    for cc in ALL {
+        let mut scenario = path.scenario(&[cc, cc], "", "", FAIR[1]);
+        scenario.flows[1].start = Time(Duration::from_secs(10));
+        cases.push(Case::new("late comer", cc, scenario).measure("", Target::AtLeast(0.2), least));
+        cases.push(different("different RTTs", path, cc));
     }
     cases
 }
 
-/// Flows beside each other.
-fn fairness() -> Vec<Case> {
-    let mut cases = Vec::new();
-    let path = Path::new(1e8, 40, 1.0);
-    // Tail drop picks its victims by chance, one in some seconds: what is fair shows over minutes.
-    let (from, duration) = (Duration::from_secs(20), Duration::from_secs(260));
-    let shares = move |ran: &Ran| -> Vec<f64> {
-        (0..ran.report.flows.len()).map(|flow| ran.goodput(flow, from, duration)).collect()
-    };
-    for count in [2, 4, 16] {
-        for cc in ALL {
-            let scenario = path.scenario(&vec![cc; count], "", "", duration);
-            let fair = move |ran: &Ran| (jain(&shares(ran)), String::from("Jain's index"));
-            cases.push(Case::new(format!("fair {count} flows"), cc, scenario).measure("", Target::AtLeast(0.95), fair));
-        }
-    }
-    let least = move |ran: &Ran| {
-        let shares = shares(ran);
-        let mean = shares.iter().sum::<f64>() / f64::from(u32::try_from(shares.len()).unwrap_or(1));
-        let note = shares.iter().map(|share| format!("{:.1}", share / 1e6)).collect::<Vec<_>>().join(" ");
-        (
-            shares.iter().copied().fold(f64::INFINITY, f64::min) / mean,
-            format!("least part of a fair share; {note} Mbit/s"),
-        )
-    };
-    for bdps in [0.5, 1.0, 4.0] {
-        let path = Path { bdps, ..path };
-        let scenario = path.scenario(&[Algorithm::CUBIC, Algorithm::BBR], "", "", duration);
-        let case = Case::new(format!("CUBIC and BBR, {bdps} BDP"), Algorithm::BBR, scenario);
-        cases.push(case.measure("", Target::AtLeast(0.2), least));
-    }
-    for cc in ALL {
-        let mut scenario = path.scenario(&[cc, cc], "", "", duration);
-        scenario.flows[1].start = Time(Duration::from_secs(10));
-        cases.push(Case::new("late comer", cc, scenario).measure("", Target::AtLeast(0.2), least));
-        let scenario = varied::two_rtts(path, cc, duration);
-        cases.push(Case::new("different RTTs", cc, scenario).measure("", Target::AtLeast(0.2), least));
-    }
-    cases
+/// As many flows of one kind.
+pub fn fair(name: &str, path: Path, cc: Algorithm, count: usize) -> Case {
+    let scenario = path.scenario(&vec![cc; count], "", "", FAIR[1]);
+    let fair = move |ran: &Ran| (jain(&shares(ran)), String::from("Jain's index"));
+    Case::new(name, cc, scenario).measure("", Target::AtLeast(0.95), fair)
+}
+
+/// CUBIC and BBR.
+pub fn mixed(name: &str, path: Path) -> Case {
+    let scenario = path.scenario(&[Algorithm::CUBIC, Algorithm::BBR], "", "", FAIR[1]);
+    Case::new(name, Algorithm::BBR, scenario).measure("", Target::AtLeast(0.2), least)
+}
+
+/// One flow and another whose round trip is three times as long.
+pub fn different(name: &str, path: Path, cc: Algorithm) -> Case {
+    let scenario = varied::two_rtts(path, cc, FAIR[1]);
+    Case::new(name, cc, scenario).measure("", Target::AtLeast(0.2), least)
+}
+
+fn shares(ran: &Ran) -> Vec<f64> {
+    (0..ran.report.flows.len()).map(|flow| ran.goodput(flow, FAIR[0], FAIR[1])).collect()
+}
+
+fn least(ran: &Ran) -> (f64, String) {
+    let shares = shares(ran);
+    let mean = shares.iter().sum::<f64>() / f64::from(u32::try_from(shares.len()).unwrap_or(1));
+    let note = shares.iter().map(|share| format!("{:.1}", share / 1e6)).collect::<Vec<_>>().join(" ");
+    let least = shares.iter().copied().fold(f64::INFINITY, f64::min);
+    (least / mean, format!("least part of a fair share; {note} Mbit/s"))
 }
 
 fn jain(shares: &[f64]) -> f64 {
@@ -178,13 +197,17 @@ fn jain(shares: &[f64]) -> f64 {
 
 /// A link that marks from 1 ms of queue on.
 fn dctcp() -> Vec<Case> {
-    let path = Path::new(1e9, 5, 4.0);
+    vec![marked("marks at 1ms", Path::new(1e9, 5, 4.0))]
+}
+
+/// DCTCP on a link that marks from 1 ms of queue on.
+pub fn marked(name: &str, path: Path) -> Case {
     let (warm, duration) = (Duration::from_secs(1), Duration::from_secs(5));
     let scenario = path.scenario(&[Algorithm::DCTCP], "ce_threshold 1ms", "", duration);
     let queue = |ran: &Ran| (ran.report.queue_delay_ms.p99, String::from("ms, p99"));
     #[expect(clippy::cast_precision_loss, reason = "a figure for people")]
     let lost = |ran: &Ran| (ran.report.drops as f64, String::from("packets"));
-    let case = Case::new("marks at 1ms", Algorithm::DCTCP, scenario);
+    let case = Case::new(name, Algorithm::DCTCP, scenario);
     let case = case.measure("", Target::AtLeast(0.95), share(path, warm, duration));
-    vec![case.measure("queue", Target::AtMost(5.0), queue).measure("lost", Target::AtMost(0.0), lost)]
+    case.measure("queue", Target::AtMost(5.0), queue).measure("lost", Target::AtMost(0.0), lost)
 }

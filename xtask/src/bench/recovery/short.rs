@@ -18,12 +18,15 @@ pub fn responses() -> Vec<Case> {
         ("lost tails and retransmissions", "loss 5%", ""),
         ("lost ACKs", "", "loss 5%"),
     ];
-    let case = |(name, forward, back): (&str, &str, &str)| {
-        let scenario = asked(Path::new(2e7, 40, 2.0), forward, back);
-        let name = format!("short responses, {name}");
-        Case::new(name, Algorithm::CUBIC, scenario).measure("", Target::AtLeast(0.95), without_timeout)
-    };
+    let case =
+        |(name, forward, back)| over(&format!("short responses, {name}"), Path::new(2e7, 40, 2.0), forward, back);
     paths.into_iter().map(case).collect()
+}
+
+/// Ten segments, asked for a thousand times over a path; `forward` are words for the way of the responses.
+pub fn over(name: &str, path: Path, forward: &str, back: &str) -> Case {
+    let scenario = asked(path, forward, back);
+    Case::new(name, Algorithm::CUBIC, scenario).measure("", Target::AtLeast(0.95), without_timeout)
 }
 
 /// The responses go the way that is impaired.
