@@ -83,7 +83,17 @@ impl Pairing {
         }
     }
 
-    /// As JSON and table call it.
+    /// The congestion control that is compared; smoltcp stands for itself.
+    pub const fn control(self) -> Option<Control> {
+        match self {
+            Self::SockeyeToLinux(control) | Self::LinuxToLinux(control) | Self::LinuxToSockeye(control) => {
+                Some(control)
+            }
+            Self::SmoltcpToLinux => None,
+        }
+    }
+
+    /// As JSON calls it.
     pub fn name(&self) -> String {
         match self {
             Self::SockeyeToLinux(control) => format!("sockeye_{}", control.0),

@@ -15,7 +15,7 @@ const LOSSES: [u32; 3] = [0, 1_000, 10_000];
 /// Of the queue, in hundredths of the bandwidth-delay product.
 const QUEUES: [u32; 2] = [50, 200];
 /// Links beyond the grid: see [`odd_ones`].
-const ODD: usize = 4;
+const ODD: usize = 5;
 
 /// Cells of the whole: the grid, and the odd ones behind it.
 pub const SIZE: usize = RATES.len() * ROUND_TRIPS.len() * LOSSES.len() * QUEUES.len() + ODD;
@@ -78,7 +78,8 @@ pub fn cells(count: usize) -> Vec<Cell> {
     chosen.collect()
 }
 
-/// What congestion controls stumble over: a cellular link, a policer, one of eight ACKs, ACKs in bunches of 32.
+/// What congestion controls stumble over: a cellular link, a policer, one of eight ACKs, ACKs in bunches of 32; and the path of
+/// tailscale#20893, far and good, with slight reordering.
 fn odd_ones() -> [Cell; ODD] {
     let plain = Cell::new(Rate::mbit(50), Duration::from_millis(40), 0, 100);
     let police = Some(Police { rate: Rate::mbit(20), burst: 64_000 });
@@ -91,6 +92,7 @@ fn odd_ones() -> [Cell; ODD] {
         Cell::of(LinkConfig { police, ..plain.there.clone() }),
         with_acks(Acks::Thin(gather(8))),
         with_acks(Acks::Compress(gather(32))),
+        Cell::described("rate 100mbit limit 550 delay 33ms loss 0.003% late 1% 1ms").expect("a link"),
     ]
 }
 
@@ -122,10 +124,11 @@ mod tests {
 
     #[test]
     fn a_cell_is_named_by_what_is_odd_about_it() {
-        let [cellular, policed, thinned, compressed] = odd_ones().map(|cell| cell.name());
+        let [cellular, policed, thinned, compressed, far] = odd_ones().map(|cell| cell.name());
         assert!(cellular.contains("trace cellular") && policed.contains("police rate 20mbit"), "{cellular}, {policed}");
         assert!(thinned.contains("back: ") && thinned.contains("thin 8"), "{thinned}");
         assert!(compressed.contains("compress 32"), "{compressed}");
+        assert_eq!(far, "rate 100mbit limit 550 delay 33ms loss 0.003% late 1% 1ms");
     }
 
     #[test]

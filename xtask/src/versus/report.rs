@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use comfy_table::{CellAlignment, Table, presets};
 use serde::Serialize;
 
-use super::ends::Pairing;
+use super::ends::{Control, Pairing};
 use super::grid::Cell;
 
 /// A cell's rounds: in each, bits per second of each pairing; `None` where the transfer failed.
@@ -51,7 +50,7 @@ pub struct Row {
     #[serde(skip)]
     has_loss: bool,
     #[serde(skip)]
-    names: Vec<String>,
+    pairings: Vec<Pairing>,
 }
 
 /// Of all rounds.
@@ -110,7 +109,7 @@ impl Row {
             ratio_smoltcp: median(measured.ratios(ours, Pairing::SmoltcpToLinux)),
             ratios: ratios.collect(),
             has_loss: measured.cell.there.loss != sockeye_device::impair::Loss::None,
-            names: measured.pairings.iter().map(Pairing::name).collect(),
+            pairings: measured.pairings.clone(),
         }
     }
 }
@@ -149,33 +148,68 @@ fn median(mut values: Vec<f64>) -> Option<f64> {
     Some(f64::midpoint(lower, upper))
 }
 
-/// A row for each cell, and what is common to all below.
+/// For each cell its link, and a line for each congestion control; then what is common to all.
 pub fn table(report: &Report) -> String {
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING);
-    let names = report.cells.first().map(|row| row.names.clone()).unwrap_or_default();
-    let mut header = vec!["link; Mbit/s: median, ± half the spread".to_owned()];
-    header.extend(names.iter().map(|name| name.replace('_', "\n")));
-    header.extend(["/ linux", "/\nsmoltcp"].map(str::to_owned));
-    table.set_header(header);
-    let ratio = |ratio: Option<f64>| ratio.map_or_else(|| "-".to_owned(), |ratio| format!("{ratio:.2}"));
+    let mut lines = vec![line("Mbit/s: median ± half the spread", &COLUMNS.map(str::to_owned))];
     for row in &report.cells {
-        let goodput = names.iter().map(|name| row.goodput.get(name).map_or_else(|| "failed".to_owned(), shown));
-        let ratios = [ratio(row.ratio_linux), ratio(row.ratio_smoltcp)];
-        table.add_row(std::iter::once(row.link.clone()).chain(goodput).chain(ratios));
+        lines.push(row.link.clone());
+        lines.extend(row.controls().into_iter().map(|control| row.line(control)));
+        lines.extend(row.pairings.contains(&Pairing::SmoltcpToLinux).then(|| row.smoltcp_line()));
     }
-    table.column_iter_mut().skip(1).for_each(|column| column.set_cell_alignment(CellAlignment::Right));
-    let line = |(name, summary): (&String, &Summary)| {
-        format!(
-            "\n{} / linux: median {}, worst {}",
-            name.replace('_', " "),
-            ratio(summary.median),
-            ratio(summary.worst)
-        )
+    lines.push(String::new());
+    let summary = |(name, summary): (&String, &Summary)| {
+        let [median, worst] = [summary.median, summary.worst].map(part);
+        format!("{} / linux: median {median}, worst {worst}", name.replace('_', " "))
     };
-    let smoltcp = ratio(report.median_ratio_smoltcp_with_loss);
-    let lines: String = report.ratios.iter().map(line).collect();
-    format!("{table}\n{lines}\nsockeye cubic / smoltcp, with loss: median {smoltcp}")
+    lines.extend(report.ratios.iter().map(summary));
+    let smoltcp = part(report.median_ratio_smoltcp_with_loss);
+    lines.push(format!("sockeye cubic / smoltcp, with loss: median {smoltcp}"));
+    lines.join("\n")
+}
+
+/// Who sends to whom, and what part of the kernel's own that is.
+const COLUMNS: [&str; 5] = ["linux → linux", "sockeye → linux", "part", "linux → sockeye", "part"];
+
+/// What a line is of, and its columns: 97 characters.
+fn line(of: &str, [linux, ours, part, theirs, their_part]: &[String; 5]) -> String {
+    format!("{of:<33}{linux:>15}{ours:>17}{part:>6}{theirs:>19}{their_part:>7}").trim_end().to_owned()
+}
+
+fn part(ratio: Option<f64>) -> String {
+    ratio.map_or_else(|| "-".to_owned(), |ratio| format!("{ratio:.2}"))
+}
+
+impl Row {
+    /// Those that are compared in it, in their order.
+    fn controls(&self) -> Vec<Control> {
+        let mut controls: Vec<_> = self.pairings.iter().filter_map(|pairing| pairing.control()).collect();
+        controls.dedup();
+        controls
+    }
+
+    fn line(&self, control: Control) -> String {
+        let [ours, theirs] = [Pairing::SockeyeToLinux(control), Pairing::LinuxToSockeye(control)];
+        let linux = self.goodput(Pairing::LinuxToLinux(control));
+        let columns =
+            [linux, self.goodput(ours), self.part_of_rival(ours), self.goodput(theirs), self.part_of_rival(theirs)];
+        line(&format!("    {}", control.name()), &columns)
+    }
+
+    fn smoltcp_line(&self) -> String {
+        let smoltcp = Pairing::SmoltcpToLinux;
+        let said = format!("    smoltcp → linux: {}", self.goodput(smoltcp));
+        format!("{said}, {} of linux, sockeye {} of it", self.part_of_rival(smoltcp), part(self.ratio_smoltcp))
+    }
+
+    /// Nothing of one that isn't compared.
+    fn goodput(&self, pairing: Pairing) -> String {
+        let failed = if self.pairings.contains(&pairing) { "failed" } else { "" };
+        self.goodput.get(&pairing.name()).map_or_else(|| failed.to_owned(), shown)
+    }
+
+    fn part_of_rival(&self, pairing: Pairing) -> String {
+        self.ratios.get(&pairing.name()).map_or_else(String::new, |ratio| part(Some(ratio.median)))
+    }
 }
 
 fn shown(Goodput { median, min, max }: &Goodput) -> String {
@@ -187,7 +221,6 @@ fn shown(Goodput { median, min, max }: &Goodput) -> String {
 mod tests {
     use serde_json::json;
 
-    use super::super::ends::Control;
     use super::*;
 
     #[test]
@@ -207,6 +240,26 @@ mod tests {
         assert_eq!(cell["ratios"]["linux_cubic_to_sockeye"], json!({ "median": 0.5, "min": 0.25, "max": 0.5 }));
         assert_eq!(json["ratios"]["sockeye_cubic"], json!({ "median": 1.0, "worst": 1.0 }));
         assert!(table(&report).contains("sockeye cubic / smoltcp, with loss: median 2.00"), "{}", table(&report));
+    }
+
+    #[test]
+    fn the_table_fits_a_hundred_columns_and_says_what_failed() {
+        let [cubic, bbr] = ["cubic", "bbr"].map(|name| Control::named(name).expect("known"));
+        let all = |control| {
+            [Pairing::SockeyeToLinux(control), Pairing::LinuxToLinux(control), Pairing::LinuxToSockeye(control)]
+        };
+        let pairings = [&all(cubic)[..], &all(bbr)[..2], &[Pairing::SmoltcpToLinux]].concat();
+        let cell = Cell::described("rate 100mbit limit 12500us delay 50ms loss 1%").expect("a link");
+        let rounds = vec![
+            vec![Some(91.2e6), Some(90e6), Some(1e10), None, Some(9e7), Some(123_456.0)],
+            vec![Some(9.12e6), Some(90e6), Some(1e10), None, Some(9e7), Some(123_456.0)],
+        ];
+        let table = table(&Report::new(&[Measured { cell, pairings, rounds }]));
+        assert!(table.lines().all(|line| line.chars().count() <= 100), "{table}");
+        let line = |start: &str| table.lines().find(|line| line.trim_start().starts_with(start)).unwrap_or_default();
+        assert!(line("cubic").ends_with("10000.00 ±0% 111.11"), "{table}");
+        assert!(line("bbr").ends_with("90.00 ±0%           failed"), "{table}");
+        assert_eq!(line("smoltcp"), "    smoltcp → linux: 0.12 ±0%, 0.00 of linux, sockeye 406.30 of it");
     }
 
     #[test]
