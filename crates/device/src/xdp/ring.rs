@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU32, Ordering, fence};
 
 use rustix::fd::BorrowedFd;
 use rustix::mm::{MapFlags, ProtFlags, mmap, mmap_anonymous, munmap};
-use rustix::net::xdp::{XdpRingFlags, XdpRingOffset};
+use rustix::net::xdp::{XdpDesc, XdpDescOptions, XdpRingFlags, XdpRingOffset};
 
 /// Memory shared with the kernel; unmapped when dropped.
 #[derive(Debug)]
@@ -54,14 +54,41 @@ impl Drop for Mapping {
     }
 }
 
-/// The frames: chunks of one size, each of which belongs to us or to the kernel.
+/// A frame that is ours: made with its memory or taken off a ring, and not yet put on another. Whoever has it may read and
+/// write it, because nobody else does: it can't be copied, and the kernel gives back only what it was given.
+#[derive(Debug)]
+pub(super) struct Frame {
+    start: u64,
+}
+
+/// A frame of ours with what has arrived in it.
+#[derive(Debug)]
+pub(super) struct Arrived {
+    frame: Frame,
+    at: u64,
+    length: u32,
+}
+
+impl Arrived {
+    /// The frame, to be filled anew.
+    pub(super) fn into_frame(self) -> Frame {
+        self.frame
+    }
+}
+
+/// The memory of the frames: chunks of one size, each of which belongs to us or to the kernel. A socket has one, and its
+/// rings carry no other's frames.
 #[derive(Debug)]
 pub(super) struct Umem {
     memory: Mapping,
+    /// Octets of a frame, a power of two.
+    chunk: usize,
 }
 
 impl Umem {
-    pub(super) fn new(length: usize) -> io::Result<Self> {
+    /// Memory for `count` frames of `chunk` octets, and the frames, all of them ours.
+    pub(super) fn new(chunk: usize, count: u32) -> io::Result<(Self, Vec<Frame>)> {
+        let length = chunk * count as usize;
         let memory = Mapping::new(length, |access| {
             #[expect(unsafe_code, reason = "a system call that maps memory")]
             // SAFETY: a new mapping, where the kernel likes.
@@ -69,7 +96,13 @@ impl Umem {
                 mmap_anonymous(std::ptr::null_mut(), length, access, MapFlags::PRIVATE | MapFlags::POPULATE)
             }
         })?;
-        Ok(Self { memory })
+        let frames = (0..u64::from(count)).map(|number| Frame { start: number * chunk as u64 }).collect();
+        Ok((Self { memory, chunk }, frames))
+    }
+
+    /// Octets in all.
+    pub(super) const fn length(&self) -> usize {
+        self.memory.length
     }
 
     /// Where it starts, as the kernel is told.
@@ -77,30 +110,38 @@ impl Umem {
         self.memory.start.as_ptr() as u64
     }
 
-    /// Hands what a frame holds to `read`; `None` if it isn't within the memory. The frame must be ours: between taking it
-    /// off one ring and putting it on another.
-    pub(super) fn read<T>(&self, address: u64, length: u32, read: impl FnOnce(&[u8]) -> T) -> Option<T> {
-        let length = usize::try_from(length).ok()?;
-        let start = self.memory.at(usize::try_from(address).ok()?, length)?;
+    /// Hands what has arrived to `read`; `None` if the kernel says that it lies elsewhere than in its frame.
+    pub(super) fn read<T>(&self, arrived: &Arrived, read: impl FnOnce(&[u8]) -> T) -> Option<T> {
+        let (at, length) = (usize::try_from(arrived.at).ok()?, usize::try_from(arrived.length).ok()?);
+        let start = self.within(&arrived.frame, at, length)?;
         #[expect(unsafe_code, reason = "memory shared with the kernel")]
-        // SAFETY: it is mapped and initialised, and the kernel writes to no frame that is ours.
+        // SAFETY: it is mapped and initialised, and lies in a frame that is ours: the kernel doesn't write to it, nor do we
+        // while `arrived` is borrowed.
         Some(read(unsafe { std::slice::from_raw_parts(start.as_ptr(), length) }))
     }
 
-    /// Copies `pieces` into a frame, which must be ours, one behind the other; `None` if they aren't within the memory.
-    pub(super) fn write<'a>(&self, address: u64, pieces: impl Iterator<Item = &'a [u8]>) -> Option<u32> {
-        let first = usize::try_from(address).ok()?;
+    /// Copies `pieces` into a frame, one behind the other; `None` if they don't fit.
+    pub(super) fn write<'a>(&self, frame: &mut Frame, pieces: impl Iterator<Item = &'a [u8]>) -> Option<u32> {
+        let first = usize::try_from(frame.start).ok()?;
         let mut at = first;
         for piece in pieces {
-            let place = self.memory.at(at, piece.len())?;
+            let place = self.within(frame, at, piece.len())?;
             #[expect(unsafe_code, reason = "memory shared with the kernel")]
-            // SAFETY: the place has room for the piece, and the frame there is ours alone; pieces lie elsewhere.
+            // SAFETY: the place has room for the piece, and the frame there is ours, whole; pieces lie elsewhere, since nothing
+            // in a frame is given out but to `read`.
             unsafe {
                 std::ptr::copy_nonoverlapping(piece.as_ptr(), place.as_ptr(), piece.len());
             }
             at += piece.len();
         }
         u32::try_from(at - first).ok()
+    }
+
+    /// A pointer to `length` octets at `at`; `None` if they aren't all in this frame.
+    fn within(&self, frame: &Frame, at: usize, length: usize) -> Option<NonNull<u8>> {
+        let start = usize::try_from(frame.start).ok()?;
+        let fits = at >= start && at.checked_add(length)? <= start.checked_add(self.chunk)?;
+        fits.then(|| self.memory.at(at, length))?
     }
 }
 
@@ -170,7 +211,7 @@ impl<T: Copy> Producer<T> {
     }
 
     /// Puts an entry on; false if the ring is full.
-    pub(super) fn push(&mut self, value: T) -> bool {
+    fn push(&mut self, value: T) -> bool {
         if self.waiting() >= self.ring.size {
             return false;
         }
@@ -202,6 +243,21 @@ impl<T: Copy> Producer<T> {
     }
 }
 
+impl Producer<u64> {
+    /// Puts a frame on, to be filled; gives it back if the ring is full.
+    pub(super) fn put(&mut self, frame: Frame) -> Result<(), Frame> {
+        if self.push(frame.start) { Ok(()) } else { Err(frame) }
+    }
+}
+
+impl Producer<XdpDesc> {
+    /// Puts a frame on, whose first `length` octets are to be sent; gives it back if the ring is full.
+    pub(super) fn put(&mut self, frame: Frame, length: u32) -> Result<(), Frame> {
+        let entry = XdpDesc { addr: frame.start, len: length, options: XdpDescOptions::empty() };
+        if self.push(entry) { Ok(()) } else { Err(frame) }
+    }
+}
+
 /// A ring that we take entries off.
 #[derive(Debug)]
 pub(super) struct Consumer<T> {
@@ -215,7 +271,7 @@ impl<T: Copy> Consumer<T> {
         Ok(Self { ring: Ring::new(socket, page, offsets, size)?, next: 0 })
     }
 
-    pub(super) fn pop(&mut self) -> Option<T> {
+    fn pop(&mut self) -> Option<T> {
         if self.next == self.ring.word(self.ring.producer).load(Ordering::Acquire) {
             return None;
         }
@@ -229,5 +285,55 @@ impl<T: Copy> Consumer<T> {
     /// Gives the places of what was taken back to the kernel.
     pub(super) fn release(&self) {
         self.ring.word(self.ring.consumer).store(self.next, Ordering::Release);
+    }
+}
+
+impl Consumer<u64> {
+    /// Takes a frame off that the kernel has done with.
+    pub(super) fn take(&mut self) -> Option<Frame> {
+        self.pop().map(|start| Frame { start })
+    }
+}
+
+impl Consumer<XdpDesc> {
+    /// Takes a frame off, with what has arrived; frames are of `chunk` octets, a power of two.
+    pub(super) fn take(&mut self, chunk: u64) -> Option<Arrived> {
+        let XdpDesc { addr: at, len: length, .. } = self.pop()?;
+        Some(Arrived { frame: Frame { start: at & !(chunk - 1) }, at, length })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn arrived(frame: Frame, skip: u64, length: u32) -> Arrived {
+        Arrived { at: frame.start + skip, frame, length }
+    }
+
+    #[test]
+    fn what_is_written_is_read_and_no_frame_reaches_into_the_next() {
+        let (umem, frames) = Umem::new(2048, 3).unwrap();
+        assert_eq!((umem.length(), frames.len()), (3 * 2048, 3));
+        let [first, mut second, third]: [Frame; 3] = frames.try_into().unwrap();
+        assert_eq!(umem.write(&mut second, [&[7; 1000][..], &[8; 1048]].into_iter()), Some(2048));
+        let second = arrived(second, 256, 1792);
+        let read = umem.read(&second, |octets| (octets.len(), octets[0], octets[1791]));
+        assert_eq!(read, Some((1792, 7, 8)));
+
+        let mut second = second.into_frame();
+        assert_eq!(umem.write(&mut second, [&[9; 2000][..], &[9; 49]].into_iter()), None);
+        for (skip, length) in [(0, 2049), (2048, 1), (u64::MAX - 4096, 100)] {
+            let frame = Frame { start: second.start };
+            let lies = Arrived { at: frame.start.wrapping_add(skip), frame, length };
+            assert_eq!(umem.read(&lies, <[u8]>::len), None, "{skip} {length}");
+        }
+        for untouched in [first, third] {
+            assert_eq!(
+                umem.read(&arrived(untouched, 0, 2048), |octets| octets.iter().all(|octet| *octet == 0)),
+                Some(true)
+            );
+        }
+        assert_eq!(umem.read(&arrived(Frame { start: 3 * 2048 }, 0, 1), <[u8]>::len), None, "behind the last");
     }
 }

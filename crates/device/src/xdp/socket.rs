@@ -14,7 +14,7 @@ use rustix::io::Errno;
 use rustix::net::netlink::SocketAddrNetlink;
 use rustix::net::xdp::{
     SocketAddrXdp, SocketAddrXdpFlags, XDP_PGOFF_RX_RING, XDP_PGOFF_TX_RING, XDP_UMEM_PGOFF_COMPLETION_RING,
-    XDP_UMEM_PGOFF_FILL_RING, XdpDesc, XdpDescOptions, XdpOptionsFlags, XdpUmemReg, XdpUmemRegFlags,
+    XDP_UMEM_PGOFF_FILL_RING, XdpDesc, XdpOptionsFlags, XdpUmemReg, XdpUmemRegFlags,
 };
 use rustix::net::{
     AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, bind, recv, send, socket_with, sockopt,
@@ -24,7 +24,7 @@ use sockeye_wire::ip::{IpView, protocol};
 use sockeye_wire::tcp::{self, CHECKSUM_OFFSET, fill_partial_checksum};
 
 use super::program::Program;
-use super::ring::{Consumer, Producer, Umem};
+use super::ring::{Consumer, Frame, Producer, Umem};
 use crate::counters::Tally;
 use crate::device::Sent;
 use crate::ethernet::{Carrier, HEADER_LEN};
@@ -71,7 +71,7 @@ struct Incoming {
 struct OutgoingFrames {
     leave: Producer<XdpDesc>,
     done: Consumer<u64>,
-    free: Vec<u64>,
+    free: Vec<Frame>,
 }
 
 impl Socket {
@@ -80,8 +80,8 @@ impl Socket {
         let fits = |chunk: &usize| usize::from(mtu) + HEADROOM + HEADER_LEN <= *chunk;
         let chunk = CHUNKS.into_iter().find(fits).ok_or(io::ErrorKind::InvalidInput)?;
         let fd = socket_with(AddressFamily::XDP, SocketType::RAW, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK, None)?;
-        let umem = register(&fd, chunk)?;
-        let (incoming, outgoing) = rings(&fd, chunk, usize::from(mtu) + HEADER_LEN)?;
+        let (umem, frames) = register(&fd, chunk)?;
+        let (incoming, outgoing) = rings(&fd, frames, usize::from(mtu) + HEADER_LEN)?;
         // Without a copy where the driver can do that: the kernel tries it first.
         let address = SocketAddrXdp::new(SocketAddrXdpFlags::XDP_USE_NEED_WAKEUP, interface, queue);
         until_free(|| bind(&fd, &address))?;
@@ -103,16 +103,14 @@ impl Socket {
     /// Puts a frame on the ring; false if there is no room.
     fn put<'a>(&self, outgoing: &mut OutgoingFrames, pieces: impl Iterator<Item = &'a [u8]>) -> bool {
         outgoing.take_back();
-        let Some(addr) = outgoing.free.pop() else {
+        let Some(mut frame) = outgoing.free.pop() else {
             return false;
         };
-        let length = self.umem.write(addr, pieces);
-        let put =
-            length.is_some_and(|len| outgoing.leave.push(XdpDesc { addr, len, options: XdpDescOptions::empty() }));
-        if !put {
-            outgoing.free.push(addr);
-        }
-        put
+        let put = match self.umem.write(&mut frame, pieces) {
+            Some(length) => outgoing.leave.put(frame, length),
+            None => Err(frame),
+        };
+        put.map_err(|frame| outgoing.free.push(frame)).is_ok()
     }
 
     /// Lets the kernel send what is on the ring, as far as it does. True if something is left.
@@ -138,8 +136,8 @@ impl Socket {
 impl OutgoingFrames {
     /// Takes back the frames that the kernel has done with.
     fn take_back(&mut self) {
-        while let Some(address) = self.done.pop() {
-            self.free.push(address);
+        while let Some(frame) = self.done.take() {
+            self.free.push(frame);
         }
         self.done.release();
     }
@@ -157,15 +155,15 @@ impl Carrier for Socket {
         let Incoming { arrived, fill, pool } = &mut *incoming;
         let mut count = 0;
         while count < max
-            && let Some(XdpDesc { addr, len, .. }) = arrived.pop()
+            && let Some(frame) = arrived.take(self.chunk)
         {
             count += 1;
-            if let Some(bytes) = self.umem.read(addr, len, |frame| pool.copy_slice(frame)) {
+            if let Some(bytes) = self.umem.read(&frame, |octets| pool.copy_slice(octets)) {
                 let checksum_verified = bytes.get(HEADER_LEN..).is_some_and(is_undone);
                 take(Packet { checksum_verified, ..Packet::new(bytes, now) });
             }
             // There is always room: as many frames as the ring has entries go round.
-            fill.push(addr & !(self.chunk - 1));
+            let _ = fill.put(frame.into_frame());
         }
         arrived.release();
         fill.publish();
@@ -245,23 +243,22 @@ fn link_news() -> io::Result<OwnedFd> {
 }
 
 /// Registers memory for the frames of both ways.
-fn register(fd: &OwnedFd, chunk: usize) -> io::Result<Umem> {
-    let length = 2 * RING as usize * chunk;
-    let umem = Umem::new(length)?;
+fn register(fd: &OwnedFd, chunk: usize) -> io::Result<(Umem, Vec<Frame>)> {
+    let (umem, frames) = Umem::new(chunk, 2 * RING)?;
     let whole = XdpUmemReg {
         addr: umem.address(),
-        len: length as u64,
+        len: umem.length() as u64,
         chunk_size: u32::try_from(chunk).unwrap_or(u32::MAX),
         headroom: 0,
         flags: XdpUmemRegFlags::empty(),
         tx_metadata_len: 0,
     };
     sockopt::set_xdp_umem_reg(fd, whole)?;
-    Ok(umem)
+    Ok((umem, frames))
 }
 
-/// Makes the four rings, and gives half of the frames to the kernel, to be filled.
-fn rings(fd: &OwnedFd, chunk: usize, frame: usize) -> io::Result<(Incoming, OutgoingFrames)> {
+/// Makes the four rings, and gives half of the frames to the kernel, to be filled by `frame` octets each at most.
+fn rings(fd: &OwnedFd, mut frames: Vec<Frame>, frame: usize) -> io::Result<(Incoming, OutgoingFrames)> {
     sockopt::set_xdp_umem_fill_ring_size(fd, RING)?;
     sockopt::set_xdp_umem_completion_ring_size(fd, RING)?;
     sockopt::set_xdp_rx_ring_size(fd, RING)?;
@@ -273,15 +270,14 @@ fn rings(fd: &OwnedFd, chunk: usize, frame: usize) -> io::Result<(Incoming, Outg
         fill: Producer::new(fd, XDP_UMEM_PGOFF_FILL_RING, &offsets.fr, RING)?,
         pool: Pool::new(frame),
     };
-    let address = |number: u32| u64::from(number) * chunk as u64;
-    for number in 0..RING {
-        incoming.fill.push(address(number)); // it is empty, and has room for just so many
+    for frame in frames.drain(..RING as usize) {
+        let _ = incoming.fill.put(frame); // it is empty, and has room for just so many
     }
     incoming.fill.publish();
     let outgoing = OutgoingFrames {
         leave: Producer::new(fd, XDP_PGOFF_TX_RING, &offsets.tx, RING)?,
         done: Consumer::new(fd, XDP_UMEM_PGOFF_COMPLETION_RING, &offsets.cr, RING)?,
-        free: (RING..2 * RING).map(address).collect(),
+        free: frames,
     };
     Ok((incoming, outgoing))
 }
