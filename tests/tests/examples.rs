@@ -12,8 +12,9 @@ use serde_json::Value;
 use sockeye_tests::{Package, cargo, packages};
 
 /// What each example prints, among other things: package, example, text.
-const EXAMPLES: [(&str, &str, &str); 8] = [
+const EXAMPLES: [(&str, &str, &str); 9] = [
     ("sockeye", "echo", "Is there anybody?"),
+    ("sockeye", "xdp", "two arguments"),
     ("sockeye", "memory", "1000000 octets came"),
     ("own-congestion-control", "beside_cubic", "vegas "),
     ("sockeye-device", "dump", "UDP 1001 > 9, 33 octets"),

@@ -1,4 +1,5 @@
-//! The link that a command runs on: a TUN or TAP device, the kernel at its one end, a host of ours at the other.
+//! The link that a command runs on: a TUN or TAP device, the kernel at its one end, a host of ours at the other; or an
+//! interface of this machine, taken over from the kernel.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -9,7 +10,7 @@ use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 use sockeye::{Algorithm, EcnPolicy, Host, Remember};
 use sockeye_device::pcapng::Recorder;
-use sockeye_device::{Cidr, Clock, Device, Tap, TapConfig, Tun, TunConfig};
+use sockeye_device::{Cidr, Clock, Device, Tap, TapConfig, Tun, TunConfig, Xdp, XdpConfig};
 
 use crate::failure::{Failure, OrFail};
 
@@ -26,6 +27,12 @@ pub struct DeviceArgs {
     /// Make a TAP device, which carries Ethernet frames, instead of a TUN, which carries IP packets
     #[arg(long)]
     pub tap: bool,
+    /// Take an interface over from the kernel (`AF_XDP`), with all that its queue 0 brings, instead of making a device
+    #[arg(long, value_name = "INTERFACE", conflicts_with_all = ["dev", "tap", "peer_addr", "mtu"])]
+    pub xdp: Option<String>,
+    /// With --xdp: who gets what is for no network of ours [default: everybody is looked for on the link]
+    #[arg(long, value_name = "IP", requires = "xdp")]
+    pub gateway: Vec<IpAddr>,
     /// Address of ours, with the length of its network's prefix; may be given several times
     #[arg(long, value_name = "CIDR", default_values = ["10.9.0.2/24", "fd09::2/64"])]
     pub addr: Vec<Cidr>,
@@ -36,7 +43,7 @@ pub struct DeviceArgs {
     #[arg(long, default_value_t = 1500, value_parser = clap::value_parser!(u16).range(68..))]
     pub mtu: u16,
     /// Queues of the TUN device, each with a part of the connections and a thread of its own: for several processors
-    #[arg(long, value_name = "N", default_value_t = 1, conflicts_with_all = ["tap", "pcap"],
+    #[arg(long, value_name = "N", default_value_t = 1, conflicts_with_all = ["tap", "xdp", "pcap"],
         value_parser = clap::value_parser!(u16).range(1..=MOST_QUEUES))]
     pub shards: u16,
     /// Write all packets to a pcapng file, for Wireshark, tcpdump or `sockeye dump`
@@ -97,7 +104,7 @@ pub struct Opened {
     pub clock: Clock,
     /// Its name in the kernel.
     pub name: String,
-    /// The addresses of the kernel's end.
+    /// The addresses of the kernel's end, if it is at one.
     pub kernels: Vec<Cidr>,
     /// The congestion control.
     pub cc: Algorithm,
@@ -128,7 +135,12 @@ impl DeviceArgs {
     /// The device's queues without capture, and its name.
     fn make(&self, addresses: Vec<Cidr>) -> Result<(Vec<Box<dyn Device>>, String), Failure> {
         let (name, mtu) = (self.dev.clone().unwrap_or_default(), self.mtu);
-        if self.tap {
+        if let Some(interface) = self.xdp.clone() {
+            let (own_addresses, gateways) = (self.addr.clone(), self.gateway.clone());
+            let config = XdpConfig { interface: interface.clone(), own_addresses, gateways, ..XdpConfig::default() };
+            let xdp = Xdp::open(&config).or_fail(format!("taking {interface} over"))?;
+            Ok((vec![Box::new(xdp)], interface))
+        } else if self.tap {
             let own_addresses = self.addr.clone();
             let config = TapConfig { name, addresses, own_addresses, mtu, ..TapConfig::default() };
             let tap = Tap::create(&config).or_fail("making the device")?;
@@ -142,9 +154,11 @@ impl DeviceArgs {
         }
     }
 
-    /// What the kernel's end gets.
+    /// What the kernel's end gets; nothing if the kernel is at no end.
     fn kernels(&self) -> Vec<Cidr> {
-        if self.peer_addr.is_empty() {
+        if self.xdp.is_some() {
+            Vec::new()
+        } else if self.peer_addr.is_empty() {
             self.addr.iter().filter_map(|ours| ours.first_other_host()).collect()
         } else {
             self.peer_addr.clone()
@@ -209,6 +223,9 @@ impl fmt::Display for Link {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let list = |addresses: Vec<String>| addresses.join(" and ");
         let ours = list(self.ours.iter().map(ToString::to_string).collect());
+        if self.kernels.is_empty() {
+            return write!(f, "device {}: we are {ours}", self.name);
+        }
         let kernels = list(self.kernels.iter().map(|cidr| cidr.address().to_string()).collect());
         write!(f, "device {}: we are {ours}, the kernel is {kernels}", self.name)
     }

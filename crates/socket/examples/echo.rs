@@ -1,5 +1,5 @@
 //! An echo server on a TUN device: `cargo run --example echo sockeye0`, and then `nc 10.9.0.2 7`. Without the name of a
-//! device it serves one client, in memory.
+//! device it serves one client, in memory. For one on an interface that is taken over from the kernel see `xdp`.
 
 use sockeye::{Host, TcpListener, TcpStream};
 use std::io::{self, Read, Write};

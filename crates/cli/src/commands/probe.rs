@@ -57,7 +57,7 @@ pub fn run(args: &ProbeArgs) -> Result<(), Failure> {
     let Some(device) = opened.queues.first() else {
         return Err(Failure::new("making the device", "it has no queue"));
     };
-    let plan = Plan { source, host, mtu: args.device.mtu, algorithm: opened.cc, seed: seed(opened.clock) };
+    let plan = Plan { source, host, mtu: device.capabilities().mtu, algorithm: opened.cc, seed: seed(opened.clock) };
     let report = measure(device, opened.clock, &plan, args.time, || interrupt.happened());
     let report = report.or_fail("carrying packets")?;
     if let Some(failure) = failure(host, &report) {

@@ -24,6 +24,7 @@ Examples:
   sudo sockeye serve echo                  then, elsewhere: nc 10.9.0.2 7
   sudo sockeye serve http /usr/share/doc   then, elsewhere: curl http://10.9.0.2/
   sudo sockeye serve file some.iso         then, elsewhere: nc 10.9.0.2 9000 > some.iso
+  sudo sockeye serve http . --xdp eth1 --addr 192.0.2.7/24 --gateway 192.0.2.1   on an interface, past the kernel
   sudo sockeye serve discard --dev sock0 --addr 192.168.77.2/24 --pcap discard.pcapng
 
 RUST_LOG=info shows each connection, on standard error. Ctrl-C closes all connections and ends.")]
