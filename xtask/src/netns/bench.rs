@@ -1,5 +1,6 @@
 //! What a case works with: its namespace, our host in it, hashes, children.
 
+use std::error::Error;
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::AsFd;
@@ -8,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
-use sockeye::Host;
+use sockeye::{Config, Host};
 use sockeye_device::netlink::{Link, LinkSettings, create_veth};
 use sockeye_device::netns::{Namespace, Settings, describe, enter_user_namespace};
 use sockeye_device::pcapng::Recorder;
@@ -30,17 +31,43 @@ pub const DEVICE: &str = "sockeye0";
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What carries packets between the kernel and us, for cases that don't say it themselves.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Over {
     /// A TUN device with segmentation and checksum offload.
-    #[default]
     Tun,
+    /// A TUN device, a packet a system call.
+    PlainTun,
+    /// A TAP device with the same offloads.
+    Tap,
     /// An `AF_XDP` socket on our end of a veth pair, in the driver's mode.
     Xdp,
+    /// The same behind the driver.
+    XdpGeneric,
+}
+
+impl Over {
+    /// Every kind of device.
+    pub const EVERY: &[Self] = &[Self::Tun, Self::PlainTun, Self::Tap, Self::Xdp, Self::XdpGeneric];
+
+    /// What the name of a case over it ends with.
+    pub const fn suffix(self) -> &'static str {
+        match self {
+            Self::Tun => "",
+            Self::PlainTun => "_over_plain_tun",
+            Self::Tap => "_over_tap",
+            Self::Xdp => "_over_xdp",
+            Self::XdpGeneric => "_over_generic_xdp",
+        }
+    }
+
+    const fn is_xdp(self) -> bool {
+        matches!(self, Self::Xdp | Self::XdpGeneric)
+    }
 }
 
 /// A namespace with nothing in it but what the case makes.
 pub struct Bench {
+    over: Over,
     capture: Option<PathBuf>,
     /// Where our end of the veth pair is, if it is to be one.
     ours: Option<Namespace>,
@@ -55,8 +82,8 @@ impl Bench {
             enter_user_namespace()?;
         }
         Settings::default().apply()?;
-        let ours = if over == Over::Xdp { Some(Namespace::create()?) } else { None };
-        Ok(Self { capture, ours })
+        let ours = if over.is_xdp() { Some(Namespace::create()?) } else { None };
+        Ok(Self { over, capture, ours })
     }
 
     /// What a case says of its namespace, in a line of its own on standard error, begins with this.
@@ -70,15 +97,24 @@ impl Bench {
 
     /// A host of ours on the case's device, captured.
     pub fn host(&self) -> Outcome<Host> {
-        match &self.ours {
-            None => self.host_on(Tun::create(&tun_config(true)?)?),
-            Some(ours) => self.host_on_xdp(ours),
-        }
+        self.host_on(self.device()?)
     }
 
-    /// A host of ours on a TUN device without offload, captured.
-    pub fn host_without_offload(&self) -> Outcome<Host> {
-        self.host_on(Tun::create(&tun_config(false)?)?)
+    /// The case's device, new.
+    pub fn device(&self) -> Outcome<Box<dyn Device>> {
+        self.device_with(TunConfig::default().tx_queue_len)
+    }
+
+    /// The same, for which the kernel queues so many packets before it drops.
+    pub fn device_with(&self, tx_queue_len: u32) -> Outcome<Box<dyn Device>> {
+        let tun = |offload| Ok::<_, Box<dyn Error>>(TunConfig { tx_queue_len, ..tun_config(offload)? });
+        Ok(match (self.over, &self.ours) {
+            (Over::PlainTun, _) => Box::new(Tun::create(&tun(false)?)?),
+            (Over::Tap, _) => Box::new(tap(tx_queue_len)?),
+            (Over::Xdp, Some(ours)) => Box::new(xdp(ours, XdpMode::Driver, tx_queue_len)?),
+            (Over::XdpGeneric, Some(ours)) => Box::new(xdp(ours, XdpMode::Generic, tx_queue_len)?),
+            (Over::Tun | Over::Xdp | Over::XdpGeneric, _) => Box::new(Tun::create(&tun(true)?)?),
+        })
     }
 
     /// A host of ours on an offloading TUN device of so many queues, with a shard for each; not captured.
@@ -90,44 +126,17 @@ impl Bench {
         Ok(builder.address("10.9.0.2/24".parse()?).address("fd09::2/64".parse()?).start()?)
     }
 
-    /// A host of ours on an offloading TAP device, captured.
-    pub fn host_on_ethernet(&self) -> Outcome<Host> {
-        let config = TapConfig {
-            name: DEVICE.to_owned(),
-            addresses: vec!["10.9.0.1/24".parse()?, "fd09::1/64".parse()?],
-            own_addresses: vec!["10.9.0.2/24".parse()?, "fd09::2/64".parse()?],
-            ..TapConfig::default()
-        };
-        self.host_on(Tap::create(&config)?)
-    }
-
-    /// A host of ours on an `AF_XDP` socket, captured. The kernel has the other end of a veth pair here; ours is in a
-    /// namespace of its own.
-    fn host_on_xdp(&self, theirs: &Namespace) -> Outcome<Host> {
-        let up = LinkSettings { up: Some(true), ..LinkSettings::default() };
-        create_veth(DEVICE, "ours")?;
-        Link::by_name("ours")?.move_to(theirs.as_fd())?;
-        theirs.run(|| Link::by_name("ours").and_then(|link| link.set(up)))??;
-        let kernel = Link::by_name(DEVICE)?;
-        kernel.set(up)?;
-        for address in ["10.9.0.1/24", "fd09::1/64"] {
-            kernel.add_address(address.parse()?)?;
-        }
-        let config = XdpConfig {
-            interface: "ours".to_owned(),
-            own_addresses: vec!["10.9.0.2/24".parse()?, "fd09::2/64".parse()?],
-            mode: XdpMode::Driver,
-            ..XdpConfig::default()
-        };
-        let xdp = theirs.run(|| Xdp::open(&config))??;
-        self.host_on(xdp)
-    }
-
     /// A host of ours on this device, captured.
     pub fn host_on(&self, device: impl Device + 'static) -> Outcome<Host> {
+        self.host_with(device, Config::default())
+    }
+
+    /// The same, its connections with these settings.
+    pub fn host_with(&self, device: impl Device + 'static, tcp: Config) -> Outcome<Host> {
         Self::say_settings()?;
         let clock = Clock::start();
-        let builder = Host::builder().clock(clock).address("10.9.0.2/24".parse()?).address("fd09::2/64".parse()?);
+        let builder =
+            Host::builder().tcp(tcp).clock(clock).address("10.9.0.2/24".parse()?).address("fd09::2/64".parse()?);
         let host = match &self.capture {
             Some(path) => builder.device(Recorder::create(device, path, clock)?).start()?,
             None => builder.device(device).start()?,
@@ -139,6 +148,40 @@ impl Bench {
     pub fn sockeye() -> Outcome<Command> {
         Ok(Command::new(std::env::current_exe()?.with_file_name("sockeye")))
     }
+}
+
+/// An offloading TAP device.
+fn tap(tx_queue_len: u32) -> Outcome<Tap> {
+    let config = TapConfig {
+        name: DEVICE.to_owned(),
+        addresses: vec!["10.9.0.1/24".parse()?, "fd09::1/64".parse()?],
+        own_addresses: vec!["10.9.0.2/24".parse()?, "fd09::2/64".parse()?],
+        tx_queue_len,
+        ..TapConfig::default()
+    };
+    Ok(Tap::create(&config)?)
+}
+
+/// An `AF_XDP` socket. The kernel has the other end of a veth pair here; ours is in `theirs`, a namespace of its own.
+/// Behind the driver a frame must fit the MTU, so the kernel cuts before the pair.
+fn xdp(theirs: &Namespace, mode: XdpMode, tx_queue_len: u32) -> Outcome<Xdp> {
+    let gso_max_segs = (mode == XdpMode::Generic).then_some(1);
+    let up = LinkSettings { up: Some(true), tx_queue_len: Some(tx_queue_len), gso_max_segs, ..LinkSettings::default() };
+    create_veth(DEVICE, "ours")?;
+    Link::by_name("ours")?.move_to(theirs.as_fd())?;
+    theirs.run(|| Link::by_name("ours").and_then(|link| link.set(up)))??;
+    let kernel = Link::by_name(DEVICE)?;
+    kernel.set(up)?;
+    for address in ["10.9.0.1/24", "fd09::1/64"] {
+        kernel.add_address(address.parse()?)?;
+    }
+    let config = XdpConfig {
+        interface: "ours".to_owned(),
+        own_addresses: vec!["10.9.0.2/24".parse()?, "fd09::2/64".parse()?],
+        mode,
+        ..XdpConfig::default()
+    };
+    Ok(theirs.run(|| Xdp::open(&config))??)
 }
 
 /// The device of most cases.

@@ -15,6 +15,8 @@ pub enum Fault {
     Refuses(usize),
     /// A packet at a time is taken, and every so often none, as if the queue were full.
     IsFull(usize),
+    /// For so many calls on end nothing is taken, then a packet at a time for as many.
+    TakesNothing(usize),
 }
 
 /// A device with a fault.
@@ -33,6 +35,11 @@ impl<D> Faulty<D> {
     fn strikes(&self, nth: usize) -> bool {
         self.offered.fetch_add(1, Ordering::Relaxed) % nth == nth - 1
     }
+
+    /// True for `count` calls on end of twice as many.
+    fn refuses_for(&self, count: usize) -> bool {
+        self.offered.fetch_add(1, Ordering::Relaxed) / count % 2 == 1
+    }
 }
 
 impl<D: Device> Device for Faulty<D> {
@@ -50,10 +57,9 @@ impl<D: Device> Device for Faulty<D> {
                 batch.retain(|_| !self.strikes(nth));
                 self.inner.transmit(batch)
             }
-            Fault::IsFull(nth) => {
-                if self.strikes(nth) {
-                    return Ok(0);
-                }
+            Fault::IsFull(nth) if self.strikes(nth) => Ok(0),
+            Fault::TakesNothing(calls) if self.refuses_for(calls) => Ok(0),
+            Fault::IsFull(_) | Fault::TakesNothing(_) => {
                 let mut one: VecDeque<_> = batch.pop_front().into_iter().collect();
                 let sent = self.inner.transmit(&mut one);
                 one.into_iter().for_each(|left| batch.push_front(left));

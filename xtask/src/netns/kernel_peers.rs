@@ -52,14 +52,6 @@ pub fn kernel_client_is_echoed(bench: &Bench) -> Outcome {
     kernel_clients_on(&bench.host()?)
 }
 
-/// Case: see the table.
-pub fn ethernet_carries_it_as_well(bench: &Bench) -> Outcome {
-    let host = bench.host_on_ethernet()?;
-    // We ask for the kernel's address first, then it for ours.
-    our_clients_on(&host)?;
-    kernel_clients_on(&host)
-}
-
 fn kernel_clients_on(host: &Host) -> Outcome {
     serve_echo(host, 7)?;
     for (_, ours) in FAMILIES {
@@ -237,13 +229,6 @@ pub fn a_slow_reader_closes_the_window(bench: &Bench) -> Outcome {
 }
 
 /// Case: see the table.
-pub fn packets_go_one_by_one_without_offload(bench: &Bench) -> Outcome {
-    let host = bench.host_without_offload()?;
-    our_clients_on(&host)?;
-    kernel_clients_on(&host)
-}
-
-/// Case: see the table.
 pub fn a_quarter_gigabyte_each_way(bench: &Bench) -> Outcome {
     let host = bench.host()?;
     FAMILIES.into_iter().try_for_each(|family| bulk_each_way(&host, 1 << 28, family))
@@ -295,17 +280,6 @@ pub fn a_gigabyte_each_way_arrives_whole(bench: &Bench) -> Outcome {
 /// Case: see the table.
 pub fn a_gigabyte_each_way_over_ipv6(bench: &Bench) -> Outcome {
     bulk_each_way(&bench.host()?, 1 << 30, FAMILIES[1])
-}
-
-/// Case: see the table.
-pub fn a_quarter_gigabyte_each_way_without_offload(bench: &Bench) -> Outcome {
-    let host = bench.host_without_offload()?;
-    FAMILIES.into_iter().try_for_each(|family| bulk_each_way(&host, 1 << 28, family))
-}
-
-/// Case: see the table.
-pub fn a_gigabyte_each_way_over_ethernet(bench: &Bench) -> Outcome {
-    bulk_each_way(&bench.host_on_ethernet()?, 1 << 30, FAMILIES[0])
 }
 
 /// Octets from the kernel to us, and then from us to the kernel: each arrives whole.

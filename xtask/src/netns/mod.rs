@@ -28,7 +28,7 @@ use serde::Serialize;
 
 use crate::output::print;
 use crate::shell::{Outcome, cargo, root, run as run_command};
-use cases::CASES;
+use cases::all;
 
 /// Run the tests with real peers in network namespaces.
 #[derive(clap::Args)]
@@ -75,7 +75,7 @@ pub struct Summary {
 /// What came of one case.
 #[derive(Debug, Serialize)]
 pub struct CaseResult {
-    pub name: &'static str,
+    pub name: String,
     pub ok: bool,
     pub seconds: f32,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -89,7 +89,7 @@ pub fn run(arguments: &Arguments) -> Outcome {
         return run_here(name, arguments.capture.clone());
     }
     if arguments.list {
-        return CASES.iter().try_for_each(|case| print(format_args!("{:<44} {}", case.name, case.about)));
+        return all().try_for_each(|case| print(format_args!("{:<60} {}", case.name(), case.about)));
     }
     let summary = run_cases(arguments.filter.as_deref())?;
     if arguments.json {
@@ -104,7 +104,8 @@ pub fn run(arguments: &Arguments) -> Outcome {
 
 /// Runs all cases whose name contains `filter`, each in a child process. What is for people goes to standard error.
 pub fn run_cases(filter: Option<&str>) -> Outcome<Summary> {
-    let chosen: Vec<_> = CASES.iter().filter(|case| filter.is_none_or(|filter| case.name.contains(filter))).collect();
+    let chosen: Vec<_> =
+        all().map(|case| case.name()).filter(|name| filter.is_none_or(|filter| name.contains(filter))).collect();
     if chosen.is_empty() {
         return Err("no case has such a name: see --list".into());
     }
@@ -114,13 +115,13 @@ pub fn run_cases(filter: Option<&str>) -> Outcome<Summary> {
     let captures = root().join("target/netns-failures");
     fs::create_dir_all(&captures)?;
     let mut summary = Summary::default();
-    for case in chosen {
-        let (result, settings) = run_child(case.name, &captures)?;
+    for name in chosen {
+        let (result, settings) = run_child(&name, &captures)?;
         let seconds = result.seconds;
         match &result.error {
-            None => eprintln!("test {} ... ok ({seconds:.1} s)", case.name),
+            None => eprintln!("test {name} ... ok ({seconds:.1} s)"),
             Some(error) => {
-                eprintln!("test {} ... FAILED ({seconds:.1} s)\n{error}", case.name);
+                eprintln!("test {name} ... FAILED ({seconds:.1} s)\n{error}");
                 result.capture.iter().for_each(|capture| eprintln!("its packets: {}", capture.display()));
             }
         }
@@ -136,7 +137,7 @@ pub fn run_cases(filter: Option<&str>) -> Outcome<Summary> {
 
 /// Runs one case in a child process of its own process group, ended when it takes too long. Gives also what it said of
 /// its namespace.
-fn run_child(name: &'static str, captures: &Path) -> Outcome<(CaseResult, Vec<String>)> {
+fn run_child(name: &str, captures: &Path) -> Outcome<(CaseResult, Vec<String>)> {
     let scratch = captures.join(format!("{name}.running"));
     fs::create_dir_all(&scratch)?;
     let (captured, log) = (scratch.join("capture"), scratch.join("log"));
@@ -162,7 +163,7 @@ fn run_child(name: &'static str, captures: &Path) -> Outcome<(CaseResult, Vec<St
     end_running();
     let settings =
         said.lines().filter_map(|line| line.strip_prefix(bench::Bench::SETTINGS)).map(str::to_owned).collect();
-    Ok((CaseResult { name, ok: error.is_none(), seconds, error, capture }, settings))
+    Ok((CaseResult { name: name.to_owned(), ok: error.is_none(), seconds, error, capture }, settings))
 }
 
 fn wait(child: &mut Child) -> Outcome {
@@ -205,7 +206,7 @@ fn end_case_on_interrupt() -> Outcome {
 
 /// Runs one case in this process, which has no threads yet.
 fn run_here(name: &str, capture: Option<PathBuf>) -> Outcome {
-    let case = CASES.iter().find(|case| case.name == name).ok_or("there is no such case")?;
+    let case = all().find(|case| case.name() == name).ok_or("there is no such case")?;
     let bench = bench::Bench::enter(case.over, capture)?;
     (case.run)(&bench)
 }

@@ -5,56 +5,136 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use sockeye::{Host, TcpListener};
-use sockeye_device::{Tun, TunConfig};
+use bytes::Bytes;
+use sockeye::{Buffer, Config, Copied, Host, TcpListener, TcpStream};
 
 use super::bench::{
-    Bench, FAMILIES, KERNEL_V4, OURS_V4, expect, filter, kernel_connect, read_hashed, text, tun_config, write_hashed,
+    Bench, DEVICE, FAMILIES, KERNEL_V4, OURS_V4, expect, filter, kernel_connect, read_hashed, text, write_hashed,
 };
 use super::faulty::{Fault, Faulty};
 use super::kernel_peers::bulk_each_way;
 use crate::shell::Outcome;
 
-/// Octets each way where a device is slow.
+/// Octets each way where a device is slow, and where it is slower.
 const SOME: u64 = 32 << 20;
+const FEW: u64 = 4 << 20;
 
 /// FIELD D24: a device that refuses one packet in fifty loses no connection.
 /// Case: see the table.
 pub fn a_device_that_refuses_packets(bench: &Bench) -> Outcome {
-    on_faulty(bench, Fault::Refuses(50))
+    on_faulty(bench, Fault::Refuses(50), SOME)
 }
 
 /// Case: see the table.
 pub fn a_device_whose_queue_is_often_full(bench: &Bench) -> Outcome {
-    on_faulty(bench, Fault::IsFull(5))
+    on_faulty(bench, Fault::IsFull(5), FEW)
 }
 
-fn on_faulty(bench: &Bench, fault: Fault) -> Outcome {
-    let tun = Tun::create(&tun_config(true)?)?;
-    let host = bench.host_on(Faulty::new(tun, fault))?;
-    FAMILIES.into_iter().try_for_each(|family| bulk_each_way(&host, SOME, family))
+/// `EAGAIN` for hundreds of calls on end.
+/// Case: see the table.
+pub fn a_device_that_takes_nothing_for_long(bench: &Bench) -> Outcome {
+    on_faulty(bench, Fault::TakesNothing(100), FEW)
 }
 
-/// FIELD D45: a window of 128 super-segments fits into a queue of 1,000 packets, so that nothing is dropped there; what a
-/// shorter queue drops is sent again.
+fn on_faulty(bench: &Bench, fault: Fault, octets: u64) -> Outcome {
+    let host = bench.host_on(Faulty::new(bench.device()?, fault))?;
+    FAMILIES.into_iter().try_for_each(|family| bulk_each_way(&host, octets, family))
+}
+
+/// What a short queue drops is sent again.
 /// Case: see the table.
 pub fn queues_of_every_length_lose_nothing(bench: &Bench) -> Outcome {
-    for (tx_queue_len, may_drop) in [(1000, false), (100, true), (3, true)] {
-        let tun = Tun::create(&TunConfig { tx_queue_len, ..tun_config(true)? })?;
-        let name = tun.name().to_owned();
-        let host = bench.host_on(tun)?;
+    for tx_queue_len in [1000, 100, 3] {
+        let host = bench.host_on(bench.device_with(tx_queue_len)?)?;
         bulk_each_way(&host, SOME, FAMILIES[0])?;
-        let dropped = dropped_at(&name)?;
-        eprintln!("txqueuelen {tx_queue_len}: {dropped} packets dropped at the device's queue");
-        expect("nothing is dropped where the window fits", dropped == 0 || may_drop, true)?;
+        eprintln!("txqueuelen {tx_queue_len}: {} packets dropped at the device's queue", dropped()?);
     }
     Ok(())
 }
 
-/// Packets that the kernel had to drop on their way out of its device `name`, of this thread's namespace.
-fn dropped_at(name: &str) -> Outcome<u64> {
+/// FIELD D45: while nobody reads, a window fills, whatever its size. Where a queue holds what a window lets through, nothing is
+/// ever dropped there: 8 MiB in super-segments at a queue of 1,000 packets. Where it doesn't, a twentieth is dropped at most.
+/// Case: see the table.
+pub fn windows_of_every_size_are_filled(bench: &Bench) -> Outcome {
+    const LENGTH: u64 = 256 << 20;
+    const SEGMENT: u32 = 1448;
+    for tx_queue_len in [1000, 100] {
+        for window in [64 << 10, 1 << 20, 8 << 20] {
+            let tcp = Config { receive_buffer: Buffer::Fixed(window), ..Config::default() };
+            let device = bench.device_with(tx_queue_len)?;
+            // Super-segments have not all their full length.
+            let packet = if device.capabilities().segmentation > 0 { 16_000 } else { SEGMENT };
+            let fits = window / packet <= tx_queue_len;
+            let (before, sent_again) = (dropped()?, resent()?);
+            let host = bench.host_with(device, tcp)?;
+            let listener = TcpListener::bind(&host, (OURS_V4, 9))?;
+            let client = thread::spawn(move || write_hashed(&mut kernel_connect((OURS_V4, 9).into())?, LENGTH));
+            let (server, _) = listener.accept()?;
+            let is_full = || server.info().is_ok_and(|info| info.recv_queued + 2 * SEGMENT > window);
+            wait_until(is_full);
+            expect("the window is filled", is_full(), true)?;
+            let received = read_hashed(&mut &server)?;
+            let sent = client.join().map_err(|_| "the client has panicked")??;
+            expect("from the kernel to us", received, (LENGTH, sent))?;
+            let (dropped, resent) = (dropped()? - before, resent()? - sent_again);
+            eprintln!(
+                "txqueuelen {tx_queue_len}, window {window}: {dropped} packets dropped, {resent} segments resent"
+            );
+            let most = if fits { 0 } else { LENGTH / u64::from(packet) / 20 };
+            expect("no more is dropped than may be", dropped <= most, true)?;
+        }
+    }
+    Ok(())
+}
+
+/// Behind a device that merges, `read` and `write` copy each octet once, chunks none, by the host's own count.
+/// Case: see the table.
+pub fn octets_are_copied_once_or_not_at_all(bench: &Bench) -> Outcome {
+    for chunks in [false, true] {
+        let host = bench.host()?;
+        let listener = TcpListener::bind(&host, (OURS_V4, 9))?;
+        let client = thread::spawn(move || write_hashed(&mut kernel_connect((OURS_V4, 9).into())?, SOME));
+        let (server, _) = listener.accept()?;
+        if chunks {
+            while !server.read_chunk(usize::MAX)?.is_empty() {}
+        } else {
+            read_hashed(&mut &server)?;
+        }
+        client.join().map_err(|_| "the client has panicked")??;
+
+        let sink = std::net::TcpListener::bind((KERNEL_V4, 9))?;
+        let sink = thread::spawn(move || read_hashed(&mut sink.accept()?.0));
+        let stream = TcpStream::connect(&host, (KERNEL_V4, 9))?;
+        if chunks {
+            let block = Bytes::from(text(64 << 10));
+            (0..SOME >> 16).try_for_each(|_| stream.write_chunk(&mut block.clone()))?;
+        } else {
+            write_hashed(&mut &stream, SOME)?;
+        }
+        drop(stream);
+        expect("octets that arrive", sink.join().map_err(|_| "the sink has panicked")??.0, SOME)?;
+        let Copied { by_write, by_read, on_the_way } = host.counters().copied;
+        let once = if chunks { 0 } else { SOME };
+        expect("octets copied by write and by read", (by_write, by_read), (once, once))?;
+        // The last pieces of windows may be short.
+        expect(&format!("{on_the_way} octets copied on the way are few"), on_the_way < SOME / 50, true)?;
+    }
+    Ok(())
+}
+
+/// Segments that the kernel of this thread's namespace has sent again.
+fn resent() -> Outcome<u64> {
+    let all = std::fs::read_to_string("/proc/thread-self/net/snmp")?;
+    let mut lines = all.lines().filter_map(|line| line.strip_prefix("Tcp: ")).map(str::split_whitespace);
+    let (names, values) = lines.next().zip(lines.next()).ok_or("no line about TCP")?;
+    let found = names.zip(values).find(|(name, _)| *name == "RetransSegs").ok_or("no such field")?;
+    Ok(found.1.parse()?)
+}
+
+/// Packets that the kernel had to drop on their way out of its device, of this thread's namespace.
+fn dropped() -> Outcome<u64> {
     let all = std::fs::read_to_string("/proc/thread-self/net/dev")?;
-    let line = all.lines().find_map(|line| line.trim().strip_prefix(&format!("{name}:"))).ok_or("no such device")?;
+    let line = all.lines().find_map(|line| line.trim().strip_prefix(&format!("{DEVICE}:"))).ok_or("no such device")?;
     // Eight fields about receiving; then octets, packets, errors, drops.
     Ok(line.split_whitespace().nth(11).ok_or("too few fields")?.parse()?)
 }

@@ -1,6 +1,7 @@
 //! Peers that die, links that fail, hosts that end.
 
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
+use std::net::SocketAddr;
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
@@ -9,6 +10,7 @@ use sockeye::{TcpListener, TcpStream};
 use sockeye_device::netlink::{Link, LinkSettings};
 
 use super::bench::{Bench, DEVICE, Ended, FAMILIES, expect, kernel_connect, read_hashed, write_hashed};
+use super::strain::wait_until;
 use crate::shell::Outcome;
 
 /// Case: see the table.
@@ -69,15 +71,42 @@ pub fn a_vanished_device_ends_every_call(bench: &Bench) -> Outcome {
     let host = bench.host()?;
     let (_, ours) = FAMILIES[0];
     let listener = TcpListener::bind(&host, (ours, 9))?;
-    let _client = kernel_connect((ours, 9).into())?;
-    let (server, _) = listener.accept()?;
-    let reader = thread::spawn(move || (&server).read(&mut [0; 10]).map_err(|error| error.kind()));
-    let acceptor = thread::spawn(move || listener.accept().is_err());
-    thread::sleep(Duration::from_millis(100));
-    Link::by_name(DEVICE)?.delete()?;
-    let read = reader.join().map_err(|_| "the reader has panicked")?;
-    expect("a blocked read fails", read.is_err(), true)?;
-    expect("a blocked accept fails", acceptor.join().map_err(|_| "the acceptor has panicked")?, true)
+    let clients = [kernel_connect((ours, 9).into())?, kernel_connect((ours, 9).into())?];
+    let ([reads, writes], block) = ([listener.accept()?.0, listener.accept()?.0], [7; 65_536]);
+    let nobody: SocketAddr = "10.9.0.99:9".parse()?;
+    let outcomes = thread::scope(|scope| -> Outcome<_> {
+        let blocked: [(&str, thread::ScopedJoinHandle<'_, io::Result<()>>); 4] = [
+            ("a read", scope.spawn(|| (&reads).read(&mut [0; 10]).map(drop))),
+            (
+                "a write that the peer's window keeps",
+                scope.spawn(|| {
+                    loop {
+                        (&writes).write_all(&block)?;
+                    }
+                }),
+            ),
+            ("an accept", scope.spawn(|| listener.accept().map(drop))),
+            ("a connect that nobody answers", scope.spawn(|| TcpStream::connect(&host, nobody).map(drop))),
+        ];
+        // Until the writer has filled the peer's window and its own buffer, and all have had time to wait.
+        wait_until(|| writes.info().is_ok_and(|info| info.snd_wnd == 0));
+        thread::sleep(Duration::from_millis(100));
+        Link::by_name(DEVICE)?.delete()?;
+        let ended = |(what, thread): (_, thread::ScopedJoinHandle<'_, _>)| thread.join().map(|ended| (what, ended));
+        Ok(blocked.into_iter().map(ended).collect::<Result<Vec<_>, _>>().map_err(|_| "a thread has panicked")?)
+    })?;
+    drop(clients);
+    let later = [
+        ("a later read", (&reads).read(&mut [0; 10]).map(drop)),
+        ("a later write", (&writes).write_all(b"x")),
+        ("a later connect", TcpStream::connect(&host, nobody).map(drop)),
+        ("a later bind", TcpListener::bind(&host, (ours, 10)).map(drop)),
+    ];
+    for (what, outcome) in outcomes.into_iter().chain(later) {
+        let why = outcome.err().map(|error| error.to_string()).unwrap_or_default();
+        expect(&format!("{what} fails by the device: {why:?}"), why.contains("the device has failed"), true)?;
+    }
+    Ok(())
 }
 
 /// Case: see the table. FIELD D43.
