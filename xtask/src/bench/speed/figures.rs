@@ -11,6 +11,7 @@ const HTTP_CONNECTIONS: usize = 16;
 /// All figures, in the order of the report.
 pub fn all(time: Duration) -> Vec<Figure> {
     let mut figures = bulk(time);
+    figures.extend(xdp(time));
     figures.extend(exchanges(time));
     figures.extend(connections(time));
     figures.extend(many(time));
@@ -71,6 +72,18 @@ fn bulk(time: Duration) -> Vec<Figure> {
         }
     }
     all
+}
+
+/// An interface taken over from the kernel, beside what the kernel itself makes of it.
+fn xdp(time: Duration) -> Vec<Figure> {
+    use Who::{KernelOverVeth, KernelOverVethWithoutTso, Sockeye};
+    let rivals = [(KernelOverVeth, None), (KernelOverVethWithoutTso, None)];
+    let tasks = [("in", "read", Task::Sink { chunks: false }), ("out", "write", Task::Source { chunks: false })];
+    let one = |(direction, call, task)| {
+        let plan = Plan { joint: Joint::VethXdp, task, processors: None, spins: false, connections: 1, time };
+        figure(&format!("{direction}, AF_XDP on veth, {call}"), Workload::Bulk, plan, Sockeye, &rivals)
+    };
+    tasks.map(one).into()
 }
 
 fn exchanges(time: Duration) -> Vec<Figure> {

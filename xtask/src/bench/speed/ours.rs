@@ -7,7 +7,9 @@ use std::thread;
 use std::time::Duration;
 
 use bytes::Bytes;
-use sockeye::{ConnectionId, Direct, Host, ListenOptions, StackConfig, StackEvent, TcpListener, TcpStream};
+use sockeye::{
+    ConnectionId, Contention, Direct, Host, ListenOptions, Meetings, StackConfig, StackEvent, TcpListener, TcpStream,
+};
 use sockeye_device::Tun;
 
 use super::room::{PEER, PORT, Room, Server, Task};
@@ -19,7 +21,7 @@ const BACKLOG: usize = 4096;
 
 /// Starts blocking listeners and streams in `room`, on so many shards.
 pub fn start(room: &Room, task: Task, shards: usize) -> Outcome<Server> {
-    let queues = room.tun_queues(shards)?;
+    let queues = room.queues(shards)?;
     let spin = if room.plan.spins { SPIN } else { Duration::ZERO };
     let address = format!("{PEER}/24").parse()?;
     // On a thread that is where the server is, so that the driver is there too.
@@ -36,7 +38,18 @@ pub fn start(room: &Room, task: Task, shards: usize) -> Outcome<Server> {
         });
         Ok(())
     })?;
-    Ok(server.unblocked_by(move || host.shutdown()))
+    Ok(server.unblocked_by(move || {
+        tell_contention(&host);
+        host.shutdown();
+    }))
+}
+
+/// Says, for who wants to hear it (`RUST_LOG=info`), how often threads have met.
+fn tell_contention(host: &Host) {
+    let Contention { lock, seat, token } = host.contention();
+    let [lock, seat, token] =
+        [lock, seat, token].map(|Meetings { wanted, taken }| format!("{taken} of {wanted} times"));
+    log::info!("found taken: the lock {lock}, the seat {seat}, the transmit token {token}");
 }
 
 fn work(listener: &TcpListener, task: Task, stop: &AtomicBool) {

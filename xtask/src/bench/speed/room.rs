@@ -12,7 +12,7 @@ use std::time::Duration;
 use rustix::thread::{CpuSet, sched_setaffinity};
 use sockeye_device::netlink::{Link, LinkSettings, create_veth};
 use sockeye_device::netns::{Namespace, Settings, describe, set_sysctl};
-use sockeye_device::{Tun, TunConfig};
+use sockeye_device::{Device, Tun, TunConfig, Xdp, XdpConfig, XdpMode};
 
 use crate::shell::Outcome;
 
@@ -34,6 +34,9 @@ pub enum Joint {
     Veth,
     /// The same, one segment a packet.
     VethWithoutTso,
+    /// A virtual Ethernet, MTU 1500, whose far end an `AF_XDP` socket has taken over. The kernel cuts segments before such a
+    /// pair.
+    VethXdp,
     /// The kernel with itself.
     Loopback,
     /// Two stacks in one thread, MTU 1500, checksums made and verified.
@@ -80,6 +83,7 @@ impl Plan {
             Joint::PlainTun => "plain TUN, MTU 1500, txqueuelen 10000",
             Joint::Veth => "veth with TSO, MTU 1500, txqueuelen 10000",
             Joint::VethWithoutTso => "veth without TSO, MTU 1500, txqueuelen 10000",
+            Joint::VethXdp => "veth, AF_XDP at the server's end (in the driver), MTU 1500, txqueuelen 10000",
             Joint::Loopback => "loopback",
             Joint::Memory => {
                 return "in memory, one thread, MTU 1500, checksums in software, buffers of 1 MiB".to_owned();
@@ -125,7 +129,7 @@ impl Room {
         Settings::default().apply()?;
         set_sysctl("net.ipv4.ip_local_port_range", "1024 65535")?;
         let servers = match plan.joint {
-            Joint::Veth | Joint::VethWithoutTso => Self::join(plan.joint)?,
+            Joint::Veth | Joint::VethWithoutTso | Joint::VethXdp => Self::join(plan.joint)?,
             _ => clients,
         };
         Ok(Self { plan, servers })
@@ -147,16 +151,16 @@ impl Room {
         let gso_max_segs = (joint == Joint::VethWithoutTso).then_some(1);
         let tx_queue_len = Some(TunConfig::default().tx_queue_len);
         let up = LinkSettings { up: Some(true), gso_max_segs, tx_queue_len, ..LinkSettings::default() };
-        let configure = move |name, address: Ipv4Addr| -> Outcome {
+        let configure = move |name, address: Option<Ipv4Addr>| -> Outcome {
             let link = Link::by_name(name)?;
             link.set(up)?;
-            link.add_address(format!("{address}/24").parse()?)?;
-            Ok(())
+            address.map_or(Ok(()), |address| Ok(link.add_address(format!("{address}/24").parse()?)?))
         };
-        configure("veth0", KERNEL)?;
+        configure("veth0", Some(KERNEL))?;
+        let peer = (joint != Joint::VethXdp).then_some(PEER);
         other.run(move || -> Result<(), String> {
             Settings::default().apply().map_err(|error| error.to_string())?;
-            configure("veth1", PEER).map_err(|error| error.to_string())
+            configure("veth1", peer).map_err(|error| error.to_string())
         })??;
         Ok(other)
     }
@@ -166,9 +170,20 @@ impl Room {
         Ok(Tun::create(&self.tun_config()?)?)
     }
 
-    /// The same, in so many queues.
-    pub fn tun_queues(&self, count: usize) -> Outcome<Vec<Tun>> {
-        Ok(Tun::create_queues(&self.tun_config()?, count)?)
+    /// The same, whatever it is, in so many queues.
+    pub fn queues(&self, count: usize) -> Outcome<Vec<Box<dyn Device>>> {
+        if self.plan.joint == Joint::VethXdp {
+            return Ok(vec![Box::new(self.xdp()?)]);
+        }
+        let queues = Tun::create_queues(&self.tun_config()?, count)?;
+        Ok(queues.into_iter().map(|queue| Box::new(queue) as Box<dyn Device>).collect())
+    }
+
+    fn xdp(&self) -> Outcome<Xdp> {
+        let own_addresses = vec![format!("{PEER}/24").parse()?];
+        let config =
+            XdpConfig { interface: "veth1".to_owned(), own_addresses, mode: XdpMode::Driver, ..XdpConfig::default() };
+        Ok(self.servers.run(|| Xdp::open(&config))??)
     }
 
     fn tun_config(&self) -> Outcome<TunConfig> {

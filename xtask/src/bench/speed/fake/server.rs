@@ -13,13 +13,14 @@ use super::{Arrived, Segment, Wire};
 /// What text is answered by.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Answer {
-    /// An ACK for every 256 KiB, or when nothing more waits: once for what our stack takes in at a time.
+    /// ACKs for all that has come in 256 KiB, of however many connections, or when nothing more waits: once for what our stack
+    /// takes in at a time.
     Ack,
     /// One octet, at once.
     Echo,
 }
 
-/// Octets after which an ACK leaves even if more waits: as many as end a batch of our devices.
+/// Octets after which ACKs leave even if more waits: as many as end a batch of our devices.
 const ACK_EVERY: u32 = 256 * 1024;
 
 pub fn run(wire: &Wire, answer: Answer, spins: bool, stop: &AtomicBool) -> io::Result<()> {
@@ -38,33 +39,26 @@ pub fn run(wire: &Wire, answer: Answer, spins: bool, stop: &AtomicBool) -> io::R
 
 /// ACKs that wait for the end of a batch, by port.
 #[derive(Default)]
-struct Owed(Vec<(u16, Segment, u32)>);
+struct Owed {
+    acks: Vec<(u16, Segment)>,
+    /// Octets of the batch so far.
+    octets: u32,
+}
 
 impl Owed {
-    /// Owes an ACK for `octets` more; true if it is due.
+    /// Owes an ACK for `octets` more; true if the batch is over.
     fn add(&mut self, port: u16, ack: Segment, octets: u32) -> bool {
-        let known = self.0.iter().position(|(owed, ..)| *owed == port).unwrap_or(self.0.len());
-        if known == self.0.len() {
-            self.0.push((port, ack, octets));
-            return octets >= ACK_EVERY;
+        self.octets += octets;
+        match self.acks.iter_mut().find(|(owed, _)| *owed == port) {
+            Some((_, owed)) => *owed = ack,
+            None => self.acks.push((port, ack)),
         }
-        self.0.get_mut(known).is_some_and(|owed| {
-            owed.1 = ack;
-            owed.2 += octets;
-            owed.2 >= ACK_EVERY
-        })
-    }
-
-    fn send(&mut self, wire: &Wire, port: u16) -> io::Result<()> {
-        if let Some(index) = self.0.iter().position(|(owed, ..)| *owed == port) {
-            let (_, ack, _) = self.0.swap_remove(index);
-            wire.write(port, &ack, &[], Sum::default())?;
-        }
-        Ok(())
+        self.octets >= ACK_EVERY
     }
 
     fn send_all(&mut self, wire: &Wire) -> io::Result<()> {
-        while let Some((port, ack, _)) = self.0.pop() {
+        self.octets = 0;
+        while let Some((port, ack)) = self.acks.pop() {
             wire.write(port, &ack, &[], Sum::default())?;
         }
         Ok(())
@@ -76,7 +70,7 @@ fn take(wire: &Wire, answer: Answer, arrived: &Arrived, owed: &mut Owed) -> io::
     if flags.syn {
         wire.write(port, &Segment::syn_ack(seq + 1), &[], Sum::default())?;
     } else if flags.fin {
-        owed.send(wire, port)?;
+        owed.send_all(wire)?;
         let segment = Segment { flags: Flags { fin: true, ..Flags::ACK }, ..Segment::plain(ack, seq + text + 1) };
         wire.write(port, &segment, &[], Sum::default())?;
     } else if text > 0 && answer == Answer::Echo {
@@ -84,7 +78,7 @@ fn take(wire: &Wire, answer: Answer, arrived: &Arrived, owed: &mut Owed) -> io::
         sum.add(b"x");
         wire.write(port, &Segment::plain(ack, seq + text), b"x", sum)?;
     } else if text > 0 && owed.add(port, Segment::plain(ack, seq + text), text) {
-        owed.send(wire, port)?;
+        owed.send_all(wire)?;
     }
     Ok(())
 }
