@@ -85,6 +85,10 @@ pub struct Config {
     pub ecn: EcnPolicy,
     /// Segments in the initial window (RFC 6928). Default 10.
     pub initial_window: u8,
+    /// After more than an RTO without sending begin again with at most the initial window (RFC 5681 section 4.1;
+    /// `tcp_slow_start_after_idle` of Linux). Default true.
+    //= rfc5681#4.1-2
+    pub restart_after_idle: bool,
     /// The congestion control. Default [`Algorithm::default`].
     pub congestion: Algorithm,
     /// Spread what leaves over the round trip instead of sending a window at once. False: only a congestion control that
@@ -233,6 +237,7 @@ impl Default for Config {
             sack: true,
             ecn: EcnPolicy::default(),
             initial_window: 10,
+            restart_after_idle: true,
             congestion: Algorithm::default(),
             pacing: true,
             min_rto: Duration::from_millis(200),

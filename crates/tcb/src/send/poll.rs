@@ -308,7 +308,7 @@ impl Tcb {
     //= rfc5681#4.1-2
     fn restart_after_idleness(&mut self, now: Instant) {
         self.times.waiting_since = self.times.waiting_since.max(self.times.heard_at);
-        if now.since(self.times.sent_at) > self.rtt.rto() {
+        if self.config.restart_after_idle && now.since(self.times.sent_at) > self.rtt.rto() {
             self.congestion.on_idle(now);
         }
     }
