@@ -1,8 +1,9 @@
 //! What stands in `%{ }%`: as much of Python as assertions about `tcp_info` need.
 //!
-//! Statements: `assert condition[, message]`, `name = value`, `pass`, `import` and `print(…)`, which do nothing. Values are
-//! whole numbers, floats, text and lists; operators those of Python, with its precedence; of functions `abs`, `len`, `max`,
-//! `min`, `int` and `str`. Whole numbers have 128 bits.
+//! Statements: `assert condition[, message]`, `name = value`, `name += value` and the like, `pass`, `import` and `print(…)`,
+//! which do nothing. Values are whole numbers, floats, text and lists; operators those of Python, with its precedence and its
+//! results; of functions `abs`, `bool`, `float`, `int`, `len`, `max`, `min`, `round` and `str`. Whole numbers have 128 bits:
+//! larger ones are beyond it, as all other Python is.
 
 mod evaluate;
 mod parse;

@@ -16,6 +16,40 @@ struct Scope<'a> {
 
 type Evaluated = Result<Value, Problem>;
 
+/// Functions that Python has and that assertions have not needed, and those above with other arguments.
+const BUILT_IN: [&str; 26] = [
+    "all",
+    "any",
+    "bin",
+    "bool",
+    "chr",
+    "dict",
+    "divmod",
+    "enumerate",
+    "filter",
+    "float",
+    "hex",
+    "int",
+    "isinstance",
+    "list",
+    "map",
+    "oct",
+    "ord",
+    "pow",
+    "range",
+    "repr",
+    "round",
+    "set",
+    "sorted",
+    "sum",
+    "tuple",
+    "zip",
+];
+
+fn too_large(what: &str) -> Problem {
+    Problem::Beyond(format!("{what}, which takes more than 128 bits"))
+}
+
 fn mistake(what: impl Into<String>) -> Problem {
     Problem::Mistake(what.into())
 }
@@ -107,7 +141,11 @@ impl Value {
         match (self, other) {
             (Self::Integer(left), Self::Integer(right)) => Some(left.cmp(right)),
             (Self::Text(left), Self::Text(right)) => Some(left.cmp(right)),
-            (Self::List(left), Self::List(right)) if left == right => Some(Ordering::Equal),
+            (Self::List(left), Self::List(right)) => {
+                let first = left.iter().zip(right).map(|(left, right)| left.order(right));
+                let differs = first.into_iter().find(|order| *order != Some(Ordering::Equal));
+                differs.unwrap_or_else(|| Some(left.len().cmp(&right.len())))
+            }
             _ => self.float()?.partial_cmp(&other.float()?),
         }
     }
@@ -156,6 +194,10 @@ impl Scope<'_> {
                 }
             }
             Node::Compare(first, others) => self.compare(first, others)?,
+            Node::Choice(parts) => {
+                let [condition, then, otherwise] = &**parts;
+                self.value(if self.value(condition)?.holds() { then } else { otherwise })?
+            }
         })
     }
 
@@ -179,7 +221,8 @@ impl Scope<'_> {
         let extreme =
             |wanted: Ordering| values.iter().cloned().reduce(|a, b| if b.order(&a) == Some(wanted) { b } else { a });
         let result = match (name, &values[..]) {
-            ("abs", [Value::Integer(value)]) => value.checked_abs().map(Value::Integer),
+            ("abs", [Value::Integer(i128::MIN)]) => return Err(too_large("the call of abs in code")),
+            ("abs", [Value::Integer(value)]) => Some(Value::Integer(value.abs())),
             ("abs", [Value::Float(value)]) => Some(Value::Float(value.abs())),
             ("len", [Value::List(list)]) => Some(Value::Integer(list.len() as i128)),
             ("len", [Value::Text(text)]) => Some(Value::Integer(text.len() as i128)),
@@ -189,6 +232,11 @@ impl Scope<'_> {
             #[expect(clippy::cast_possible_truncation, reason = "so does Python, with larger numbers")]
             ("int", [Value::Float(value)]) => Some(Value::Integer(value.trunc() as i128)),
             ("str", [value]) => Some(Value::Text(value.to_string())),
+            ("bool", [value]) => Some(Value::Integer(i128::from(value.holds()))),
+            ("float", [value]) => value.float().map(Value::Float),
+            #[expect(clippy::cast_possible_truncation, reason = "so does Python, with larger numbers")]
+            ("round", [value]) => value.float().map(|value| Value::Integer(value.round_ties_even() as i128)),
+            _ if BUILT_IN.contains(&name) => return Err(Problem::Beyond(format!("{name}() in code"))),
             _ => None,
         };
         result.ok_or_else(|| mistake(format!("the call of {name} in code")))
@@ -205,6 +253,7 @@ fn collect<'a>(node: &'a Node, names: &mut BTreeSet<&'a str>) {
             collect(left, names);
             collect(right, names);
         }
+        Node::Choice(parts) => parts.iter().for_each(|node| collect(node, names)),
         Node::Compare(first, others) => {
             collect(first, names);
             others.iter().for_each(|(_, node)| collect(node, names));
@@ -226,75 +275,104 @@ fn index_of(list: &Value, index: &Value) -> Evaluated {
 fn unary(operator: &str, operand: &Value) -> Evaluated {
     match (operator, operand) {
         ("not", value) => Ok(Value::Integer(i128::from(!value.holds()))),
-        ("-", Value::Integer(value)) if *value > i128::MIN => Ok(Value::Integer(-value)),
+        ("-", Value::Integer(i128::MIN)) => Err(too_large(&format!("-{operand} in code"))),
+        ("-", Value::Integer(value)) => Ok(Value::Integer(-value)),
         ("-", Value::Float(value)) => Ok(Value::Float(-value)),
         ("~", Value::Integer(value)) => Ok(Value::Integer(!value)),
-        ("+", value) => Ok(value.clone()),
+        ("+", Value::Integer(_) | Value::Float(_)) => Ok(operand.clone()),
         _ => Err(mistake(format!("{operator}{operand} in code"))),
     }
 }
 
-fn compares(left: &Value, operator: &str, right: &Value) -> Result<bool, Problem> {
-    if let ("in", Value::List(values)) = (operator, right) {
-        return Ok(values.iter().any(|value| left.order(value) == Some(Ordering::Equal)));
+fn is_in(value: &Value, whole: &Value) -> Option<bool> {
+    match (value, whole) {
+        (value, Value::List(values)) => Some(values.iter().any(|one| value.order(one) == Some(Ordering::Equal))),
+        (Value::Text(part), Value::Text(text)) => Some(text.contains(part.as_str())),
+        _ => None,
     }
-    let order = left.order(right);
-    Ok(match (operator, order) {
-        ("==", order) => order == Some(Ordering::Equal),
-        ("!=", order) => order != Some(Ordering::Equal),
-        ("<", Some(order)) => order.is_lt(),
-        ("<=", Some(order)) => order.is_le(),
-        (">", Some(order)) => order.is_gt(),
-        (">=", Some(order)) => order.is_ge(),
-        _ => return Err(mistake(format!("{left} {operator} {right} in code"))),
-    })
 }
 
+fn compares(left: &Value, operator: &str, right: &Value) -> Result<bool, Problem> {
+    let order = left.order(right);
+    let holds = match operator {
+        "==" => Some(order == Some(Ordering::Equal)),
+        "!=" => Some(order != Some(Ordering::Equal)),
+        "<" => order.map(Ordering::is_lt),
+        "<=" => order.map(Ordering::is_le),
+        ">" => order.map(Ordering::is_gt),
+        ">=" => order.map(Ordering::is_ge),
+        "in" => is_in(left, right),
+        "not in" => is_in(left, right).map(|is_in| !is_in),
+        _ => None,
+    };
+    holds.ok_or_else(|| mistake(format!("{left} {operator} {right} in code")))
+}
+
+/// Operators as Python computes with them. What it would refuse, too, is a mistake.
 fn binary(left: &Value, operator: &str, right: &Value) -> Evaluated {
-    let failed = || mistake(format!("{left} {operator} {right} in code"));
+    let written = || format!("{left} {operator} {right} in code");
     match (left, right) {
-        (Value::Integer(a), Value::Integer(b)) if operator != "/" => {
-            integers(*a, operator, *b).map(Value::Integer).ok_or_else(failed)
-        }
+        (Value::Integer(a), Value::Integer(b)) if operator != "/" && !(operator == "**" && *b < 0) => match operator {
+            "//" | "%" if *b == 0 => Err(mistake(written())),
+            "<<" | ">>" if *b < 0 => Err(mistake(written())),
+            _ => integers(*a, operator, *b).map(Value::Integer).ok_or_else(|| too_large(&written())),
+        },
         (Value::Text(a), Value::Text(b)) if operator == "+" => Ok(Value::Text(format!("{a}{b}"))),
+        (Value::List(a), Value::List(b)) if operator == "+" => Ok(Value::List([&a[..], b].concat())),
         // A message: `'cwnd %d' % cwnd`.
         (Value::Text(text), value) if operator == "%" => Ok(Value::Text(format!("{text}: {value}"))),
+        (Value::Text(_) | Value::List(_), Value::Integer(_)) | (Value::Integer(_), Value::Text(_) | Value::List(_))
+            if operator == "*" =>
+        {
+            Err(Problem::Beyond(written()))
+        }
         _ => {
             let (Some(a), Some(b)) = (left.float(), right.float()) else {
-                return Err(failed());
+                return Err(mistake(written()));
             };
-            floats(a, operator, b).map(Value::Float).ok_or_else(failed)
+            if operator == "**" && a < 0.0 && b.fract() != 0.0 {
+                return Err(Problem::Beyond(format!("{}, a complex number", written())));
+            }
+            floats(a, operator, b).map(Value::Float).ok_or_else(|| mistake(written()))
         }
     }
 }
 
+/// `None` where the result is too large. Divisors are not 0, and shifts not negative.
 fn integers(a: i128, operator: &str, b: i128) -> Option<i128> {
+    // Python rounds down, and its remainder has the divisor's sign.
+    let falls_short = |rest: i128| rest != 0 && (rest < 0) != (b < 0);
     match operator {
         "+" => a.checked_add(b),
         "-" => a.checked_sub(b),
         "*" => a.checked_mul(b),
-        // Python rounds down, and its remainder has the divisor's sign.
-        "//" => a.checked_div_euclid(b).filter(|_| b > 0),
-        "%" => a.checked_rem_euclid(b).filter(|_| b > 0),
+        "//" => a.checked_div(b).map(|quotient| quotient - i128::from(falls_short(a % b))),
+        "%" => Some(a.wrapping_rem(b)).map(|rest| if falls_short(rest) { rest + b } else { rest }),
         "**" => a.checked_pow(u32::try_from(b).ok()?),
         "&" => Some(a & b),
         "|" => Some(a | b),
         "^" => Some(a ^ b),
         // Bits that fall out at the top would be lost in silence.
         "<<" => a.checked_mul(1_i128.checked_shl(u32::try_from(b).ok()?).filter(|power| *power > 0)?),
-        ">>" => a.checked_shr(u32::try_from(b).ok()?),
+        ">>" => Some(a >> b.min(127)),
         _ => None,
     }
 }
 
 fn floats(a: f64, operator: &str, b: f64) -> Option<f64> {
+    let rest = || {
+        let rest = a % b;
+        if rest != 0.0 && (rest < 0.0) != (b < 0.0) { rest + b } else { rest }
+    };
     match operator {
         "+" => Some(a + b),
         "-" => Some(a - b),
         "*" => Some(a * b),
-        "/" => Some(a / b).filter(|_| b != 0.0),
-        "//" => Some((a / b).floor()).filter(|_| b != 0.0),
-        "**" => Some(a.powf(b)),
+        "/" | "//" | "%" if b == 0.0 => None,
+        "/" => Some(a / b),
+        "//" => Some(((a - rest()) / b).round()),
+        "%" => Some(rest()),
+        "**" => Some(a.powf(b)).filter(|power| power.is_finite()),
         _ => None,
     }
 }

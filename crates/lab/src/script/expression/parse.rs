@@ -16,14 +16,19 @@ enum Kind {
     #[regex("0x[0-9a-fA-F]+")]
     Integer,
     #[regex(r"[0-9]*\.[0-9]+([eE][-+]?[0-9]+)?")]
+    #[regex(r"[0-9]+\.([eE][-+]?[0-9]+)?")]
     #[regex(r"[0-9]+[eE][-+]?[0-9]+")]
     Float,
     #[regex(r#""([^"\\\n]|\\.)*""#)]
     #[regex(r"'([^'\\\n]|\\.)*'")]
     Text,
+    /// `f"…"` and the like.
+    #[regex(r#"[bfruBFRU][bfruBFRU]?("([^"\\\n]|\\.)*"|'([^'\\\n]|\\.)*')"#)]
+    PrefixedText,
     #[regex("[A-Za-z_][A-Za-z0-9_]*")]
     Name,
-    #[regex(r"==|!=|<=|>=|<<|>>|\*\*|//|[-+*/%<>=&|^~(),.\[\]:]")]
+    #[regex(r"==|!=|<=|>=|<<|>>|\*\*|//|[-+*/%<>=&|^~(),.\[\]:{}@]")]
+    #[regex(r"([-+*/%&|^]|//|\*\*|<<|>>)=")]
     Mark,
 }
 
@@ -52,6 +57,8 @@ pub(super) enum Node {
     Binary(Box<Node>, String, Box<Node>),
     /// `a < b <= c`: each pair holds.
     Compare(Box<Node>, Vec<(String, Node)>),
+    /// The condition of `a if condition else b`, and these two.
+    Choice(Box<[Node; 3]>),
 }
 
 /// Binary operators, from the loosest to the tightest; comparisons and unary operators come in between.
@@ -70,11 +77,21 @@ const DEEPEST: usize = 64;
 const OTHER_STATEMENTS: [&str; 11] =
     ["class", "def", "del", "for", "global", "if", "raise", "return", "try", "while", "with"];
 
+/// What right Python may have where a statement of this one can't go on.
+const MORE_PYTHON: [&str; 10] = [".", ":", "{", "}", "@", "await", "for", "is", "lambda", "yield"];
+
 /// All statements of a piece of code.
 pub(super) fn statements(code: &str) -> Result<Vec<Statement>, Problem> {
-    let mut tokens = Vec::new();
+    let (mut tokens, mut brackets) = (Vec::new(), 0_usize);
     for (kind, span) in Kind::lexer(code).spanned() {
         let kind = kind.map_err(|()| Problem::Mistake(format!("`{}` in code", &code[span.clone()])))?;
+        match &code[span.clone()] {
+            "(" | "[" | "{" => brackets += 1,
+            ")" | "]" | "}" => brackets = brackets.saturating_sub(1),
+            // Within brackets a line may end anywhere.
+            text if kind == Kind::End && brackets > 0 && !text.contains(';') => continue,
+            _ => {}
+        }
         tokens.push((kind, span));
     }
     if tokens.split(|(kind, _)| *kind == Kind::End).any(|statement| statement.len() > LONGEST) {
@@ -92,9 +109,9 @@ pub(super) fn statements(code: &str) -> Result<Vec<Statement>, Problem> {
         if OTHER_STATEMENTS.contains(&parser.text()) {
             return Err(Problem::Beyond(format!("a statement that begins with `{}`", parser.text())));
         }
-        statements.push(parser.statement().map_err(Problem::Mistake)?);
+        statements.push(parser.statement().map_err(|what| parser.problem(what))?);
         if parser.kind().is_some_and(|kind| kind != Kind::End) {
-            return Err(Problem::Mistake(format!("`{}` in code where a statement should end", parser.text())));
+            return Err(parser.problem(format!("`{}` in code where a statement should end", parser.text())));
         }
     }
 }
@@ -116,6 +133,15 @@ impl Parser<'_> {
         let node = read(self);
         self.depth -= 1;
         node
+    }
+
+    /// What is wrong where the parser stands: perhaps only that it is more than this one understands.
+    fn problem(&self, what: String) -> Problem {
+        let is_text = self.kind() == Some(Kind::Text);
+        if self.kind() == Some(Kind::PrefixedText) || !is_text && MORE_PYTHON.contains(&self.text()) {
+            return Problem::Beyond(format!("`{}` in code", self.text()));
+        }
+        Problem::Mistake(what)
     }
 
     fn kind(&self) -> Option<Kind> {
@@ -150,12 +176,18 @@ impl Parser<'_> {
             return Ok(Statement::Nothing);
         }
         let name = self.text().to_owned();
-        let assigned = self.tokens.get(self.at + 1).map(|(_, span)| &self.code[span.clone()]) == Some("=");
-        if self.kind() != Some(Kind::Name) || !assigned {
+        let next = self.tokens.get(self.at + 1).map_or("", |(_, span)| &self.code[span.clone()]);
+        let operator = next.strip_suffix('=').filter(|_| !["==", "!=", "<=", ">="].contains(&next)).map(str::to_owned);
+        let (Some(operator), Some(Kind::Name)) = (operator, self.kind()) else {
             return Err(format!("a statement that begins with `{name}`"));
-        }
+        };
         self.at += 2;
-        Ok(Statement::Assign(name, self.expression()?))
+        let value = self.expression()?;
+        let value = match operator.as_str() {
+            "" => value,
+            _ => Node::Binary(Box::new(Node::Name(name.clone())), operator, Box::new(value)),
+        };
+        Ok(Statement::Assign(name, value))
     }
 
     fn assertion(&mut self) -> Result<Statement, String> {
@@ -171,7 +203,13 @@ impl Parser<'_> {
     }
 
     fn expression(&mut self) -> Result<Node, String> {
-        self.binary(OR, |parser| parser.binary(AND, Self::negation))
+        let then = self.binary(OR, |parser| parser.binary(AND, Self::negation))?;
+        if !self.take("if") {
+            return Ok(then);
+        }
+        let condition = self.binary(OR, |parser| parser.binary(AND, Self::negation))?;
+        self.expect("else")?;
+        Ok(Node::Choice(Box::new([condition, then, self.deeper(Self::expression)?])))
     }
 
     /// Operands that `next` reads, with `operators` between, from left to right.
@@ -197,10 +235,18 @@ impl Parser<'_> {
         }
         let first = self.arithmetic(0)?;
         let mut others = Vec::new();
-        while let Some(operator) = self.operator(COMPARISONS) {
+        while let Some(operator) = self.comparison()? {
             others.push((operator, self.arithmetic(0)?));
         }
         Ok(if others.is_empty() { first } else { Node::Compare(Box::new(first), others) })
+    }
+
+    fn comparison(&mut self) -> Result<Option<String>, String> {
+        if !self.take("not") {
+            return Ok(self.operator(COMPARISONS));
+        }
+        self.expect("in")?;
+        Ok(Some("not in".into()))
     }
 
     fn arithmetic(&mut self, level: usize) -> Result<Node, String> {
@@ -236,6 +282,9 @@ impl Parser<'_> {
         let Some(kind) = self.kind() else {
             return Err("code that ends too early".into());
         };
+        if kind != Kind::Text && MORE_PYTHON.contains(&text.as_str()) {
+            return Err(format!("`{text}` in code"));
+        }
         self.at += 1;
         Ok(match kind {
             Kind::Integer => Node::Integer(number(&text)?),
@@ -248,7 +297,10 @@ impl Parser<'_> {
                 if nodes.len() == 1 { nodes.remove(0) } else { Node::List(nodes) }
             }
             Kind::Mark if text == "[" => Node::List(self.nodes("]")?),
-            Kind::Mark | Kind::End => return Err(format!("`{text}` in code")),
+            Kind::Mark | Kind::End | Kind::PrefixedText => {
+                self.at -= 1;
+                return Err(format!("`{text}` in code"));
+            }
         })
     }
 

@@ -21,6 +21,14 @@ fn precedence_is_pythons() {
         "[1, 2, 3][-1] == 3",
         "0x20 & 32 == 32",
         "TCP_INFINITE_SSTHRESH == 0x7fffffff",
+        "7 // -2 == -4 and -7 // -2 == 3 and 7 % -2 == -1 and -7 % 2 == 1 and 8 // -2 == -4",
+        "2 ** -1 == 0.5 and (-2) ** -1 == -0.5",
+        "7.5 % 2 == 1.5 and -7.5 % 2 == 0.5 and 7.5 % -2 == -0.5 and 7.5 // -2 == -4",
+        "4 not in (1, 2, 3) and not 3 not in [3] and 'cub' in 'cubic' and 'reno' not in 'cubic'",
+        "[1, 2] == [1.0, 2] and [1, 2] < [1, 3] and [1] < [1, 0] and [1] + [2] == [1, 2] and [1] != 1",
+        "(2 if 1 > 2 else 3) == 3 and 1 >> 200 == 0 and -1 >> 200 == -1",
+        "round(2.5) == 2 and float(1) / 4 == .25 and bool([]) == False and 1. == 1",
+        "(1 +\n 2 == 3)",
     ] {
         let code = format!("assert {holds}");
         assert_eq!(run(&code), Ok(()), "{holds}");
@@ -62,9 +70,11 @@ fn a_number_too_large_is_told_and_not_cut_off() {
         ("assert 1 << 127", "1 << 127 in code"),
         ("assert 2 ** 127", "2 ** 127 in code"),
         ("assert -least", "--170141183460469231731687303715884105728 in code"),
+        ("assert least // -1", "-170141183460469231731687303715884105728 // -1 in code"),
         ("assert abs(least)", "the call of abs in code"),
     ] {
-        assert_eq!(run(&format!("{least}{code}")), Err(Problem::Mistake(what.into())), "{code}");
+        let beyond = Problem::Beyond(format!("{what}, which takes more than 128 bits"));
+        assert_eq!(run(&format!("{least}{code}")), Err(beyond), "{code}");
     }
     assert_eq!(run(&format!("{least}assert 3 << 100 == 3 * 2 ** 100 and -1 << 126 == least // 2")), Ok(()));
 }
@@ -94,6 +104,29 @@ fn what_is_beyond_it_is_told() {
 }
 
 #[test]
+fn a_variable_is_changed_in_place() {
+    assert_eq!(run("a = 7; a += 1; a //= 3; a **= 2\nassert a == 4"), Ok(()));
+}
+
+#[test]
+fn right_python_that_is_too_much_is_no_mistake() {
+    for (code, what) in [
+        ("assert tcpi_rtt.real == 1", "`.` in code"),
+        ("assert [1, 2][0:1]", "`:` in code"),
+        ("assert {1: 2}", "`{` in code"),
+        ("assert a is None", "`is` in code"),
+        ("f = lambda x: x", "`lambda` in code"),
+        ("assert [x for x in (1, 2)]", "`for` in code"),
+        ("assert 1, f'cwnd {1}'", "`f'cwnd {1}'` in code"),
+        ("assert sum([1, 2]) == 3", "sum() in code"),
+        ("assert 'ab' * 2 == 'abab'", "ab * 2 in code"),
+        ("assert (-8) ** .5", "-8 ** 0.5 in code, a complex number"),
+    ] {
+        assert_eq!(run(code), Err(Problem::Beyond(what.into())), "{code}");
+    }
+}
+
+#[test]
 fn mistakes_are_told_apart_from_what_is_beyond() {
     for (code, what) in [
         ("assert tcpi_nonsense == 1", "`tcpi_nonsense` is no name that code knows"),
@@ -102,6 +135,11 @@ fn mistakes_are_told_apart_from_what_is_beyond() {
         ("assert (1 == 1", "`` in code where `,` should stand"),
         ("assert 1 == ", "code that ends too early"),
         ("assert 1 ? 2", "`?` in code"),
+        ("assert 1 // 0", "1 // 0 in code"),
+        ("assert 1 % 0.0", "1 % 0.0 in code"),
+        ("assert 0 ** -1", "0 ** -1 in code"),
+        ("assert 1 << -1", "1 << -1 in code"),
+        ("assert 1 not 2", "`2` in code where `in` should stand"),
     ] {
         assert_eq!(run(code), Err(Problem::Mistake(what.into())), "{code}");
     }
