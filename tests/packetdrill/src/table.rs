@@ -9,8 +9,8 @@ use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
-use libc::{epoll_event, iovec, msghdr, pollfd, sockaddr, socklen_t, timeval};
-use sockeye_lab::sockets::{Errno, Watch, Writing};
+use libc::{cmsghdr, epoll_event, iovec, msghdr, pollfd, sockaddr, socklen_t, timeval};
+use sockeye_lab::sockets::{Errno, Message, Watch, Writing};
 
 use crate::host::{Host, State};
 use crate::memory::{answer, answer_int, array, fill, gather, octets, put, scatter};
@@ -18,11 +18,6 @@ use crate::{address, guarded};
 
 /// The first argument of every function.
 type User = *mut c_void;
-
-/// Arguments of ioctl that the libc crate lacks (linux/sockios.h).
-const SIOCINQ: c_ulong = 0x541b;
-const SIOCOUTQ: c_ulong = 0x5411;
-const SIOCATMARK: c_ulong = 0x8905;
 
 /// The table; every field is a pointer.
 #[repr(C)]
@@ -262,16 +257,51 @@ unsafe extern "C" fn recvmsg(user: User, fd: c_int, message: *mut msghdr, flags:
     let (host, message) = unsafe { (host(user), &mut *message) };
     // SAFETY: as above.
     let buffers = unsafe { array(message.msg_iov, message.msg_iovlen) };
-    if flags & libc::MSG_ERRQUEUE != 0 {
-        return answer(Err(Errno(libc::EAGAIN)));
-    }
-    let received = guarded(|| receive_into(host, fd, buffers, flags));
-    (message.msg_flags, message.msg_controllen, message.msg_namelen) = (0, 0, 0);
-    answer(received.map(|text| {
-        // SAFETY: each buffer is writable for its length.
-        unsafe { scatter(buffers, &text) };
-        text.len()
+    let room = buffers.iter().map(|buffer| buffer.iov_len).sum();
+    let received = guarded(|| {
+        let (fd, is_v6) = host.call(|state| state.fd(fd).map(|socket| (socket, state.is_v6(fd))))?;
+        let received = host.sleep(None, move |sockets, _| sockets.receive(fd, room, flags))?;
+        Ok((received, is_v6))
+    });
+    answer(received.map(|(received, is_v6)| {
+        // SAFETY: each buffer is writable for its length, and so are the octets for control messages.
+        unsafe {
+            scatter(buffers, &received.octets);
+            give_control(message, &received, is_v6);
+        }
+        message.msg_namelen = 0;
+        received.octets.len()
     }))
+}
+
+/// Gives flags and control messages back, as many of these as there is room for.
+///
+/// # Safety
+/// `msg_controllen` octets at `msg_control` are writable.
+unsafe fn give_control(to: &mut msghdr, message: &Message, is_v6: bool) {
+    let mut flags = message.flags;
+    let mut used = 0;
+    // SAFETY: the first is null if there is no room for a header.
+    let mut next = unsafe { libc::CMSG_FIRSTHDR(to) };
+    for control in &message.control {
+        let data = control.to_bytes();
+        let len = c_uint::try_from(data.len()).unwrap_or(c_uint::MAX);
+        // SAFETY: it only adds up.
+        let (header, space) = unsafe { (libc::CMSG_LEN(len) as usize, libc::CMSG_SPACE(len) as usize) };
+        if next.is_null() || used + header > to.msg_controllen {
+            flags |= libc::MSG_CTRUNC;
+            break;
+        }
+        let (cmsg_level, cmsg_type) = control.kind(is_v6);
+        // SAFETY: there is room for the header and the data, as was just seen.
+        unsafe {
+            put(next, cmsghdr { cmsg_len: header as _, cmsg_level, cmsg_type });
+            fill(libc::CMSG_DATA(next).cast(), data.len(), &data);
+            used = (used + space).min(to.msg_controllen);
+            next = libc::CMSG_NXTHDR(to, next);
+        }
+    }
+    (to.msg_flags, to.msg_controllen) = (flags, used);
 }
 
 fn transmit(host: &Host, fd: c_int, text: &[u8], flags: c_int) -> Result<usize, Errno> {
@@ -346,19 +376,12 @@ unsafe extern "C" fn ioctl(user: User, fd: c_int, request: c_ulong, argument: *m
     // SAFETY: packetdrill passes what the table has.
     let host = unsafe { host(user) };
     let value = guarded(|| {
-        host.call(|state| {
-            let fd = state.fd(fd)?;
-            match request {
-                SIOCINQ => state.sockets.unread(fd),
-                SIOCOUTQ => state.sockets.unacked(fd),
-                SIOCATMARK => state.sockets.is_at_mark(fd).map(usize::from),
-                _ => Err(Errno(libc::EINVAL)),
-            }
-        })
+        let request = c_int::try_from(request).map_err(|_| Errno(libc::EINVAL))?;
+        host.call(|state| state.sockets.ioctl(state.fd(fd)?, request))
     });
     answer_int(value.map(|value| {
         // SAFETY: these requests come with a pointer to an int.
-        unsafe { put(argument, c_int::try_from(value).unwrap_or(c_int::MAX)) };
+        unsafe { put(argument, value) };
         0
     }))
 }

@@ -1,5 +1,7 @@
 //! Names of Linux that scripts use, and the numbers they stand for.
 
+use crate::sockets::{Errno, linux};
+
 /// A table of names and their values in the libc crate.
 macro_rules! table {
     ($($name:ident)*) => { [$((stringify!($name), libc::$name as i64)),*] };
@@ -26,45 +28,36 @@ const READINESS: [(&str, i64); 21] = table! {
     EPOLLONESHOT EPOLL_CTL_ADD EPOLL_CTL_MOD EPOLL_CTL_DEL POLLRDNORM POLLWRNORM SIGPIPE
 };
 
-/// Those that the libc crate doesn't have: `linux/sockios.h`, `linux/tcp.h`, `linux/errqueue.h`,
-/// `linux/net_tstamp.h`.
-const OTHERS: [(&str, i64); 40] = [
+/// A table of names and their values in [`linux`].
+macro_rules! ours {
+    ($($name:ident)*) => { [$((stringify!($name), linux::$name as i64)),*] };
+}
+
+const OURS: [(&str, i64); 20] = ours! {
+    SIOCINQ SIOCOUTQ SIOCOUTQNSD SIOCATMARK MSG_ZEROCOPY TCP_CC_INFO SO_MEMINFO SO_EE_ORIGIN_TIMESTAMPING SO_EE_ORIGIN_ZEROCOPY
+    SCM_TIMESTAMPING SCM_TSTAMP_SND SCM_TSTAMP_SCHED SCM_TSTAMP_ACK SOF_TIMESTAMPING_TX_SOFTWARE SOF_TIMESTAMPING_SOFTWARE
+    SOF_TIMESTAMPING_OPT_ID SOF_TIMESTAMPING_TX_SCHED SOF_TIMESTAMPING_TX_ACK SOF_TIMESTAMPING_OPT_CMSG
+    SOF_TIMESTAMPING_OPT_TSONLY
+};
+
+/// Those that neither has, because no call here understands them: `linux/tcp.h`, `linux/errqueue.h`, `linux/net_tstamp.h`.
+const OTHERS: [(&str, i64); 20] = [
     ("NULL", 0),
-    ("SIOCINQ", 0x541b),
-    ("SIOCOUTQ", 0x5411),
-    ("SIOCOUTQNSD", 0x894b),
-    ("SIOCATMARK", 0x8905),
-    ("MSG_ZEROCOPY", 0x400_0000),
-    ("TCP_CC_INFO", 26),
     ("TCP_SAVE_SYN", 27),
     ("TCP_SAVED_SYN", 28),
     ("TCP_FASTOPEN_KEY", 33),
     ("TCP_FASTOPEN_NO_COOKIE", 34),
     ("TCP_ZEROCOPY_RECEIVE", 35),
     ("TCP_TX_DELAY", 37),
-    ("SO_MEMINFO", 55),
     ("SO_EE_ORIGIN_NONE", 0),
     ("SO_EE_ORIGIN_LOCAL", 1),
     ("SO_EE_ORIGIN_ICMP", 2),
     ("SO_EE_ORIGIN_ICMP6", 3),
-    ("SO_EE_ORIGIN_TIMESTAMPING", 4),
-    ("SO_EE_ORIGIN_ZEROCOPY", 5),
     ("SO_EE_CODE_ZEROCOPY_COPIED", 1),
-    ("SCM_TIMESTAMPING", 37),
-    ("SCM_TSTAMP_SND", 0),
-    ("SCM_TSTAMP_SCHED", 1),
-    ("SCM_TSTAMP_ACK", 2),
     ("SOF_TIMESTAMPING_TX_HARDWARE", 1),
-    ("SOF_TIMESTAMPING_TX_SOFTWARE", 2),
     ("SOF_TIMESTAMPING_RX_HARDWARE", 4),
     ("SOF_TIMESTAMPING_RX_SOFTWARE", 8),
-    ("SOF_TIMESTAMPING_SOFTWARE", 16),
     ("SOF_TIMESTAMPING_RAW_HARDWARE", 64),
-    ("SOF_TIMESTAMPING_OPT_ID", 128),
-    ("SOF_TIMESTAMPING_TX_SCHED", 256),
-    ("SOF_TIMESTAMPING_TX_ACK", 512),
-    ("SOF_TIMESTAMPING_OPT_CMSG", 1024),
-    ("SOF_TIMESTAMPING_OPT_TSONLY", 2048),
     ("SOF_TIMESTAMPING_OPT_STATS", 4096),
     ("TCP_NLA_BUSY", 1),
     ("SPLICE_F_NONBLOCK", 2),
@@ -73,8 +66,11 @@ const OTHERS: [(&str, i64); 40] = [
 
 /// What a symbol in the arguments of a call stands for.
 pub(super) fn value(name: &str) -> Option<i64> {
-    let all = CALLS.iter().chain(&READINESS).chain(&OTHERS);
-    all.clone().find(|(known, _)| *known == name).map(|(_, value)| *value)
+    let all = CALLS.iter().chain(&READINESS).chain(&OURS).chain(&OTHERS);
+    all.clone()
+        .find(|(known, _)| *known == name)
+        .map(|(_, value)| *value)
+        .or_else(|| Errno::by_name(name).map(|Errno(number)| number.into()))
 }
 
 /// States and other names that code in `%{ }%` may use (`linux/tcp.h`, `net/tcp_states.h`).

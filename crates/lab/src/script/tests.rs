@@ -110,6 +110,157 @@ fn results_and_errors_of_calls_are_compared() {
 }
 
 #[test]
+fn a_call_that_makes_a_socket_is_not_to_succeed_where_it_should_fail() {
+    for call in ["socket(..., SOCK_STREAM, IPPROTO_TCP) = -1", "epoll_create(1) = -1"] {
+        let wrong = mismatch(&format!("+0 {call}"));
+        assert_eq!(wrong.what, "the result differs", "{call}");
+    }
+    let second = "+0 < S 0:0(0) win 8000 +0 > S. 0:0(0) ack 1 <...> +0 < . 1:1(0) ack 1 win 500";
+    let again = "
+        +0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 5
+        +0 setsockopt(5, SOL_SOCKET, SO_REUSEADDR, [1], 4) = 0
+        +0 close(3) = 0
+        +0 bind(5, ..., ...) = 0
+        +0 listen(5, 1) = 0";
+    passes(&format!("{again}\n{second}\n+0 accept(5, ..., ...) = 6"));
+    assert_eq!(mismatch(&format!("{again}\n{second}\n+0 accept(5, ..., ...) = -1 EAGAIN")).what, "the result differs");
+}
+
+const INQ: &str = "+0 setsockopt(4, SOL_TCP, TCP_INQ, [1], 4) = 0\n+0 < P. 1:101(100) ack 1 win 500\n";
+
+#[test]
+fn flags_and_control_messages_are_compared() {
+    let read = |flags: &str, control: &str| {
+        format!("+0 recvmsg(4, {{msg_name(...)=..., msg_iov(1)=[{{..., 10}}], msg_flags={flags}{control}}}, 0) = 10")
+    };
+    let unread =
+        |octets: i32| format!(", msg_control=[{{cmsg_level=SOL_TCP, cmsg_type=TCP_CM_INQ, cmsg_data={octets}}}]");
+    let text = "+0 < P. 1:101(100) ack 1 win 500\n";
+    passes(&format!("{text}{}", read("0", "")));
+    passes(&format!("{INQ}{}", read("0", &unread(90))));
+    passes(&format!("{INQ}{}", read("MSG_CTRUNC", "")));
+    assert_eq!(mismatch(&format!("{text}{}", read("MSG_TRUNC", ""))).what, "msg_flags differ");
+    assert_eq!(mismatch(&format!("{INQ}{}", read("0", ""))).what, "msg_flags differ");
+    let wrong = mismatch(&format!("{INQ}{}", read("0", &unread(91))));
+    assert_eq!(
+        (wrong.what.as_str(), wrong.got.as_deref()),
+        ("a control message differs", Some("{cmsg_level=6, cmsg_type=36, cmsg_data=90}"))
+    );
+    let unasked = mismatch(&format!("{text}{}", read("0", &unread(90))));
+    assert_eq!((unasked.what.as_str(), unasked.got.as_deref()), ("a control message differs", Some("none")));
+}
+
+#[test]
+fn the_end_of_the_stream_counts_as_one_octet_to_read() {
+    passes(&format!(
+        "{INQ}+0 < F. 101:101(0) ack 1 win 500
+        +0 recvmsg(4, {{msg_name(...)=..., msg_iov(1)=[{{..., 1000}}], msg_flags=0,
+            msg_control=[{{cmsg_level=SOL_TCP, cmsg_type=TCP_CM_INQ, cmsg_data=1}}]}}, 0) = 100"
+    ));
+}
+
+/// A report of `MSG_ZEROCOPY`, read from the error queue.
+fn free(calls: std::ops::RangeInclusive<u32>) -> String {
+    let (first, last) = calls.into_inner();
+    format!(
+        "+0 recvmsg(4, {{msg_name(...)=..., msg_iov(1)=[{{..., 0}}], msg_flags=MSG_ERRQUEUE,
+            msg_control=[{{cmsg_level=SOL_IP, cmsg_type=IP_RECVERR, cmsg_data={{ee_errno=0,
+                ee_origin=SO_EE_ORIGIN_ZEROCOPY, ee_type=0, ee_code=0, ee_info={first}, ee_data={last}}}}}]}},
+            MSG_ERRQUEUE) = 0\n"
+    )
+}
+
+#[test]
+fn what_was_not_copied_is_free_when_it_is_acknowledged() {
+    let sent = "+0 setsockopt(4, SOL_SOCKET, SO_ZEROCOPY, [1], 4) = 0
+        +0 send(4, ..., 1000, MSG_ZEROCOPY) = 1000
+        +0 > P. 1:1001(1000) ack 1
+        +0 send(4, ..., 1000, MSG_ZEROCOPY) = 1000
+        +0 > P. 1001:2001(1000) ack 1\n";
+    let none = "+0 recvmsg(4, {msg_name(...)=..., msg_iov(1)=[{..., 0}], msg_flags=0}, MSG_ERRQUEUE) = -1 EAGAIN\n";
+    let ack = |to| format!("+.01 < . 1:1(0) ack {to} win 500\n");
+    let error = "+0 poll([{fd=4, events=POLLIN, revents=POLLERR}], 1, 0) = 1\n";
+    passes(&[sent, none, &ack(1001), error, &free(0..=0), none, &ack(2001), &free(1..=1), none].concat());
+    passes(&[sent, &ack(2001), &free(0..=1), none].concat());
+    assert_eq!(mismatch(&[sent, &ack(2001), &free(0..=0)].concat()).what, "a control message differs");
+    let copied = sent.replace("SO_ZEROCOPY, [1]", "SO_ZEROCOPY, [0]");
+    passes(&[&copied, &ack(2001), none].concat());
+}
+
+#[test]
+fn timestamps_tell_when_text_left_and_when_it_arrived() {
+    let read = |what: &str, nanos: u64| {
+        format!(
+            "+0 recvmsg(4, {{msg_name(...)=..., msg_iov(1)=[{{..., 0}}], msg_flags=MSG_ERRQUEUE|MSG_TRUNC, msg_control=[
+                {{cmsg_level=SOL_SOCKET, cmsg_type=SCM_TIMESTAMPING, cmsg_data={{scm_sec=0, scm_nsec={nanos}}}}},
+                {{cmsg_level=SOL_IP, cmsg_type=IP_RECVERR, cmsg_data={{ee_errno=ENOMSG,
+                    ee_origin=SO_EE_ORIGIN_TIMESTAMPING, ee_type=0, ee_code=0, ee_info={what}, ee_data=999}}}}]}},
+                MSG_ERRQUEUE) = 0\n"
+        )
+    };
+    let sent = "+0 setsockopt(4, SOL_SOCKET, SO_TIMESTAMPING, [SOF_TIMESTAMPING_TX_SCHED|SOF_TIMESTAMPING_TX_SOFTWARE
+            |SOF_TIMESTAMPING_TX_ACK|SOF_TIMESTAMPING_SOFTWARE|SOF_TIMESTAMPING_OPT_ID], 4) = 0
+        +0 write(4, ..., 1000) = 1000
+        +0 > P. 1:1001(1000) ack 1
+        +.01 < . 1:1(0) ack 1001 win 500\n";
+    let [scheduled, left] = ["SCM_TSTAMP_SCHED", "SCM_TSTAMP_SND"].map(|what| read(what, 200_000_000));
+    passes(&[sent, &scheduled, &left, &read("SCM_TSTAMP_ACK", 210_000_000)].concat());
+    passes(&[sent, &scheduled, &left, &read("SCM_TSTAMP_ACK", 0)].concat());
+    let late = [sent, &scheduled, &left, &read("SCM_TSTAMP_ACK", 220_000_000)].concat();
+    assert_eq!(mismatch(&late).what, "a control message differs");
+}
+
+#[test]
+fn several_sockets_are_polled_at_once() {
+    let both = |second: &str, result: i32| {
+        format!("+0 poll([{{fd=3, events=POLLIN}}, {{fd=4, events=POLLIN, revents={second}}}], 2, 0) = {result}")
+    };
+    passes(&both("0", 0));
+    let text = "+0 < P. 1:101(100) ack 1 win 500\n";
+    passes(&format!("{text}{}", both("POLLIN", 1)));
+    let wrong = mismatch(&format!("{text}{}", both("0", 0)));
+    assert_eq!((wrong.what.as_str(), wrong.got.as_deref()), ("revents differ", Some("0x0, 0x1")));
+}
+
+#[test]
+fn a_structure_that_an_option_gives_is_compared() {
+    let set = "+0 setsockopt(4, SOL_SOCKET, SO_LINGER, {onoff=1, linger=7}, 8) = 0\n";
+    passes(&format!("{set}+0 getsockopt(4, SOL_SOCKET, SO_LINGER, {{onoff=1, linger=7}}, [8]) = 0"));
+    let wrong = mismatch(&format!("{set}+0 getsockopt(4, SOL_SOCKET, SO_LINGER, {{onoff=1, linger=8}}, [8]) = 0"));
+    assert_eq!((wrong.what.as_str(), wrong.got.as_deref()), ("the option's value differs", Some("[1, 7]")));
+}
+
+#[test]
+fn what_is_not_done_as_linux_does_it_is_not_passed_over() {
+    for call in [
+        "setsockopt(4, SOL_SOCKET, SO_OOBINLINE, [0], 4) = 0",
+        "setsockopt(3, SOL_TCP, TCP_DEFER_ACCEPT, [5], 4) = 0",
+        "setsockopt(4, IPPROTO_IPV6, IPV6_V6ONLY, [1], 4) = 0",
+        "setsockopt(4, SOL_SOCKET, SO_TIMESTAMPING, [SOF_TIMESTAMPING_RX_SOFTWARE], 4) = 0",
+        "recv(4, ..., 100, MSG_WAITALL) = 100",
+        "recv(4, ..., 1, MSG_OOB) = 1",
+        "send(4, ..., 100, MSG_EOR) = 100",
+        "recv(4, ..., 1, MSG_ERRQUEUE) = 0",
+    ] {
+        assert!(matches!(after_open(&format!("+0 {call}")), Outcome::ToCome(_)), "{call}");
+    }
+    passes("+0 setsockopt(4, SOL_SOCKET, SO_OOBINLINE, [1], 4) = 0");
+    passes("+0 setsockopt(3, SOL_TCP, TCP_DEFER_ACCEPT, [0], 4) = 0");
+}
+
+#[test]
+fn a_syn_is_sent_again_as_often_as_in_the_public_scripts() {
+    let connects = |seconds: u32| {
+        let syns: String = [0, 1, 2, 4, 8, 16].map(|after| format!("+{after} > S 0:0(0) <...>\n")).concat();
+        format!(
+            "0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3\n+0...{seconds} connect(3, ..., ...) = -1 ETIMEDOUT\n{syns}"
+        )
+    };
+    assert_eq!(run_with(&connects(63), &Overrides::default()), Outcome::Passed);
+    assert!(matches!(run_with(&connects(127), &Overrides::default()), Outcome::Failed(_)));
+}
+
+#[test]
 fn code_sees_the_connection_as_it_is_then() {
     passes(
         "+0 write(4, ..., 500) = 500\n+0 %{ a = tcpi_bytes_sent }%\n+0 %{ assert a == 500 and tcpi_state == TCP_ESTABLISHED }%",

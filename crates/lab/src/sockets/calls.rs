@@ -9,20 +9,44 @@ use libc::c_int;
 use sockeye::{Config, ConnectOptions, ListenOptions};
 use sockeye_tcb::CallError;
 
-use super::{Errno, Fd, Progress, Role, Socket, Sockets};
+use super::linux::{MSG_ZEROCOPY, SIOCATMARK, SIOCINQ, SIOCOUTQ, SIOCOUTQNSD};
+use super::{Control, Errno, Fd, Progress, Role, Socket, Sockets};
 
 /// A write under way: what is left of it.
 #[derive(Debug)]
 pub struct Writing {
     rest: Bytes,
     done: usize,
+    /// Of these the error queue knows.
+    told: usize,
     flags: c_int,
 }
 
 impl Writing {
     /// Of these octets, with flags of `send`.
     pub const fn new(octets: Bytes, flags: c_int) -> Self {
-        Self { rest: octets, done: 0, flags }
+        Self { rest: octets, done: 0, told: 0, flags }
+    }
+}
+
+/// What `recvmsg()` gives.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// The octets.
+    pub octets: Vec<u8>,
+    /// `msg_flags`.
+    pub flags: c_int,
+    /// The control messages, of which the caller may have no room for some.
+    pub control: Vec<Control>,
+}
+
+impl Message {
+    /// Leaves out the control messages for which there is no room, and says so as Linux does (`MSG_CTRUNC`).
+    pub fn keep_control(&mut self, room: usize) {
+        if self.control.len() > room {
+            self.control.truncate(room);
+            self.flags |= libc::MSG_CTRUNC;
+        }
     }
 }
 
@@ -181,6 +205,35 @@ impl Sockets {
         }
     }
 
+    /// `recvmsg()`: as [`Self::read`], with what `TCP_INQ` asks for; with `MSG_ERRQUEUE` what waits on the error queue.
+    ///
+    /// # Errors
+    /// Those of [`Self::read`]; `EAGAIN` if the error queue is empty.
+    pub fn receive(&mut self, fd: Fd, max: usize, flags: c_int) -> Progress<Message> {
+        if flags & libc::MSG_ERRQUEUE != 0 {
+            return Poll::Ready(self.next_error(fd));
+        }
+        self.read(fd, max, flags).map_ok(|octets| {
+            let control = self.unread_hint(fd).map(Control::Unread).into_iter().collect();
+            Message { octets, flags: 0, control }
+        })
+    }
+
+    fn next_error(&mut self, fd: Fd) -> Result<Message, Errno> {
+        let report = self.get_mut(fd)?.errors.take().ok_or(Errno(libc::EAGAIN))?;
+        let truncated = if report.has_packet { libc::MSG_TRUNC } else { 0 };
+        let stamp = report.stamp.map(Control::Stamp);
+        let control = stamp.into_iter().chain([Control::Error(report.error)]).collect();
+        Ok(Message { octets: Vec::new(), flags: libc::MSG_ERRQUEUE | truncated, control })
+    }
+
+    /// Octets that wait to be read, and one for the end of the stream: Linux's `tcp_inq_hint()`. `None` if nobody asked.
+    fn unread_hint(&self, fd: Fd) -> Option<c_int> {
+        let socket = self.get(fd).ok().filter(|socket| socket.settings.tells_unread())?;
+        let end = usize::from(socket.peer_closed);
+        self.unread(fd).ok().and_then(|unread| c_int::try_from(unread + end).ok())
+    }
+
     fn read_all(&mut self, id: sockeye::ConnectionId, max: usize, octets: &mut Vec<u8>) -> Result<(), CallError> {
         while octets.len() < max {
             octets.extend_from_slice(&self.stack.recv(self.now, id, max - octets.len())?);
@@ -204,15 +257,20 @@ impl Sockets {
         }
         let cork = socket.is_corked || writing.flags & libc::MSG_MORE != 0;
         let end = self.write_all(id, writing, cork);
-        self.settle();
         let socket = self.get_mut(fd)?;
-        match end {
+        let progress = match end {
             Ok(()) => Poll::Ready(Ok(writing.done)),
             Err(CallError::WouldBlock) if !nonblocking => Poll::Pending,
             Err(_) if writing.done > 0 => Poll::Ready(Ok(writing.done)),
             Err(CallError::WouldBlock) => Poll::Ready(Err(Errno(libc::EAGAIN))),
             Err(_) => Poll::Ready(Err(socket.error.take().unwrap_or(Errno(libc::EPIPE)))),
-        }
+        };
+        // As Linux: a call that waits for room is one call in the end; without `SO_ZEROCOPY` the flag says nothing.
+        let not_copied = writing.flags & MSG_ZEROCOPY != 0 && socket.settings.may_send_without_copy();
+        let octets = (writing.done - std::mem::replace(&mut writing.told, writing.done)) as u64;
+        socket.errors.wrote(octets, not_copied, progress.is_ready());
+        self.settle();
+        progress
     }
 
     fn write_all(&mut self, id: sockeye::ConnectionId, writing: &mut Writing, cork: bool) -> Result<(), CallError> {
@@ -311,6 +369,30 @@ impl Sockets {
     pub fn unacked(&self, fd: Fd) -> Result<usize, Errno> {
         let id = self.connection(fd)?.ok_or(Errno(libc::EINVAL))?;
         Ok(self.stack.info(self.now, id).map_or(0, |info| info.send_queued as usize))
+    }
+
+    /// Octets that were written and not sent (`SIOCOUTQNSD`).
+    ///
+    /// # Errors
+    /// As above.
+    pub fn unsent(&self, fd: Fd) -> Result<usize, Errno> {
+        let id = self.connection(fd)?.ok_or(Errno(libc::EINVAL))?;
+        Ok(self.stack.info(self.now, id).map_or(0, |info| info.unsent as usize))
+    }
+
+    /// `ioctl()` that asks for a number.
+    ///
+    /// # Errors
+    /// `EBADF`; `EINVAL` for another request, or without a connection.
+    pub fn ioctl(&self, fd: Fd, request: c_int) -> Result<c_int, Errno> {
+        let value = match request {
+            SIOCINQ => self.unread(fd)?,
+            SIOCOUTQ => self.unacked(fd)?,
+            SIOCOUTQNSD => self.unsent(fd)?,
+            SIOCATMARK => usize::from(self.is_at_mark(fd)?),
+            _ => return Err(Errno(libc::EINVAL)),
+        };
+        Ok(c_int::try_from(value).unwrap_or(c_int::MAX))
     }
 
     /// True if all urgent text was read but its last octet, which comes next (`SIOCATMARK`).

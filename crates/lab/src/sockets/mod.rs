@@ -9,6 +9,8 @@
 
 mod calls;
 mod error;
+mod error_queue;
+pub mod linux;
 mod options;
 mod readiness;
 mod sysctl;
@@ -24,8 +26,9 @@ use sockeye_device::Packet;
 use sockeye_tcb::Event;
 use sockeye_wire::Instant;
 
-pub use calls::Writing;
+pub use calls::{Message, Writing};
 pub use error::Errno;
+pub use error_queue::{Control, ExtendedError};
 pub use readiness::Watch;
 pub use sysctl::{linux_profile, set_sysctl};
 pub use tcp_info::{LinuxTcpInfo, TCP_INFO_LEN};
@@ -96,6 +99,7 @@ struct Socket {
     /// `TCP_CORK`; that of the configuration is also set for `MSG_MORE`.
     is_corked: bool,
     settings: options::Settings,
+    errors: error_queue::ErrorQueue,
     /// How often something happened that a poller may want to know.
     happenings: u64,
 }
@@ -187,6 +191,24 @@ impl Sockets {
                 }
             }
         }
+        self.tell_progress();
+    }
+
+    /// Error queues learn what has left and what was acknowledged.
+    fn tell_progress(&mut self) {
+        for socket in self.table.values_mut() {
+            let Role::Connection(id) = socket.role else { continue };
+            if !socket.errors.is_waiting() {
+                continue;
+            }
+            let news = match self.stack.info(self.now, id) {
+                Some(info) if socket.closed.is_none() => {
+                    socket.errors.progress(self.now, info.unsent.into(), info.send_queued.into())
+                }
+                _ => socket.errors.ends(),
+            };
+            socket.happenings += u64::from(news);
+        }
     }
 
     fn happened(&mut self, role: Role, learn: impl FnOnce(&mut Socket)) {
@@ -235,6 +257,7 @@ impl Socket {
             writes_shut: false,
             is_corked: false,
             settings: options::Settings::default(),
+            errors: error_queue::ErrorQueue::default(),
             happenings: 0,
         }
     }

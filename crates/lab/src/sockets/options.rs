@@ -6,11 +6,9 @@ use std::time::Duration;
 use libc::c_int;
 use sockeye::{Algorithm, Buffer, Config, KeepAlive};
 
+use super::linux::{SO_MEMINFO, SOF_TIMESTAMPING_OPT_ID, TCP_CC_INFO};
 use super::{Errno, Fd, Role, Sockets};
 
-/// `TCP_CC_INFO` and `SO_MEMINFO`, which the libc crate lacks (linux/tcp.h, asm-generic/socket.h).
-const TCP_CC_INFO: c_int = 26;
-const SO_MEMINFO: c_int = 55;
 /// What `TCP_MAXSEG` may be told: `TCP_MIN_MSS` and `MAX_TCP_WINDOW` of Linux.
 const MAX_SEGMENT: std::ops::RangeInclusive<u16> = 88..=32_767;
 /// Octets of the answer to `SO_MEMINFO`.
@@ -18,19 +16,27 @@ const MEMINFO_LEN: usize = 36;
 
 /// Options that change nothing here and are only remembered: a stack in virtual time has no ports to share, no marks and no
 /// priorities.
-const REMEMBERED: [(c_int, c_int); 11] = [
+const REMEMBERED: [(c_int, c_int); 7] = [
     (libc::SOL_SOCKET, libc::SO_REUSEADDR),
     (libc::SOL_SOCKET, libc::SO_REUSEPORT),
     (libc::SOL_SOCKET, libc::SO_PRIORITY),
     (libc::SOL_SOCKET, libc::SO_MARK),
-    (libc::SOL_SOCKET, libc::SO_OOBINLINE),
     (libc::SOL_SOCKET, libc::SO_BUSY_POLL),
-    (libc::IPPROTO_TCP, libc::TCP_INQ),
     (libc::IPPROTO_IP, libc::IP_FREEBIND),
     (libc::IPPROTO_IP, libc::IP_TRANSPARENT),
-    (libc::IPPROTO_IPV6, libc::IPV6_V6ONLY),
-    (libc::IPPROTO_TCP, libc::TCP_DEFER_ACCEPT),
 ];
+
+/// Options that this stack has with one value alone, which says what it does: urgent text stays in the stream (RFC 6093
+/// section 3), an ACK completes the handshake whether text comes with it or not, and a socket has the addresses it is bound
+/// to.
+const FIXED: [(c_int, c_int, c_int); 3] = [
+    (libc::SOL_SOCKET, libc::SO_OOBINLINE, 1),
+    (libc::IPPROTO_IPV6, libc::IPV6_V6ONLY, 0),
+    (libc::IPPROTO_TCP, libc::TCP_DEFER_ACCEPT, 0),
+];
+
+/// Options that are on or off.
+const SWITCHES: [(c_int, c_int); 2] = [(libc::SOL_SOCKET, libc::SO_ZEROCOPY), (libc::IPPROTO_TCP, libc::TCP_INQ)];
 
 /// What a socket was told and a connection's configuration doesn't hold.
 #[derive(Clone, Debug, Default)]
@@ -48,17 +54,36 @@ impl Settings {
     pub(super) const fn resets_on_close(&self) -> bool {
         self.linger.0 != 0 && self.linger.1 == 0
     }
+
+    fn is_on(&self, level: c_int, name: c_int) -> bool {
+        self.remembered.get(&(level, name)).is_some_and(|value| *value != 0)
+    }
+
+    /// `TCP_INQ`.
+    pub(super) fn tells_unread(&self) -> bool {
+        self.is_on(libc::IPPROTO_TCP, libc::TCP_INQ)
+    }
+
+    /// `SO_ZEROCOPY`.
+    pub(super) fn may_send_without_copy(&self) -> bool {
+        self.is_on(libc::SOL_SOCKET, libc::SO_ZEROCOPY)
+    }
 }
+
+/// The most that Linux lets a SYN be sent again (`MAX_TCP_SYNCNT`).
+const MOST_RETRIES: u32 = 127;
 
 /// How many SYNs Linux sends again in this time, after 1, 3, 7, 15 s and so on.
 fn syn_retries(time: Duration) -> c_int {
-    let doubled = (time.as_secs() + 1).max(2).ilog2();
-    c_int::try_from(doubled).unwrap_or(1) - 1
+    let fit = (0..MOST_RETRIES).take_while(|retries| handshake_timeout(retries + 1) <= time).count();
+    c_int::try_from(fit).unwrap_or(c_int::MAX)
 }
 
-/// How long it takes until that many SYNs went unanswered.
+/// How long it takes until a SYN that was sent again so often goes unanswered: each wait is twice as long as the one before,
+/// up to two minutes.
 pub(super) fn handshake_timeout(retries: u32) -> Duration {
-    Duration::from_secs((1 << (retries.min(20) + 1)) - 1)
+    let waits = (0..=retries.min(MOST_RETRIES)).map(|wait| Duration::from_secs(1 << wait.min(7)));
+    waits.map(|wait| wait.min(Config::default().max_rto)).sum()
 }
 
 fn seconds(value: c_int) -> Result<Duration, Errno> {
@@ -107,10 +132,22 @@ impl Sockets {
                 socket.settings.keep_alive = integer(value)? != 0;
                 config.keep_alive = socket.settings.keep_alive.then_some(socket.settings.probes);
             }
+            libc::SO_TIMESTAMPING => self.set_timestamping(fd, integer(value)?)?,
             libc::SO_LINGER => socket.settings.linger = (integer(value)?, integer(value.get(4..).unwrap_or_default())?),
             _ => self.remember(fd, libc::SOL_SOCKET, name, integer(value)?)?,
         }
         Ok(())
+    }
+
+    /// `SO_TIMESTAMPING`: as in Linux it needs a connection if it is to tell octets apart.
+    fn set_timestamping(&mut self, fd: Fd, flags: c_int) -> Result<(), Errno> {
+        let unacked = match self.connection(fd)? {
+            Some(_) => self.unacked(fd)? as u64,
+            None if flags & SOF_TIMESTAMPING_OPT_ID != 0 => return Err(Errno(libc::EINVAL)),
+            None => 0,
+        };
+        let is_known = self.get_mut(fd)?.errors.set_timestamping(flags, unacked);
+        if is_known { Ok(()) } else { Err(Errno(libc::ENOPROTOOPT)) }
     }
 
     fn set_tcp_option(&mut self, fd: Fd, name: c_int, value: &[u8], config: &mut Config) -> Result<(), Errno> {
@@ -137,8 +174,9 @@ impl Sockets {
                 socket.settings.probes.count = u8::try_from(integer(value)?).map_err(|_| Errno(libc::EINVAL))?;
             }
             libc::TCP_SYNCNT => {
-                let retries = u32::try_from(integer(value)?).map_err(|_| Errno(libc::EINVAL))?;
-                config.handshake_timeout = handshake_timeout(retries);
+                let retries =
+                    u32::try_from(integer(value)?).ok().filter(|retries| (1..=MOST_RETRIES).contains(retries));
+                config.handshake_timeout = handshake_timeout(retries.ok_or(Errno(libc::EINVAL))?);
             }
             libc::TCP_LINGER2 => config.orphan_timeout = seconds(integer(value)?)?,
             libc::TCP_USER_TIMEOUT => {
@@ -188,7 +226,14 @@ impl Sockets {
     }
 
     fn remember(&mut self, fd: Fd, level: c_int, name: c_int, value: c_int) -> Result<(), Errno> {
-        if !REMEMBERED.contains(&(level, name)) {
+        if FIXED.contains(&(level, name, value)) {
+            return Ok(());
+        }
+        let is_switch = SWITCHES.contains(&(level, name));
+        if is_switch && !(0..=1).contains(&value) {
+            return Err(Errno(libc::EINVAL));
+        }
+        if !is_switch && !REMEMBERED.contains(&(level, name)) {
             return Err(Errno(libc::ENOPROTOOPT));
         }
         self.get_mut(fd)?.settings.remembered.insert((level, name), value);
@@ -229,6 +274,7 @@ impl Sockets {
             libc::SO_SNDBUF => doubled(info.map_or(socket.config.send_buffer.initial(), |info| info.send_buffer)),
             libc::SO_RCVBUF => doubled(info.map_or(socket.config.receive_buffer.initial(), |info| info.receive_buffer)),
             libc::SO_KEEPALIVE => c_int::from(socket.settings.keep_alive),
+            libc::SO_TIMESTAMPING => socket.errors.timestamping(),
             libc::SO_TYPE => libc::SOCK_STREAM,
             libc::SO_PROTOCOL => libc::IPPROTO_TCP,
             libc::SO_ACCEPTCONN => c_int::from(matches!(socket.role, Role::Listening(_))),
@@ -276,7 +322,10 @@ impl Sockets {
     }
 
     fn remembered(&self, fd: Fd, level: c_int, name: c_int) -> Result<c_int, Errno> {
-        if !REMEMBERED.contains(&(level, name)) {
+        if let Some((.., value)) = FIXED.iter().find(|(of, fixed, _)| (*of, *fixed) == (level, name)) {
+            return Ok(*value);
+        }
+        if !SWITCHES.contains(&(level, name)) && !REMEMBERED.contains(&(level, name)) {
             return Err(Errno(libc::ENOPROTOOPT));
         }
         Ok(self.get(fd)?.settings.remembered.get(&(level, name)).copied().unwrap_or(0))

@@ -53,7 +53,7 @@ impl Sockets {
     /// `EBADF`.
     pub fn readiness(&mut self, fd: Fd) -> Result<u32, Errno> {
         let socket = self.get(fd)?;
-        let mut bits = if socket.error.is_some() { ERR } else { 0 };
+        let mut bits = if socket.error.is_some() || !socket.errors.is_empty() { ERR } else { 0 };
         let id = match socket.role {
             Role::Fresh => return Ok(bits | OUT | HUP),
             Role::Listening(listener) => return Ok(bits | if self.stack.has_incoming(listener) { IN } else { 0 }),
@@ -84,7 +84,7 @@ impl Sockets {
         Ok(bits)
     }
 
-    /// `poll()` of one socket: the bits among `events`, and those that are always told.
+    /// `poll()`, of each socket: the bits among `events`, and those that are always told.
     ///
     /// # Errors
     /// `EBADF`.

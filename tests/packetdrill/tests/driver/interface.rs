@@ -18,6 +18,7 @@ pub const ACCEPT: usize = 40;
 pub const CONNECT: usize = 48;
 pub const READ: usize = 56;
 pub const READV: usize = 64;
+pub const RECVMSG: usize = 88;
 pub const WRITE: usize = 96;
 pub const WRITEV: usize = 104;
 pub const SENDTO: usize = 120;
@@ -145,6 +146,19 @@ impl Tool {
         let count = c_int::try_from(vectors.len()).unwrap();
         let result = call!(self, READV, isize, fd => c_int, vectors.as_ptr() => *const libc::iovec, count => c_int);
         checked(result).map(|_| buffers)
+    }
+
+    /// The octets, `msg_flags`, and what was written of `room` octets for control messages.
+    pub fn recvmsg(&self, fd: c_int, max: usize, flags: c_int, room: usize) -> Result<(usize, c_int, Vec<u8>), c_int> {
+        let (mut text, mut control) = (vec![0xee_u8; max], vec![0_u64; room.div_ceil(8)]);
+        let mut buffer = libc::iovec { iov_base: text.as_mut_ptr().cast(), iov_len: max };
+        // SAFETY: all of it are numbers and pointers, for which zero is a value.
+        let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
+        (message.msg_iov, message.msg_iovlen) = (&raw mut buffer, 1);
+        (message.msg_control, message.msg_controllen) = (control.as_mut_ptr().cast(), room);
+        let result = call!(self, RECVMSG, isize, fd => c_int, &raw mut message => *mut libc::msghdr, flags => c_int);
+        let octets = control.iter().flat_map(|word| word.to_ne_bytes()).take(message.msg_controllen).collect();
+        checked(result).map(|len| (len, message.msg_flags, octets))
     }
 
     pub fn write(&self, fd: c_int, text: &[u8]) -> Result<usize, c_int> {

@@ -289,6 +289,49 @@ fn tcp_info_is_told_in_the_kernels_layout_also_to_whom_preloads_the_object() {
     assert_eq!(tool.get_preloaded(number, SOL_SOCKET, libc::SO_ACCEPTCONN, 4).map(|on| int(&on)), Ok(1));
 }
 
+/// `cmsg_level`, `cmsg_type` and the data, of a message that is alone.
+fn control(octets: &[u8]) -> (c_int, c_int, &[u8]) {
+    let len = usize::from_ne_bytes(octets[..8].try_into().unwrap());
+    (int(&octets[8..12]), int(&octets[12..16]), &octets[16..len])
+}
+
+#[test]
+fn what_waits_to_be_read_is_told_with_a_message_if_somebody_asked() {
+    let tool = Tool::load(None);
+    let listener = listener(&tool, AF_INET, STACK);
+    let mut peer = Peer::new(&tool, OURS, STACK);
+    peer.connect();
+    let (fd, _) = tool.accept(listener).unwrap();
+    peer.send(PSH_ACK, 300);
+    assert_eq!(tool.recvmsg(fd, 100, 0, 64), Ok((100, 0, Vec::new())));
+    assert_eq!(tool.set(fd, IPPROTO_TCP, libc::TCP_INQ, &1_i32.to_ne_bytes()), Ok(0));
+    let (len, flags, octets) = tool.recvmsg(fd, 150, 0, 64).unwrap();
+    assert_eq!((len, flags), (150, 0));
+    assert_eq!(control(&octets), (libc::SOL_TCP, libc::TCP_CM_INQ, &50_i32.to_ne_bytes()[..]));
+    assert_eq!(tool.recvmsg(fd, 10, 0, 16), Ok((10, libc::MSG_CTRUNC, Vec::new())), "no room for it");
+}
+
+#[test]
+fn the_error_queue_tells_what_was_not_copied_and_is_free() {
+    let tool = Tool::load(None);
+    let remote = sockaddr(OURS.parse().unwrap());
+    let listener = listener(&tool, AF_INET, STACK);
+    let mut peer = Peer::new(&tool, OURS, STACK);
+    peer.connect();
+    let (fd, _) = tool.accept(listener).unwrap();
+    assert_eq!(tool.set(fd, SOL_SOCKET, libc::SO_ZEROCOPY, &1_i32.to_ne_bytes()), Ok(0));
+    assert_eq!(tool.sendto(fd, &[0; 100], 0x400_0000, &remote), Ok(100));
+    assert_eq!(tool.recvmsg(fd, 0, libc::MSG_ERRQUEUE, 64), Err(libc::EAGAIN));
+    peer.receive();
+    peer.send(Flags::ACK, 0);
+    assert_eq!(tool.poll(fd, libc::POLLIN, 0), Ok(libc::POLLERR));
+    let (len, flags, octets) = tool.recvmsg(fd, 0, libc::MSG_ERRQUEUE, 64).unwrap();
+    assert_eq!((len, flags), (0, libc::MSG_ERRQUEUE));
+    // SO_EE_ORIGIN_ZEROCOPY, from call 0 to call 0.
+    let error = [0, 0, 0, 0, 5, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    assert_eq!(control(&octets), (libc::SOL_IP, libc::IP_RECVERR, &error[..]));
+}
+
 #[test]
 fn an_epoll_tells_who_is_ready() {
     let tool = Tool::load(None);

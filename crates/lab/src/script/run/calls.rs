@@ -6,16 +6,20 @@ use bytes::Bytes;
 use libc::c_int;
 
 use super::super::program::{Call, Value};
-use super::waiting::Task;
+use super::message::Wanted;
+use super::waiting::{Polled, Task};
 use super::{Run, Step, Stop, differs, mismatch};
-use crate::sockets::{Errno, Fd, Watch, Writing};
+use crate::sockets::{Errno, Family, Fd, Watch, Writing, linux};
 
-/// Arguments of ioctl that the libc crate lacks (linux/sockios.h).
-const SIOCINQ: i64 = 0x541b;
-const SIOCOUTQ: i64 = 0x5411;
-const SIOCATMARK: i64 = 0x8905;
-const MSG_ERRQUEUE: i64 = libc::MSG_ERRQUEUE as i64;
-const MSG_ZEROCOPY: i64 = 0x400_0000;
+/// Flags of calls that read, and of those that write, which do here what they do in Linux.
+const READ_FLAGS: c_int = libc::MSG_PEEK
+    | libc::MSG_DONTWAIT
+    | libc::MSG_TRUNC
+    | libc::MSG_NOSIGNAL
+    | libc::MSG_CMSG_CLOEXEC
+    | libc::MSG_ERRQUEUE;
+const WRITE_FLAGS: c_int =
+    libc::MSG_OOB | libc::MSG_DONTWAIT | libc::MSG_MORE | libc::MSG_NOSIGNAL | linux::MSG_ZEROCOPY;
 
 /// Octets that one call may write: a script's text is in memory whole.
 const LONGEST_WRITE: usize = 256 << 20;
@@ -72,8 +76,8 @@ impl<'a> Run<'a> {
             "poll" => self.poll(call, end),
             "epoll_create" => {
                 let epoll = self.sockets.epoll_create();
-                self.fds.insert(call.result, epoll);
-                self.returned(call, Ok(call.result))
+                let name = self.name(call, epoll);
+                self.returned(call, Ok(name))
             }
             "epoll_wait" => self.epoll_wait(call, end),
             "pipe" | "splice" | "sendfile" | "open" | "cap_set" => {
@@ -126,9 +130,18 @@ impl<'a> Run<'a> {
             return Err(Stop::Beyond("sockets of another protocol than TCP".into()));
         }
         let fd = self.sockets.socket(kind & libc::SOCK_NONBLOCK != 0);
-        self.fds.insert(call.result, fd);
         (self.under_test, self.connecting, self.flow) = (Some(fd), false, None);
-        self.returned(call, Ok(call.result))
+        let name = self.name(call, fd);
+        self.returned(call, Ok(name))
+    }
+
+    /// What the script calls a socket that was made: the result that it expects, if it expects success.
+    pub(super) fn name(&mut self, call: &Call, fd: Fd) -> i64 {
+        if call.result < 0 {
+            return i64::from(fd);
+        }
+        self.fds.insert(call.result, fd);
+        call.result
     }
 
     fn connect(&mut self, call: &'a Call, end: Option<Duration>) -> Step {
@@ -152,31 +165,17 @@ impl<'a> Run<'a> {
             "read" => (call.length(2)?, 0),
             _ => (call.length(2)?, call.int(3)?),
         };
-        if i64::from(flags) & MSG_ERRQUEUE != 0 {
-            return Err(Stop::Beyond("MSG_ERRQUEUE: this stack has no error queue".into()));
-        }
-        self.begin(call, Task::Read { fd, max, flags }, end, None)?;
-        if call.name == "recvmsg" && call.result >= 0 { self.check_control(call, fd) } else { Ok(()) }
-    }
-
-    /// The control messages of a recvmsg: there is only that of `TCP_INQ`.
-    fn check_control(&mut self, call: &Call, fd: Fd) -> Step {
-        let Some(Value::List(messages)) = call.argument(1)?.field("msg_control") else {
-            return Ok(());
+        check_flags(call, flags, READ_FLAGS)?;
+        let task = if call.name == "recvmsg" {
+            let has_room_for_packet = max > 0;
+            let wanted = Wanted::new(call.argument(1)?, self.script.options.family != Family::V4, has_room_for_packet);
+            Task::Receive { fd, max, flags, wanted }
+        } else if flags & libc::MSG_ERRQUEUE != 0 {
+            return Err(Stop::Beyond(format!("MSG_ERRQUEUE of {}, which would lose what recvmsg tells", call.name)));
+        } else {
+            Task::Read { fd, max, flags }
         };
-        for message in messages {
-            let number = |name| message.field(name).and_then(Value::integer);
-            let is_inq = number("cmsg_level") == Some(i64::from(libc::SOL_TCP))
-                && number("cmsg_type") == Some(i64::from(libc::TCP_CM_INQ));
-            if !is_inq {
-                return Err(Stop::Beyond("control messages other than TCP_CM_INQ".into()));
-            }
-            let unread = self.sockets.unread(fd).map_or(0, |unread| i64::try_from(unread).unwrap_or(i64::MAX));
-            if number("cmsg_data") != Some(unread) {
-                return differs("TCP_CM_INQ differs", message, &unread);
-            }
-        }
-        Ok(())
+        self.begin(call, task, end, None)
     }
 
     fn write(&mut self, call: &'a Call, end: Option<Duration>) -> Step {
@@ -187,8 +186,9 @@ impl<'a> Run<'a> {
             "sendmsg" => (vector_len(call.argument(1)?.field("msg_iov").unwrap_or(&Value::Ellipsis))?, call.int(2)?),
             _ => (call.length(2)?, call.int(3)?),
         };
-        if i64::from(flags) & (MSG_ZEROCOPY | i64::from(libc::MSG_FASTOPEN)) != 0 {
-            return Err(Stop::Beyond("MSG_ZEROCOPY and MSG_FASTOPEN".into()));
+        check_flags(call, flags, WRITE_FLAGS)?;
+        if call.name == "sendmsg" && call.argument(1)?.field("msg_control").is_some() {
+            return Err(Stop::Beyond("control messages of sendmsg".into()));
         }
         if len > LONGEST_WRITE {
             return Err(Stop::Beyond(format!("a write of {len} octets, more than {LONGEST_WRITE}")));
@@ -201,16 +201,19 @@ impl<'a> Run<'a> {
         let Value::List(polled) = call.argument(0)? else {
             return mismatch("poll takes a list of sockets");
         };
-        let [polled] = &polled[..] else {
-            return Err(Stop::Beyond("poll of several sockets".into()));
-        };
-        let number = |name| polled.field(name).and_then(Value::integer);
-        let Some(fd) = number("fd").and_then(|fd| self.fds.get(&fd)).copied() else {
-            return mismatch("poll of no socket of this script");
-        };
-        let bits = |name| number(name).and_then(|bits| u32::try_from(bits).ok()).unwrap_or(0);
-        let task = Task::Poll { fd, events: bits("events"), expected: bits("revents") };
-        self.begin(call, task, end, patience(call.integer(2)?))
+        let polled = polled.iter().map(|polled| {
+            let number = |name| polled.field(name).and_then(Value::integer);
+            let Some(fd) = number("fd").and_then(|fd| self.fds.get(&fd)).copied() else {
+                return mismatch("poll of no socket of this script");
+            };
+            let bits = |name| number(name).and_then(|bits| u32::try_from(bits).ok()).unwrap_or(0);
+            Ok(Polled { fd, events: bits("events"), expected: bits("revents") })
+        });
+        let polled = polled.collect::<Step<Vec<_>>>()?;
+        if call.length(1)? != polled.len() {
+            return mismatch(format!("poll of {} sockets, of which {} are told", call.length(1)?, polled.len()));
+        }
+        self.begin(call, Task::Poll(polled), end, patience(call.integer(2)?))
     }
 
     fn epoll_ctl(&mut self, call: &Call, epoll: Fd) -> Step<Result<i64, Errno>> {
@@ -239,15 +242,9 @@ impl<'a> Run<'a> {
     }
 
     fn ioctl(&mut self, call: &Call, fd: Fd) -> Step<Result<i64, Errno>> {
-        let value = match call.integer(1)? {
-            SIOCINQ => self.sockets.unread(fd),
-            SIOCOUTQ => self.sockets.unacked(fd),
-            SIOCATMARK => self.sockets.is_at_mark(fd).map(usize::from),
-            _ => Err(Errno(libc::EINVAL)),
-        };
         let expected = call.argument(2)?.integer();
-        match value {
-            Ok(value) if expected != i64::try_from(value).ok() => differs("the ioctl's value differs", call, &value),
+        match self.sockets.ioctl(fd, call.int(1)?) {
+            Ok(value) if expected != Some(i64::from(value)) => differs("the ioctl's value differs", call, &value),
             value => Ok(value.map(|_| 0)),
         }
     }
@@ -269,10 +266,27 @@ impl<'a> Run<'a> {
                 let name = if call.int(2)? == libc::SO_ERROR { format!(" {}", Errno(number)) } else { String::new() };
                 (expected.integer() == Some(i64::from(number)), format!("[{number}]{name}"))
             }
+            (Value::Struct(_), _) => {
+                let words =
+                    value.chunks_exact(4).filter_map(|word| word.first_chunk().copied()).map(c_int::from_ne_bytes);
+                (value.starts_with(&option_bytes(expected)?), format!("{:?}", words.collect::<Vec<_>>()))
+            }
             _ => (true, String::new()),
         };
         if alike { Ok(Ok(0)) } else { differs("the option's value differs", call, &got) }
     }
+}
+
+/// Flags that a call can't do here are not passed over.
+fn check_flags(call: &Call, flags: c_int, known: c_int) -> Step {
+    let others = flags & !known;
+    if others & libc::MSG_FASTOPEN != 0 {
+        return Err(Stop::Beyond("MSG_FASTOPEN".into()));
+    }
+    if others != 0 {
+        return Err(Stop::Beyond(format!("flags of {} that this stack doesn't have: {others:#x}", call.name)));
+    }
+    Ok(())
 }
 
 /// Milliseconds of patience; negative ones are for ever.

@@ -3,6 +3,7 @@
 mod calls;
 mod compare;
 mod flow;
+mod message;
 mod packets;
 mod waiting;
 

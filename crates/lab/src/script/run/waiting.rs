@@ -7,6 +7,7 @@ use libc::c_int;
 use sockeye_wire::Instant;
 
 use super::super::program::Call;
+use super::message::Wanted;
 use super::{Run, Step, differs, mismatch};
 use crate::sockets::{Errno, Fd, Progress, Writing};
 
@@ -32,19 +33,28 @@ pub(super) enum Task {
         max: usize,
         flags: c_int,
     },
-    Write(Fd, Writing),
-    /// The socket, what is asked, and what is expected.
-    Poll {
+    Receive {
         fd: Fd,
-        events: u32,
-        expected: u32,
+        max: usize,
+        flags: c_int,
+        wanted: Wanted,
     },
+    Write(Fd, Writing),
+    Poll(Vec<Polled>),
     /// The epoll, how many at most, what is expected of the first.
     EpollWait {
         epoll: Fd,
         max: usize,
         expected: Option<(u32, u64)>,
     },
+}
+
+/// A socket, what poll is to look for, and what it is expected to find.
+#[derive(Debug)]
+pub(super) struct Polled {
+    pub(super) fd: Fd,
+    pub(super) events: u32,
+    pub(super) expected: u32,
 }
 
 impl<'a> Run<'a> {
@@ -118,20 +128,24 @@ impl<'a> Run<'a> {
         let progress = match task {
             Task::Accept(fd) => self.sockets.accept(*fd).map_ok(|(fd, _peer)| {
                 self.under_test = Some(fd);
-                self.fds.insert(call.result, fd);
-                call.result
+                self.name(call, fd)
             }),
             Task::Connect(fd) => self.sockets.connected(*fd).map_ok(|()| 0),
             Task::Read { fd, max, flags } => self.sockets.read(*fd, *max, *flags).map_ok(|octets| length(octets.len())),
-            Task::Write(fd, writing) => self.sockets.write(*fd, writing).map_ok(length),
-            Task::Poll { fd, events, expected } => match self.sockets.poll(*fd, *events) {
-                Ok(0) if !over => Poll::Pending,
-                Ok(revents) if revents != *expected => {
-                    return differs("revents differ", &format!("{expected:#x}"), &format!("{revents:#x}"));
+            Task::Receive { fd, max, flags, wanted } => match self.sockets.receive(*fd, *max, *flags) {
+                Poll::Ready(Ok(message)) => {
+                    let octets = length(message.octets.len());
+                    // Where the result differs, that is what is told.
+                    if octets == call.result {
+                        wanted.check(message, self.strictness.tolerance)?;
+                    }
+                    Poll::Ready(Ok(octets))
                 }
-                Ok(revents) => Poll::Ready(Ok(i64::from(revents != 0))),
-                Err(error) => Poll::Ready(Err(error)),
+                Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+                Poll::Pending => Poll::Pending,
             },
+            Task::Write(fd, writing) => self.sockets.write(*fd, writing).map_ok(length),
+            Task::Poll(polled) => self.poll_all(polled, over)?,
             Task::EpollWait { epoll, max, expected } => match self.sockets.epoll_wait(*epoll, *max) {
                 Ok(ready) if ready.is_empty() && !over => Poll::Pending,
                 Ok(ready) => {
@@ -145,6 +159,24 @@ impl<'a> Run<'a> {
             },
         };
         Ok(progress)
+    }
+
+    /// `poll()`: how many of the sockets have something to tell.
+    fn poll_all(&mut self, polled: &[Polled], over: bool) -> Step<Progress<i64>> {
+        let found = polled.iter().map(|polled| self.sockets.poll(polled.fd, polled.events));
+        let found = match found.collect::<Result<Vec<u32>, Errno>>() {
+            Ok(found) => found,
+            Err(error) => return Ok(Poll::Ready(Err(error))),
+        };
+        let ready = found.iter().filter(|revents| **revents != 0).count();
+        if ready == 0 && !over {
+            return Ok(Poll::Pending);
+        }
+        let expected: Vec<u32> = polled.iter().map(|polled| polled.expected).collect();
+        if found != expected {
+            return differs("revents differ", &show_bits(&expected), &show_bits(&found));
+        }
+        Ok(Poll::Ready(Ok(i64::try_from(ready).unwrap_or(i64::MAX))))
     }
 
     /// The call returned this: is it what the script says?
@@ -164,6 +196,10 @@ impl<'a> Run<'a> {
             };
         if alike { Ok(()) } else { differs("the result differs", call, &shown) }
     }
+}
+
+fn show_bits(bits: &[u32]) -> String {
+    bits.iter().map(|bits| format!("{bits:#x}")).collect::<Vec<_>>().join(", ")
 }
 
 fn show_events(events: Option<(u32, u64)>) -> String {
