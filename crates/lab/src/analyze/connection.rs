@@ -113,6 +113,16 @@ impl Connection {
         self.watches.iter_mut().for_each(Watch::forget_text);
     }
 
+    /// Records that both sides keep of what is outstanding.
+    pub fn records(&self) -> usize {
+        self.sides.iter().map(Side::records).sum()
+    }
+
+    /// Keeps no more than so many of each kind for each side, the newest ones.
+    pub fn keep_records(&mut self, most: usize) {
+        self.sides.iter_mut().for_each(|side| side.keep_records(most));
+    }
+
     /// Octets of text that both sides sent.
     pub fn carried(&self) -> u64 {
         self.sides.iter().map(|side| side.figures.octets_sent).sum()

@@ -16,6 +16,7 @@ mod outstanding;
 mod packet;
 mod pictures;
 mod problems;
+mod records;
 mod report;
 mod side;
 mod texts;
@@ -40,6 +41,7 @@ pub use crate::capture::{End, Error};
 use connection::Connection;
 use packet::Segment;
 use pictures::Pictures;
+use records::Records;
 use sockeye_wire::Instant;
 use texts::Texts;
 
@@ -142,20 +144,26 @@ impl Table<'_> {
             Entry::Vacant(new) => new.insert_entry(followed.begin(segment)),
         };
         if let Some(connection) = followed.at(*entry.get()).filter(|connection| connection.is_over_for(segment)) {
-            let before = connection.text_kept();
+            let (text, records) = (connection.text_kept(), connection.records());
             connection.finish(segment.at);
-            followed.texts.changed(before, 0);
+            let records_left = connection.records();
+            followed.texts.changed(text, 0);
+            followed.records.changed(records, records_left);
             entry.insert(followed.begin(segment));
         }
         match followed.at(*entry.get()) {
             Some(connection) => {
                 let (before, text_before) = (connection.kept(), connection.text_kept());
+                let records_before = connection.records();
                 let explain = self.explain.as_mut().map(|explain| &mut **explain as &mut dyn FnMut(Explained));
                 connection.take(segment, explain);
                 let (kept, text_kept) = (connection.kept() - before, connection.text_kept());
+                let records = connection.records();
+                followed.records.changed(records_before, records);
                 followed.pictures.kept += kept;
                 followed.texts.changed(text_before, text_kept);
                 followed.texts.make_room(&mut followed.connections);
+                followed.records.make_room(&mut followed.connections);
                 followed.pictures.make_room(&mut followed.connections);
             }
             None => self.tally.not_followed += 1,
@@ -171,11 +179,19 @@ struct Followed<'a> {
     seen: usize,
     pictures: Pictures,
     texts: Texts,
+    records: Records,
 }
 
 impl<'a> Followed<'a> {
     const fn new(filter: &'a Filter) -> Self {
-        Self { filter, connections: Vec::new(), seen: 0, pictures: Pictures::new(filter.draw), texts: Texts::new() }
+        Self {
+            filter,
+            connections: Vec::new(),
+            seen: 0,
+            pictures: Pictures::new(filter.draw),
+            texts: Texts::new(),
+            records: Records::new(),
+        }
     }
 
     fn at(&mut self, index: Option<usize>) -> Option<&mut Connection> {

@@ -114,6 +114,25 @@ impl Outstanding {
         self.segments.remove(&start)
     }
 
+    /// Records of segments, and of gaps between them.
+    pub fn records(&self) -> usize {
+        self.segments.len() + self.missing.len()
+    }
+
+    /// Keeps no more records of segments than so many, those that lie highest: what lies below them is missing.
+    pub fn keep(&mut self, most: usize) {
+        let surplus = self.segments.len().saturating_sub(most);
+        let (Some((&first, _)), Some((&kept, _))) =
+            (self.segments.first_key_value(), self.segments.iter().nth(surplus).or(self.segments.last_key_value()))
+        else {
+            return;
+        };
+        if surplus > 0 {
+            self.segments = self.segments.split_off(&kept);
+            self.missing.insert(first..kept);
+        }
+    }
+
     /// Adds a record, in the stead of the first where there is no room.
     fn remember(&mut self, sent: Sent) {
         if sent.start >= sent.end {
@@ -173,6 +192,24 @@ mod tests {
         assert_eq!(outstanding.acked(2, &RangeSet::new()), Some(at(1)));
         assert_eq!(outstanding.acked(4, &RangeSet::new()), None, "it answers what was sent again");
         assert_eq!(outstanding.record(4).map(|sent| sent.start), Some(4));
+    }
+
+    #[test]
+    fn only_the_newest_are_kept_if_so_told() {
+        let mut outstanding = Outstanding::default();
+        for number in 0..10 {
+            outstanding.leaves(at(1), number * 20..number * 20 + 10);
+        }
+        (1..10).for_each(|number| outstanding.skips(number * 20 - 10..number * 20));
+        assert_eq!(outstanding.records(), 19);
+        outstanding.keep(10);
+        assert_eq!(outstanding.records(), 19);
+        outstanding.keep(2);
+        assert_eq!(outstanding.records(), 2 + 2, "the last gap, and all that lies before");
+        assert!(!outstanding.was_seen(&(0..5)) && outstanding.was_seen(&(160..170)));
+        assert_eq!((outstanding.record(145).is_none(), outstanding.record(165).is_some()), (true, true));
+        outstanding.keep(0);
+        assert_eq!(outstanding.records(), 2, "one is always kept");
     }
 
     #[test]

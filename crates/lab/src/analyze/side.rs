@@ -491,6 +491,20 @@ impl Side {
         self.offers = Some(window);
     }
 
+    /// Records of what is outstanding, of what was reported beyond it, and of what was sent again.
+    pub fn records(&self) -> usize {
+        self.outstanding.records() + self.sacked.len() + self.resent.len()
+    }
+
+    /// Keeps no more than so many of each kind: the newest, which lie highest.
+    pub fn keep_records(&mut self, most: usize) {
+        self.outstanding.keep(most);
+        let surplus: Vec<_> = self.sacked.iter().take(self.sacked.len().saturating_sub(most)).cloned().collect();
+        surplus.into_iter().for_each(|lowest| self.sacked.remove(lowest));
+        self.resent.drain(..self.resent.len().saturating_sub(most));
+        self.resent.shrink_to_fit();
+    }
+
     /// Nothing more will come: closes what is still open, and gives back memory.
     pub fn finish(&mut self, at: Instant) {
         if let Some(since) = self.closed_since.take() {
