@@ -11,7 +11,7 @@ use super::limits::Paths;
 use super::packet::Segment;
 use super::problems::{Finding, Moment, Watch};
 use super::side::{Class, Side};
-use crate::plot::{Mark, Sending, What};
+use crate::plot::{self, Mark, Sending, What};
 
 /// How a connection ended, in this capture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -280,14 +280,11 @@ impl Connection {
             }
         }
         let Some(ack) = ack.filter(|_| !flags.rst) else { return };
-        for (number, block) in segment.options.sack.iter().enumerate() {
-            let octets = octets(peer, block);
-            let twice = number == 0 && octets.end <= ack;
-            let octets = place(octets.start)..place(octets.end);
-            peer.draw(at, if twice { What::SackedTwice(octets) } else { What::Sacked(octets) });
-        }
-        let window = me.offers.unwrap_or(0);
-        peer.draw(at, What::Acked { ack: place(ack), window });
+        let blocks = segment.options.sack.iter().map(|block| octets(peer, block));
+        let blocks: Vec<_> = blocks.map(|octets| place(octets.start)..place(octets.end)).collect();
+        plot::sacked(&blocks, place(ack)).for_each(|what| peer.draw(at, what));
+        let moved = peer.lines.heard(segment.seq, place(ack), me.offers.unwrap_or(0));
+        moved.into_iter().for_each(|what| peer.draw(at, what));
     }
 
     /// Where the capture was made: where round trips to one side are much shorter than to the other.
@@ -377,11 +374,9 @@ fn take_sack(segment: &Segment<'_>, me: &mut Side, peer: &mut Side, ack: i64) {
     }
     me.figures.sacks += 1;
     let all: Vec<_> = blocks.iter().map(|block| octets(peer, block)).collect();
+    let d_sack = plot::first_is_d_sack(&all, &ack);
     for (number, block) in all.iter().enumerate() {
-        let inside = |other: &Range<i64>| other.start <= block.start && block.end <= other.end;
-        // RFC 2883 section 4: the first block, if it lies below the ACK or within the second.
-        let is_twice = number == 0 && (block.end <= ack || all.get(1).is_some_and(inside));
-        if is_twice {
+        if number == 0 && d_sack {
             me.figures.d_sacks += 1;
             peer.came_twice(block);
         } else {

@@ -1,6 +1,7 @@
 //! Room for what pictures need: bounded, whatever the capture holds.
 
 use super::connection::{Connection, Picture};
+use crate::plot::MOST_EVENTS;
 
 /// How much the pictures of all connections hold.
 pub struct Pictures {
@@ -13,12 +14,9 @@ pub struct Pictures {
 }
 
 impl Pictures {
-    /// Events: some 160 MB.
-    const ROOM: usize = 4_000_000;
-
     /// None yet.
     pub const fn new(wanted: bool) -> Self {
-        Self { wanted, kept: 0, room: Self::ROOM }
+        Self { wanted, kept: 0, room: MOST_EVENTS }
     }
 
     /// If there are too many events: gives up the pictures of those that carried least, until half of the room is free. A last

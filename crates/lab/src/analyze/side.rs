@@ -16,7 +16,7 @@ use super::figures::Figures;
 use super::limits::{Limits, Paths};
 use super::outstanding::{Outstanding, Sent};
 use super::packet::Segment;
-use crate::plot::{Event, Mark, Sending, What};
+use crate::plot::{Event, Lines, Mark, Sending, What};
 
 /// Ranges that SACK blocks named and that are remembered, between as many holes.
 const SACKED: usize = 1 << 12;
@@ -108,6 +108,8 @@ pub struct Side {
     pub min_rtt: Option<Duration>,
     pub events: Vec<Event>,
     pub marks: Vec<Mark>,
+    /// Of what it sent, as ACKs tell of it.
+    pub lines: Lines,
     /// The offset and sequence number that others are counted from.
     anchor: Option<(i64, SeqNumber)>,
     /// The window that this side offers now, and since when it is closed.
@@ -154,6 +156,7 @@ impl Side {
             min_rtt: None,
             events: Vec::new(),
             marks: Vec::new(),
+            lines: Lines::default(),
             anchor: None,
             offers: None,
             closed_since: None,

@@ -6,6 +6,7 @@
 
 mod axis;
 mod frame;
+mod heard;
 mod series;
 mod thin;
 mod time_sequence;
@@ -13,6 +14,7 @@ mod time_sequence;
 use std::fmt;
 
 pub use axis::Unit;
+pub(crate) use heard::{Lines, first_is_d_sack, sacked};
 pub use series::{Panel, Series, Shape, stacked};
 pub use time_sequence::{Event, Mark, Sending, TimeSequence, What};
 
@@ -35,6 +37,9 @@ impl fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
+
+/// Events that pictures hold at most while they are made: some 160 MB.
+pub(crate) const MOST_EVENTS: usize = 4_000_000;
 
 /// Lines in one panel whose colours stay apart; with more they repeat.
 pub const LINES: usize = 13;
