@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
+use sockeye_lab::plot::What;
 use sockeye_lab::sim::{self, Heard, Next, Record, Report, Scenario, Simulation, Socket};
+use sockeye_wire::Instant;
 
 fn scenario(rest: &str) -> Scenario {
     let path = "forward = \"rate 10mbit delay 20ms limit 100 loss 1%\"\nback = \"rate 10mbit delay 20ms\"\n";
@@ -192,6 +194,43 @@ fn what_is_asked_for_is_recorded() {
 }
 
 #[test]
+fn the_side_that_sends_more_is_drawn() {
+    let sent = |record: &Record| {
+        let (events, _) = record.sequence().unwrap();
+        let sent = events.iter().filter_map(|event| match &event.what {
+            What::Sent(octets, _) => Some(octets.end),
+            _ => None,
+        });
+        sent.max()
+    };
+    for (application, most) in [("bytes = 200_000", 200_001), ("bytes = 1_000, back = 300_000", 300_001)] {
+        let scenario = scenario(&format!("[[flow]]\napplication = {{ kind = \"bulk\", {application} }}\n"));
+        let record = Record::nothing().sequence_of(0).series(Duration::from_millis(10));
+        let (report, record) = Simulation::new(&scenario, record).unwrap().finish_with_record();
+        assert_eq!(report.violation, None);
+        assert_eq!(sent(&record), Some(most), "{application}");
+        let last = record.samples().unwrap().flows[0].rows().last().unwrap();
+        assert!(last.info.bytes_sent > 100_000 && last.delivered > 100_000, "{application}: {last:?}");
+    }
+}
+
+#[test]
+fn only_the_part_of_the_time_that_is_wanted_is_kept() {
+    let scenario = scenario("[[flow]]\napplication = { kind = \"bulk\", bytes = 400_000 }\n");
+    let run = |record| Simulation::new(&scenario, record).unwrap().finish_with_record().1;
+    let record = || Record::nothing().sequence_of(0).series(Duration::from_millis(10));
+    let zoom = Duration::from_millis(200)..Duration::from_millis(300);
+    let (all, part) = (run(record()), run(record().within(&zoom)));
+    let [all_events, events] = [&all, &part].map(|record| record.sequence().unwrap().0);
+    let instants = Instant::ZERO + zoom.start..Instant::ZERO + zoom.end;
+    let within: Vec<_> = all_events.iter().filter(|event| instants.contains(&event.at)).cloned().collect();
+    assert!(!events.is_empty() && events.len() < all_events.len());
+    assert_eq!(events, within);
+    let [all, part] = [&all, &part].map(|record| record.samples().unwrap().flows[0].rows().len());
+    assert!(part > 0 && part < all, "{part} of {all}");
+}
+
+#[test]
 fn a_scenario_that_makes_no_sense_says_why() {
     for (text, why) in [
         ("[[flow]]\napplication = { kind = \"talk\" }\n", "unknown variant `talk`"),
@@ -272,7 +311,7 @@ fn default_buffers_fill_a_long_and_fast_path() {
     let record = Record::nothing().series(Duration::from_secs(1));
     let (report, record) = Simulation::new(&scenario, record).unwrap().finish_with_record();
     assert_eq!(report.violation, None);
-    let [.., from, _, to] = record.samples().unwrap().flows[0].rows.as_slice() else { panic!("too few samples") };
+    let [.., from, _, to] = record.samples().unwrap().flows[0].rows() else { panic!("too few samples") };
     let bits = f64::from(u32::try_from(to.delivered - from.delivered).unwrap()) * 8.0;
     let rate = bits / to.at.since(from.at).as_secs_f64();
     assert!(rate >= 0.9 * 1e9 * 1448.0 / 1500.0, "{rate} bit/s, {:?}", to.info);
@@ -292,7 +331,7 @@ fn a_path_narrower_than_its_ends_is_found_out() {
         let record = Record::nothing().series(Duration::from_millis(100));
         let (report, record) = Simulation::new(&scenario, record).unwrap().finish_with_record();
         assert_eq!((report.violation, report.flows[0].bytes, report.flows[0].rtos), (None, 5_000_000, timeouts));
-        let last = record.samples().unwrap().flows[0].rows.last().unwrap().info;
+        let last = record.samples().unwrap().flows[0].rows().last().unwrap().info;
         assert!((least..=1188).contains(&last.snd_mss), "{words}: {last:?}");
     }
 }

@@ -73,7 +73,7 @@ impl World {
                 read: flow.ends.each_ref().map(|end| end.ledger.read),
                 is_open: flow.ends[0].application.is_some() && flow.ends[0].handle.is_some(),
             });
-            let told = |connection: usize| self.flows[connection].ends[0].told(&self.nodes, at);
+            let told = |connection: usize, end: usize| self.flows[connection].ends[end].told(&self.nodes, at);
             self.record.sample(queued, connections, told);
         }
     }

@@ -125,9 +125,9 @@ fn window(samples: &Samples, flow: &FlowSamples) -> Vec<Series> {
 
 /// A value over time, with a gap where no connection of the flow was open.
 fn points(samples: &Samples, flow: &FlowSamples, value: fn(&FlowSample) -> f64) -> Vec<(Instant, f64)> {
-    let mut points = Vec::with_capacity(flow.rows.len());
+    let mut points = Vec::with_capacity(flow.rows().len());
     let mut next = None;
-    for row in &flow.rows {
+    for row in flow.rows() {
         points.extend(next.filter(|next| *next < row.at).map(|next| (next, f64::NAN)));
         points.push((row.at, value(row)));
         next = Some(row.at + samples.interval());
@@ -138,7 +138,7 @@ fn points(samples: &Samples, flow: &FlowSamples, value: fn(&FlowSample) -> f64) 
 /// Its number in the table, counted from 1, and its congestion control.
 fn name(flow: &FlowSamples, scenario: &Scenario) -> String {
     let chosen = || scenario.flows.get(flow.flow)?.congestion.map(|congestion| congestion.to_string());
-    let control = flow.rows.first().map(|row| row.info.congestion_control.to_owned()).or_else(chosen);
+    let control = flow.rows().first().map(|row| row.info.congestion_control.to_owned()).or_else(chosen);
     format!("flow {} {}", flow.flow + 1, control.unwrap_or_default()).trim_end().to_owned()
 }
 
@@ -163,7 +163,7 @@ fn throughput(samples: &Samples, flows: &[(String, &FlowSamples)], others: &[&Fl
         .map(|(name, flow)| {
             let mut points = rates(samples, &flow.delivered().collect::<Vec<_>>());
             // Before it is open and once it has gone there is nothing to tell.
-            let open = flow.rows.first().zip(flow.rows.last()).map(|(first, last)| first.at..=last.at);
+            let open = flow.rows().first().zip(flow.rows().last()).map(|(first, last)| first.at..=last.at);
             let is_open = |at: &Instant| open.as_ref().is_some_and(|open| open.contains(at));
             points.retain(|(at, rate)| *rate > 0.0 || is_open(at));
             Series { name: name.clone(), points, shape: Shape::Line }
@@ -255,7 +255,7 @@ mod tests {
     fn nothing_is_drawn_where_no_connection_was_open() {
         let (_, record) = run(1);
         let samples = record.samples().unwrap();
-        let rows = &samples.flows[0].rows;
+        let rows = samples.flows[0].rows();
         let gaps = rows.iter().zip(&rows[1..]).filter(|(row, next)| next.at.since(row.at) > samples.interval());
         let drawn = points(samples, &samples.flows[0], |row| f64::from(row.info.cwnd));
         let (gaps, drawn) = (gaps.count(), drawn.iter().filter(|(_, value)| value.is_nan()).count());

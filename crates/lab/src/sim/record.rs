@@ -3,6 +3,7 @@
 use std::cmp::Reverse;
 use std::fs::{self, File};
 use std::io::{self, BufWriter};
+use std::ops::Range;
 use std::path::Path;
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use sockeye_wire::tcp::TcpView;
 use sockeye_wire::{Instant, SeqNumber};
 
 use super::application::Role;
-use crate::plot::{Event, Mark, Sending, What};
+use crate::plot::{self, Event, Lines, MOST_EVENTS, Mark, Sending, What};
 
 /// The time of day, since 1970, at which virtual time begins in captures: one of zero means "not set" to some that read them,
 /// such as tcptrace.
@@ -26,6 +27,8 @@ pub struct Record {
     capture_failed: Option<io::Error>,
     sequence: Option<Sequence>,
     series: Option<Samples>,
+    /// Only what happens then is drawn.
+    zoom: Option<Range<Instant>>,
     /// No more samples are taken.
     sampled: bool,
     /// The sequence is not drawn any further.
@@ -51,8 +54,8 @@ impl Record {
         Ok(self)
     }
 
-    /// Keeps what the client of the scenario's flow `flow`, counted from 0, sends and is told; of many connections, that of
-    /// the first.
+    /// Keeps what both sides of the scenario's flow `flow`, counted from 0, send and are told, up to some four million events;
+    /// of many connections, that of the first. What is drawn is the side that sends more text.
     #[must_use]
     pub fn sequence_of(mut self, flow: usize) -> Self {
         self.sequence = Some(Sequence::of(flow));
@@ -66,9 +69,22 @@ impl Record {
         self
     }
 
+    /// Keeps, for pictures, only what happens within that virtual time.
+    #[must_use]
+    pub fn within(mut self, zoom: &Range<Duration>) -> Self {
+        self.zoom = Some(Instant::ZERO + zoom.start..Instant::ZERO + zoom.end);
+        self
+    }
+
     /// The time-sequence graph's events and marks, if they were kept.
     pub fn sequence(&self) -> Option<(&[Event], &[Mark])> {
-        self.sequence.as_ref().map(|sequence| (&sequence.events[..], &sequence.marks[..]))
+        let sender = self.sequence.as_ref()?.busier();
+        Some((&sender.events, &sender.marks))
+    }
+
+    /// Until when the time-sequence graph goes, if there were too many events to keep them all.
+    pub fn sequence_ends(&self) -> Option<Duration> {
+        self.sequence.as_ref()?.full_at.map(|at| at.since(Instant::ZERO))
     }
 
     /// Values over time, if they were kept.
@@ -114,22 +130,30 @@ impl Record {
 
     #[inline]
     pub(super) fn says(&mut self, now: Instant, whose: Whose, role: Role, view: &TcpView<'_>, vitals: Option<&Vitals>) {
-        if let Some(sequence) = self.drawn(whose, role) {
-            sequence.says(now, view, vitals);
+        if let Some(sequence) = self.drawn(now, whose) {
+            sequence.senders[role as usize].says(now, view, vitals);
+            sequence.note_room(now);
         }
     }
 
     #[inline]
     pub(super) fn hears(&mut self, now: Instant, whose: Whose, role: Role, view: &TcpView<'_>) {
-        if let Some(sequence) = self.drawn(whose, role) {
-            sequence.hears(now, view);
+        if let Some(sequence) = self.drawn(now, whose) {
+            sequence.senders[role as usize].hears(now, view);
+            sequence.note_room(now);
         }
     }
 
-    fn drawn(&mut self, whose: Whose, role: Role) -> Option<&mut Sequence> {
-        let wanted = role == Role::Client && !self.stopped;
-        let sequence = self.sequence.as_mut().filter(|sequence| wanted && sequence.flow == whose.flow)?;
-        (*sequence.connection.get_or_insert(whose.connection) == whose.connection).then_some(sequence)
+    /// The graph of this connection. Outside the part of the time that is wanted it is followed, and nothing is kept.
+    fn drawn(&mut self, now: Instant, whose: Whose) -> Option<&mut Sequence> {
+        let wanted = self.zoom.as_ref().is_none_or(|zoom| zoom.contains(&now));
+        let sequence = self.sequence.as_mut().filter(|sequence| !self.stopped && sequence.flow == whose.flow)?;
+        if *sequence.connection.get_or_insert(whose.connection) != whose.connection {
+            return None;
+        }
+        let keeps = wanted && sequence.full_at.is_none();
+        sequence.senders.iter_mut().for_each(|sender| sender.keeps = keeps);
+        Some(sequence)
     }
 
     /// When [`Self::sample`] is to be called next; `None` if never.
@@ -137,15 +161,16 @@ impl Record {
         self.series.as_ref().filter(|_| !self.sampled).map(|samples| samples.next)
     }
 
-    /// Keeps octets in the queue, what each connection's ends have read, and what an open one tells when it is asked.
+    /// Keeps octets in the queue, what each connection's ends have read, and what each end of an open one tells when it is
+    /// asked.
     pub(super) fn sample(
         &mut self,
         queued: u64,
         connections: impl Iterator<Item = Progress>,
-        told: impl Fn(usize) -> Option<TcpInfo>,
+        told: impl Fn(usize, usize) -> Option<TcpInfo>,
     ) {
         if let Some(samples) = &mut self.series {
-            samples.take(queued, connections, told);
+            samples.take(queued, connections, self.zoom.as_ref(), told);
         }
     }
 }
@@ -165,13 +190,28 @@ pub(super) struct Progress {
     pub(super) is_open: bool,
 }
 
-/// One flow, as its client sees it.
+/// One flow, as both its ends see it.
 struct Sequence {
     flow: usize,
     /// The first that the flow opened, once it has.
     connection: Option<usize>,
+    /// What the client sends and is told, and the same of the server.
+    senders: [Sender; 2],
+    /// Events that may be kept, and when they were as many.
+    room: usize,
+    full_at: Option<Instant>,
+}
+
+/// What one end sends and is told.
+#[derive(Default)]
+struct Sender {
     events: Vec<Event>,
     marks: Vec<Mark>,
+    lines: Lines,
+    /// What happens is drawn.
+    keeps: bool,
+    /// Octets of text, each as often as it was sent.
+    carried: u64,
     iss: Option<SeqNumber>,
     /// The last sequence number as an offset that doesn't wrap.
     last: u64,
@@ -184,22 +224,26 @@ struct Sequence {
 }
 
 impl Sequence {
-    const fn of(flow: usize) -> Self {
-        Self {
-            flow,
-            connection: None,
-            events: Vec::new(),
-            marks: Vec::new(),
-            iss: None,
-            last: 0,
-            sent_to: 0,
-            edge: 0,
-            timeouts: 0,
-            probes: 0,
-            shift: 0,
-        }
+    fn of(flow: usize) -> Self {
+        Self { flow, connection: None, senders: Default::default(), room: MOST_EVENTS, full_at: None }
     }
 
+    /// The end that sends more.
+    fn busier(&self) -> &Sender {
+        let [client, server] = &self.senders;
+        if server.carried > client.carried { server } else { client }
+    }
+
+    /// Once there are as many events as may be, no more are kept.
+    fn note_room(&mut self, now: Instant) {
+        let kept = |sender: &Sender| sender.events.len() + sender.marks.len();
+        if self.senders.iter().map(kept).sum::<usize>() >= self.room {
+            self.full_at.get_or_insert(now);
+        }
+    }
+}
+
+impl Sender {
     /// The offset of a sequence number, near the last one.
     fn offset(&mut self, seq: SeqNumber) -> Option<u64> {
         let iss = self.iss?;
@@ -212,7 +256,15 @@ impl Sequence {
     }
 
     fn mark(&mut self, at: Instant, seq: u64, text: &str) {
-        self.marks.push(Mark { at, seq, text: text.to_owned() });
+        if self.keeps {
+            self.marks.push(Mark { at, seq, text: text.to_owned() });
+        }
+    }
+
+    fn draw(&mut self, at: Instant, what: What) {
+        if self.keeps {
+            self.events.push(Event { at, what });
+        }
     }
 
     fn says(&mut self, now: Instant, view: &TcpView<'_>, vitals: Option<&Vitals>) {
@@ -233,6 +285,7 @@ impl Sequence {
             return;
         }
         let end = start + length;
+        self.carried += length;
         let told = |vitals: &Vitals| (vitals.timeouts, vitals.tail_probes);
         let (timeouts, probes) = vitals.map_or((self.timeouts, self.probes), told);
         let why = if probes > self.probes {
@@ -246,7 +299,7 @@ impl Sequence {
         };
         (self.timeouts, self.probes) = (timeouts, probes);
         self.sent_to = self.sent_to.max(end);
-        self.events.push(Event { at: now, what: What::Sent(start..end, why) });
+        self.draw(now, What::Sent(start..end, why));
     }
 
     fn hears(&mut self, now: Instant, view: &TcpView<'_>) {
@@ -263,14 +316,13 @@ impl Sequence {
         };
         let window = u64::from(view.window()) << if flags.syn { 0 } else { self.shift };
         self.edge = self.edge.max(ack + window);
-        self.events.push(Event { at: now, what: What::Acked { ack, window } });
-        for (index, block) in options.sack.iter().enumerate() {
-            let (Some(left), Some(right)) = (self.offset(block.left), self.offset(block.right)) else { continue };
-            // A first block below the ACK, or inside the second, tells of a duplicate (RFC 2883).
-            let twice = index == 0 && right <= ack;
-            let what = if twice { What::SackedTwice(left..right) } else { What::Sacked(left..right) };
-            self.events.push(Event { at: now, what });
+        let moved = self.lines.heard(view.seq(), ack, window);
+        moved.into_iter().for_each(|what| self.draw(now, what));
+        let mut blocks = Vec::new();
+        for block in &options.sack {
+            blocks.extend(self.offset(block.left).zip(self.offset(block.right)).map(|(left, right)| left..right));
         }
+        plot::sacked(&blocks, ack).for_each(|what| self.draw(now, what));
     }
 }
 
@@ -296,9 +348,8 @@ pub struct FlowSamples {
     pub connections: usize,
     /// Octets that those who connected have read at each of [`Samples::times`], and those who listened.
     pub read: Vec<[u64; 2]>,
-    /// What the client of its oldest open connection tells, and when. Nothing of those times at which 64 other flows had
-    /// read more.
-    pub rows: Vec<FlowSample>,
+    /// What each end of its oldest open connection tells, and when.
+    told: [Vec<FlowSample>; 2],
     open: Option<usize>,
 }
 
@@ -308,6 +359,14 @@ impl FlowSamples {
         let [clients, servers] = self.read.last().copied().unwrap_or_default();
         let side = usize::from(servers >= clients);
         self.read.iter().map(move |read| read[side])
+    }
+
+    /// What the end of its oldest open connection tells that sends more, and when. Nothing of those times at which 64 other
+    /// flows had read more.
+    pub fn rows(&self) -> &[FlowSample] {
+        let [clients, servers] = self.read.last().copied().unwrap_or_default();
+        let [client, server] = &self.told;
+        if clients > servers { server } else { client }
     }
 
     /// The last of [`Self::delivered`].
@@ -327,7 +386,7 @@ pub struct FlowSample {
     pub at: Instant,
     /// What its oldest open connection tells.
     pub info: TcpInfo,
-    /// Octets that the servers of all its connections have read.
+    /// Octets that the other ends of all its connections have read.
     pub delivered: u64,
 }
 
@@ -339,17 +398,21 @@ impl Samples {
         &mut self,
         queued: u64,
         connections: impl Iterator<Item = Progress>,
-        told: impl Fn(usize) -> Option<TcpInfo>,
+        zoom: Option<&Range<Instant>>,
+        told: impl Fn(usize, usize) -> Option<TcpInfo>,
     ) {
         let at = self.next;
         self.count(connections);
         let mut open: Vec<&mut FlowSamples> = self.flows.iter_mut().filter(|flow| flow.open.is_some()).collect();
         // Stable: of equals the first are asked.
         open.sort_by_key(|flow| Reverse(flow.total()));
-        for flow in open.into_iter().take(Self::ASKED) {
-            let delivered = flow.read.last().map_or(0, |[_, servers]| *servers);
-            let info = flow.open.and_then(&told);
-            flow.rows.extend(info.map(|info| FlowSample { at, info, delivered }));
+        let asked = if zoom.is_none_or(|zoom| zoom.contains(&at)) { Self::ASKED } else { 0 };
+        for flow in open.into_iter().take(asked) {
+            let [clients, servers] = flow.read.last().copied().unwrap_or_default();
+            for (end, (rows, delivered)) in flow.told.iter_mut().zip([servers, clients]).enumerate() {
+                let info = flow.open.and_then(|connection| told(connection, end));
+                rows.extend(info.map(|info| FlowSample { at, info, delivered }));
+            }
         }
         self.times.push(at);
         self.queue.push(queued);
@@ -379,5 +442,31 @@ impl Samples {
     /// The time from one sample to the next.
     pub const fn interval(&self) -> Duration {
         self.interval
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sim::{Scenario, Simulation};
+
+    #[test]
+    fn a_picture_that_would_take_too_much_memory_ends_early() {
+        let text = "forward = \"rate 10mbit delay 20ms limit 100\"\nback = \"rate 10mbit delay 20ms\"\n[[flow]]\napplication = { kind = \"bulk\", bytes = 400_000 }\n";
+        let scenario: Scenario = text.parse().unwrap();
+        let run = |room| {
+            let mut record = Record::nothing().sequence_of(0);
+            record.sequence.as_mut().unwrap().room = room;
+            Simulation::new(&scenario, record).unwrap().finish_with_record().1
+        };
+        let whole = run(MOST_EVENTS);
+        assert_eq!(whole.sequence_ends(), None);
+        let cut = run(100);
+        let kept: usize =
+            cut.sequence.iter().flat_map(|it| &it.senders).map(|it| it.events.len() + it.marks.len()).sum();
+        assert!((100..110).contains(&kept), "{kept}");
+        let (events, _) = cut.sequence().unwrap();
+        assert_eq!(events, &whole.sequence().unwrap().0[..events.len()]);
+        assert!(cut.sequence_ends().is_some_and(|at| at > Duration::ZERO));
     }
 }

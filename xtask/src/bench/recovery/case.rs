@@ -7,7 +7,7 @@ use std::path::Path as FilePath;
 use std::time::Duration;
 
 use sockeye::Algorithm;
-use sockeye_lab::sim::{FlowSample, HostSpec, Record, Report, Samples, Scenario, Simulation};
+use sockeye_lab::sim::{FlowSample, FlowSamples, HostSpec, Record, Report, Samples, Scenario, Simulation};
 
 use super::Row;
 use crate::output::drawn;
@@ -148,7 +148,7 @@ impl Ran {
         let Some(rows) = self.samples.flows.iter().find(|rows| rows.flow == flow) else {
             return 0.0;
         };
-        let at = |time: Duration| rows.rows.iter().rfind(|row| row.at.since(sockeye_wire::Instant::ZERO) <= time);
+        let at = |time: Duration| rows.rows().iter().rfind(|row| row.at.since(sockeye_wire::Instant::ZERO) <= time);
         let (Some(first), Some(last)) = (at(from), at(to)) else {
             return 0.0;
         };
@@ -160,7 +160,7 @@ impl Ran {
 
     /// What flow 0 was like, in the order of time.
     fn rows(&self) -> impl DoubleEndedIterator<Item = &FlowSample> {
-        self.samples.flows.iter().filter(|rows| rows.flow == 0).flat_map(|rows| &rows.rows)
+        self.samples.flows.iter().filter(|rows| rows.flow == 0).flat_map(FlowSamples::rows)
     }
 
     /// What flow 0 was like last until `time`.

@@ -99,10 +99,11 @@ pub fn run(args: &SimArgs) -> Result<(), Failure> {
     }
     if let Some(path) = &args.plot {
         if record.sequence().is_some_and(|(events, _)| events.is_empty()) {
-            return Err(Failure::usage(
-                format!("--plot-flow {}", args.plot_flow),
-                "it sent nothing, so there is no graph to draw",
-            ));
+            let why = match &args.zoom {
+                Some(_) => "nothing was sent in that time, so there is no graph to draw",
+                None => "it sent nothing, so there is no graph to draw",
+            };
+            return Err(Failure::usage(format!("--plot-flow {}", args.plot_flow), why));
         }
         draw(&record, &scenario, path, args.zoom.as_ref())?;
     }
@@ -164,6 +165,9 @@ fn record(args: &SimArgs, scenario: &Scenario) -> Result<Record, Failure> {
         let drawn = args.zoom.as_ref().map_or(scenario.duration.0, |Span(zoom)| zoom.end.saturating_sub(zoom.start));
         let interval = (drawn / 1500).clamp(Duration::from_millis(1), Duration::from_millis(100));
         record = record.sequence_of(args.plot_flow as usize - 1).series(interval);
+        if let Some(Span(zoom)) = &args.zoom {
+            record = record.within(zoom);
+        }
     }
     Ok(record)
 }
@@ -199,6 +203,13 @@ fn draw(record: &Record, scenario: &Scenario, path: &Path, zoom: Option<&Span>) 
         "{}-sequence.svg",
         path.file_stem().map(|stem| stem.to_string_lossy()).unwrap_or_default()
     ));
+    if let Some(until) = record.sequence_ends() {
+        eprintln!(
+            "sockeye: {} ends at {:.3} s, for want of memory; --zoom shows what follows",
+            beside.display(),
+            until.as_secs_f64()
+        );
+    }
     let pictures =
         [(path, record.draw_series(&title, scenario, zoom)), (beside.as_path(), record.draw_sequence(&title, zoom))];
     for (path, picture) in pictures {
