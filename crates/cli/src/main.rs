@@ -1,6 +1,14 @@
 //! The `sockeye` command: arguments to library calls, results to people.
 #![forbid(unsafe_code)]
 
+/// Writes a line to standard error, if anybody reads that.
+macro_rules! tell {
+    ($($what:tt)*) => {{
+        use std::io::Write as _;
+        let _ = writeln!(std::io::stderr(), $($what)*);
+    }};
+}
+
 mod args;
 mod commands;
 mod failure;
@@ -27,7 +35,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             if !failure.is_interrupted() {
-                eprintln!("sockeye: {failure}");
+                tell!("sockeye: {failure}");
             }
             failure.exit_code()
         }

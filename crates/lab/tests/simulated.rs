@@ -386,3 +386,25 @@ fn segments_that_a_link_merges_are_acknowledged_together() {
         assert!(acks < sent / 5, "{forward}, {access}: {acks} for {sent}");
     }
 }
+
+#[test]
+fn a_flow_that_would_begin_after_the_end_never_does() {
+    let text = "duration = \"2s\"\nforward = \"rate 10mbit delay 10ms\"\nback = \"delay 10ms\"\n\
+                [[flow]]\napplication = { kind = \"bulk\" }\n\
+                [[flow]]\nstart = \"5s\"\napplication = { kind = \"bulk\", bytes = 1000 }\n";
+    let report = clean(&text.parse().unwrap());
+    assert_eq!((report.flows[1].bytes, report.flows[1].unfinished), (0, 0));
+    assert!(report.virtual_s < 2.5, "{}", report.virtual_s);
+}
+
+/// What the network makes two of, nobody has sent again; and an end that was to be aborted has met no error.
+#[test]
+fn spurious_is_never_more_than_was_sent_again_and_an_abort_is_no_error() {
+    let text = "duration = \"10s\"\nforward = \"rate 10mbit delay 20ms duplicate 1% corrupt 1%\"\nback = \"delay 20ms\"\n\
+                [[flow]]\napplication = { kind = \"bulk\" }\n\
+                [[flow]]\napplication = { kind = \"abort\", after = 20_000 }\n";
+    let report = clean(&text.parse().unwrap());
+    assert!(report.flows[0].spurious <= report.flows[0].retransmits);
+    assert!(report.forward.link.corrupted > 0);
+    assert_eq!(report.flows[1].errors, 0);
+}

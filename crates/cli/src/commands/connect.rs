@@ -62,7 +62,7 @@ pub fn run(args: &ConnectArgs) -> Result<(), Failure> {
         Failure::new(format!("connecting to {server}"), why).advice(format!("{advice}; {link}"))
     }))?;
     if args.verbose {
-        eprintln!("sockeye: connected to {server} in {:.3} ms; {link}", millis(started.elapsed()));
+        tell!("sockeye: connected to {server} in {:.3} ms; {link}", millis(started.elapsed()));
     }
     let input = read_in_background(io::stdin())?;
     interrupt.unless(relay(stream, &input, &mut io::stdout(), Over::WithBoth, interrupt.bell()))

@@ -117,7 +117,7 @@ fn read(file: impl Read + Send, name: &str, printer: &mut Printer<'_>) -> Result
     // What was good before a damaged place is shown.
     written(out.flush())?;
     if unknown > 0 {
-        eprintln!("sockeye: left out {unknown} packets of links that carry no IP, or in a way that isn't known here");
+        tell!("sockeye: left out {unknown} packets of links that carry no IP, or in a way that isn't known here");
     }
     if end == End::Complete { Ok(()) } else { Err(Failure::new(reading(), end)) }
 }
@@ -126,7 +126,7 @@ fn listen(device: &str, printer: &mut Printer<'_>) -> Result<(), Failure> {
     let mut sniffer = Sniffer::open(device).or_fail(format!("listening to {device}"))?;
     let interrupt = Interrupt::install(|| ())?;
     let link = if sniffer.is_ethernet() { LinkType::Ethernet } else { LinkType::Ip };
-    eprintln!("sockeye: listening to {device}; Ctrl-C ends");
+    tell!("sockeye: listening to {device}; Ctrl-C ends");
     while !interrupt.happened() {
         let Some(packet) = sniffer.receive().or_fail(format!("listening to {device}"))? else {
             continue;

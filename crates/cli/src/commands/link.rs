@@ -172,15 +172,15 @@ fn announce(args: &LinkArgs, [there, back]: &[LinkConfig; 2]) {
         let words = config.to_string();
         let words = if words.is_empty() { "a perfect wire" } else { &words };
         if end.interface.is_some() {
-            eprintln!("sockeye: {end}: room for {queue} frames; out: {words}");
+            tell!("sockeye: {end}: room for {queue} frames; out: {words}");
         } else {
             let addresses: Vec<String> = addresses.iter().map(ToString::to_string).collect();
             let addresses = addresses.join(", ");
-            eprintln!("sockeye: {end}: device {dev}, {addresses}, MTU {mtu}, txqueuelen {queue}; out: {words}");
+            tell!("sockeye: {end}: device {dev}, {addresses}, MTU {mtu}, txqueuelen {queue}; out: {words}");
         }
     }
     if args.time.is_none() {
-        eprintln!("sockeye: Ctrl-C ends");
+        tell!("sockeye: Ctrl-C ends");
     }
 }
 

@@ -49,7 +49,7 @@ pub fn run(args: &ListenArgs) -> Result<(), Failure> {
 
 fn serve(args: &ListenArgs, link: &Link, interrupt: &Interrupt) -> Result<(), Failure> {
     let clients = clients(link, args.port)?;
-    eprintln!("sockeye: listening on port {}; {link}", args.port);
+    tell!("sockeye: listening on port {}; {link}", args.port);
     let input = read_in_background(io::stdin())?;
     let over = if args.keep { Over::WithPeer } else { Over::WithBoth };
     loop {
@@ -59,14 +59,14 @@ fn serve(args: &ListenArgs, link: &Link, interrupt: &Interrupt) -> Result<(), Fa
         };
         let (stream, peer) = client.or_fail("waiting for a client")?;
         if args.verbose {
-            eprintln!("sockeye: {peer} is connected");
+            tell!("sockeye: {peer} is connected");
         }
         let outcome = relay(stream, &input, &mut io::stdout(), over, interrupt.bell());
         if !args.keep || interrupt.happened() {
             return outcome;
         }
         if let Err(failure) = outcome {
-            eprintln!("sockeye: {peer}: {failure}");
+            tell!("sockeye: {peer}: {failure}");
         }
     }
 }

@@ -52,7 +52,7 @@ struct Counts {
 
 impl Counts {
     fn failed(&mut self, name: String, why: impl fmt::Display) {
-        eprintln!("{name}:{why}\n");
+        tell!("{name}:{why}\n");
         self.failed += 1;
         self.failures.push(name);
     }
@@ -112,12 +112,12 @@ fn run_all(args: &ScriptArgs, files: &[PathBuf]) -> Counts {
             Ok(Outcome::Passed) => {
                 counts.passed += 1;
                 if args.verbose {
-                    eprintln!("{name}: passed");
+                    tell!("{name}: passed");
                 }
             }
             Ok(Outcome::ToCome(what)) => {
                 counts.to_come += 1;
-                eprintln!("{name}: to come: {what}");
+                tell!("{name}: to come: {what}");
             }
             Ok(Outcome::Failed(mismatch)) => counts.failed(name, mismatch),
             Err(error) => counts.failed(name, error),

@@ -139,9 +139,9 @@ impl Server {
         let list: Vec<_> = addresses.iter().map(ToString::to_string).collect();
         let service = self.content.service();
         let name = service.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();
-        eprintln!("sockeye: {name} at {}; {link}", list.join(" and "));
+        tell!("sockeye: {name} at {}; {link}", list.join(" and "));
         if let Some(first) = addresses.first() {
-            eprintln!("sockeye: try `{}`; Ctrl-C ends", service.example(*first));
+            tell!("sockeye: try `{}`; Ctrl-C ends", service.example(*first));
         }
     }
 

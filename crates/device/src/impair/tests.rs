@@ -534,7 +534,8 @@ fn words_that_make_no_link_are_refused_with_what_was_wanted() {
         ("loss 200%", "\"200%\" should be a share from 0% to 100%"),
         ("distribution gauss", "\"gauss\" should be uniform, normal, pareto or paretonormal"),
         ("red min 9kb max 3kb", "\"3072\" should be more than the min before it"),
-        ("at 1s down repeat 1ns", "\"1ns\" should be a microsecond or longer"),
+        ("at 5s rate 1mbit repeat 3s", "\"3s\" should be longer than until the last change before it"),
+        ("at 0s down repeat 1ns", "\"1ns\" should be a microsecond or longer"),
         (
             "trace list 1,2 at 1s rate 1mbit",
             "\"rate\" should be left out behind `at`: a trace says itself what the link carries",

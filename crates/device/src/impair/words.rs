@@ -4,7 +4,7 @@ use std::iter::Peekable;
 use std::str::{FromStr, SplitWhitespace};
 use std::time::Duration;
 
-use super::units::{size, time};
+use super::units::{Time, size, time};
 use super::{
     Acks, Chance, Change, CoDel, ConfigError, Delay, Discipline, Displace, Distribution, Gather, Late, Limit,
     LinkConfig, Loss, MaxPacket, Odds, Overhead, Police, Rate, Red, Reorder, Schedule, Slot, Trace,
@@ -17,6 +17,7 @@ impl FromStr for LinkConfig {
         // What stands before the word in a line of `tc qdisc add dev eth0 root netem …` is about the device.
         let text = text.split_once("netem ").map_or(text, |(_, rest)| rest);
         let mut words = Words { words: text.split_whitespace().peekable() };
+        words.skip_place();
         let mut config = Self::default();
         while let Some(word) = words.next() {
             read_word(&mut config, word, &mut words)?;
@@ -39,6 +40,17 @@ struct Words<'a> {
 impl<'a> Words<'a> {
     fn next(&mut self) -> Option<&'a str> {
         self.words.next()
+    }
+
+    /// What `tc qdisc show` tells before the link itself: `8001: root refcnt 2`.
+    fn skip_place(&mut self) {
+        while let Some(word) =
+            self.words.next_if(|word| word.ends_with(':') || ["root", "parent", "refcnt"].contains(word))
+        {
+            if word == "parent" || word == "refcnt" {
+                self.words.next();
+            }
+        }
     }
 
     /// The next word, which has to be there.
@@ -287,6 +299,10 @@ fn schedule(words: &mut Words<'_>) -> Result<Schedule, ConfigError> {
     }
     schedule.changes.push(change);
     schedule.changes.sort_by_key(|change| change.at);
+    let last = schedule.changes.last().map_or(Duration::ZERO, |change| change.at);
+    if let Some(period) = schedule.repeat.filter(|period| !period.is_zero() && *period <= last) {
+        return Err(ConfigError::invalid(&format!("{}", Time(period)), "longer than until the last change before it"));
+    }
     Ok(schedule)
 }
 

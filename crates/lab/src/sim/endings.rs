@@ -64,6 +64,9 @@ impl World {
 
     /// Stops what has no end, and what the scenario lets wait; calls it a fault if anything else is still going on.
     pub(super) fn stop(&mut self) {
+        // What hasn't begun by now, doesn't.
+        let now = self.now;
+        self.agenda.retain(|(_, flow, role)| *role == Role::Server || self.flows[*flow].start <= now);
         for index in 0..self.flows.len() {
             let flow = &self.flows[index];
             if self.judges && !flow.endless && !self.crawls(flow) && !self.is_left(flow) {

@@ -77,6 +77,10 @@ pub struct LinkReport {
     pub drops: u64,
     /// Those that were marked.
     pub marks: u64,
+    /// Those that arrived damaged, which a TCP takes for lost.
+    pub corrupted: u64,
+    /// Those that were too long for it.
+    pub too_long: u64,
 }
 
 impl LinkReport {
@@ -91,6 +95,8 @@ impl LinkReport {
                 + counters.dropped_early
                 + counters.policed,
             marks: counters.marked,
+            corrupted: counters.corrupted,
+            too_long: counters.too_long,
         }
     }
 }
@@ -113,7 +119,8 @@ pub struct FlowReport {
     pub goodput_bps: f64,
     /// Segments sent again, both ways.
     pub retransmits: u64,
-    /// Segments that the receivers report to have got twice (D-SACK), both ways.
+    /// Of these, needless ones: as many as receivers report to have got twice (D-SACK). What the network makes two of is reported, too,
+    /// so it may be fewer.
     pub spurious: u64,
     /// Retransmission timeouts, both ways.
     pub rtos: u64,
@@ -133,7 +140,7 @@ pub struct FlowReport {
     pub completion_ms: Option<Percentiles>,
     /// From each request to the end of its response.
     pub response_ms: Option<Percentiles>,
-    /// Connections that ended with an error.
+    /// Connections that ended with an error, but for those that were to be aborted.
     pub errors: usize,
     /// Connections that have an end, and had come to none when the time was up.
     pub unfinished: usize,
@@ -201,7 +208,8 @@ impl World {
         // What an end has read, came from the other side.
         let ends = self.flows.iter().flat_map(|flow| &flow.ends).filter(|end| hosts[end.host].side != from);
         let goodput_bps = self.rate(ends.map(|end| end.ledger.read).sum());
-        let rate = config.rate.filter(|rate| config.schedule.is_empty() && rate.as_bits() > 0);
+        let is_fixed = config.schedule.is_empty() && config.trace.is_none();
+        let rate = config.rate.filter(|rate| is_fixed && rate.as_bits() > 0);
         let side = match from {
             Bank::Left => Side::Left,
             Bank::Right => Side::Right,
@@ -241,8 +249,8 @@ impl World {
             .rfind(|[client, _]| client.is_some_and(|info| info.srtt.is_some()))
             .unwrap_or_default();
         let sender = if bytes_back > bytes { server } else { client };
-        let failed =
-            |flow: &&&Flow| flow.ends.iter().any(|end| end.ledger.because.is_some_and(|because| !because.is_clean()));
+        let ended_badly = |end: &End| end.ledger.because.is_some_and(|because| !because.is_clean());
+        let failed = |flow: &&&Flow| !flow.aborts && flow.ends.iter().any(ended_badly);
         let is_late = |flow: &&&Flow| !flow.endless && !flow.is_done() && flow.start <= self.now && !failed(flow);
         let ended_well = flows.iter().filter(|flow| flow.is_done() && !failed(flow));
         let completed = ended_well.map(|flow| self.busy(flow)).collect();
@@ -254,7 +262,7 @@ impl World {
             bytes_back,
             goodput_bps: bits_per_second(bytes.max(bytes_back), took),
             retransmits: told.iter().map(|info| info.retransmissions).sum(),
-            spurious: told.iter().map(|info| info.duplicates_reported).sum(),
+            spurious: told.iter().map(|info| info.duplicates_reported.min(info.retransmissions)).sum(),
             rtos: told.iter().map(|info| info.timeouts).sum(),
             undone: told.iter().map(|info| info.undone).sum(),
             spurious_timeouts: told.iter().map(|info| info.spurious_timeouts).sum(),

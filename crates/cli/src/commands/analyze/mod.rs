@@ -106,12 +106,12 @@ fn warn(report: &Report, name: &str) {
     match report.end {
         End::Complete => {}
         End::Truncated(at) => {
-            eprintln!("sockeye: {name} breaks off within the packet at octet {at}; figures end there");
+            tell!("sockeye: {name} breaks off within the packet at octet {at}; figures end there");
         }
-        End::Garbled(at) => eprintln!("sockeye: {name} is garbled from octet {at} on; figures end there"),
+        End::Garbled(at) => tell!("sockeye: {name} is garbled from octet {at} on; figures end there"),
     }
     if report.connections.is_empty() {
-        eprintln!("sockeye: no TCP connection among {} packets of {name}", report.tally.packets);
+        tell!("sockeye: no TCP connection among {} packets of {name}", report.tally.packets);
     }
 }
 
@@ -121,6 +121,10 @@ fn draw(report: &Report, place: &Path) -> Result<(), Failure> {
         let largest =
             largest.ok_or_else(|| Failure::new(format!("drawing {}", place.display()), "there is no connection"))?;
         return draw_direction(largest, busier(largest), place);
+    }
+    if place.extension().is_some() && !place.is_dir() {
+        return Err(Failure::usage(format!("--plot {}", place.display()), "pictures are SVG")
+            .advice("give a file that ends in .svg, or a folder"));
     }
     fs::create_dir_all(place).or_fail(format!("making the folder {}", place.display()))?;
     let mut largest: Vec<_> =
@@ -136,9 +140,7 @@ fn draw(report: &Report, place: &Path) -> Result<(), Failure> {
     }
     let (drawn, all) = (largest.len(), report.connections.len());
     if drawn < all {
-        eprintln!(
-            "sockeye: drew {drawn} of {all} connections, those that carried the most; --connection draws any other"
-        );
+        tell!("sockeye: drew {drawn} of {all} connections, those that carried the most; --connection draws any other");
     }
     Ok(())
 }
@@ -153,7 +155,7 @@ fn draw_direction(connection: &ConnectionReport, which: usize, file: &Path) -> R
             )
             .advice(format!("add --connection {number}")));
         }
-        Picture::Until(time) => eprintln!(
+        Picture::Until(time) => tell!(
             "sockeye: {} shows the first {:.3} s only, for want of memory; --zoom shows what follows",
             file.display(),
             time.as_secs_f64()

@@ -45,7 +45,7 @@ pub struct DemoArgs {
 /// When a transfer fails, or what arrived isn't what was sent.
 pub fn run(args: &DemoArgs) -> Result<(), Failure> {
     let world = World::make(args.memory, args.pcap.as_deref())?;
-    eprintln!("{}", world.about());
+    tell!("{}", world.about());
     let transfers = transfers::run_all(&world, args.mib << 20, !args.json)?;
     let report = Report::new(world.device(), transfers, world.ladder());
     let text = if args.json { report.json()? } else { report.to_string() };

@@ -18,7 +18,7 @@ pub fn run(scenario: &Scenario, json: bool) -> Result<(), Failure> {
     if !netns::may_create() {
         netns::enter_user_namespace().or_fail("making a namespace for the kernel's end")?;
     }
-    eprintln!("sockeye: two runs in real time, {} s each at most", scenario.duration.0.as_secs());
+    tell!("sockeye: two runs in real time, {} s each at most", scenario.duration.0.as_secs());
     let comparison = compare(scenario).or_fail("running against the kernel")?;
     let text =
         if json { serde_json::to_string_pretty(&comparison).or_fail("writing JSON")? } else { table(&comparison) };

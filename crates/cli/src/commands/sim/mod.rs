@@ -186,7 +186,7 @@ fn watch(mut simulation: Simulation<'_>, duration: Duration) -> Result<(Report, 
         }
         if interrupt.happened() {
             bar.finish_and_clear();
-            eprintln!("sockeye: ended by Ctrl-C after {} of {} of virtual time", Time(until), Time(duration));
+            tell!("sockeye: ended by Ctrl-C after {} of {} of virtual time", Time(until), Time(duration));
             return Err(Failure::interrupted());
         }
         bar.set_message(Time(until).to_string());

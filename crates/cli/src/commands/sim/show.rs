@@ -85,10 +85,10 @@ pub fn table(report: &Report) -> String {
 /// What became of packets on a link.
 fn link(report: &LinkReport) -> String {
     let Percentiles { p50, p99, max } = report.queue_delay_ms;
-    format!(
-        "queue delay {p50:.1} ms (p99 {p99:.1}, most {max:.1}), {} lost or dropped, {} marked",
-        report.drops, report.marks
-    )
+    let counts = [(report.marks, "marked"), (report.corrupted, "damaged"), (report.too_long, "too long")];
+    let counts = counts.into_iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!(", {count} {what}"));
+    let counts: String = counts.collect();
+    format!("queue delay {p50:.1} ms (p99 {p99:.1}, most {max:.1}), {} lost or dropped{counts}", report.drops)
 }
 
 fn connections(count: usize) -> String {
