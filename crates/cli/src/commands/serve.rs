@@ -204,6 +204,15 @@ mod tests {
 
     use super::*;
 
+    /// Shuts a host down, also if the test fails.
+    struct Ends<'a>(&'a Host);
+
+    impl Drop for Ends<'_> {
+        fn drop(&mut self) {
+            self.0.shutdown();
+        }
+    }
+
     /// A server on the second host of a pair, one client at a time; `clients` gets the first host.
     fn with_server(server: &Server, clients: impl FnOnce(&Host, SocketAddr)) {
         let (here, there) = Host::pair().expect("there are threads");
@@ -211,8 +220,8 @@ mod tests {
         thread::scope(|scope| {
             scope
                 .spawn(|| services::accept_each(&listener, &Places::new(1), |stream, peer| server.serve(stream, peer)));
+            let _ends = Ends(&there);
             clients(&here, SocketAddr::new(IpAddr::from([10, 0, 0, 2]), 9000));
-            there.shutdown();
         });
     }
 
