@@ -11,6 +11,8 @@ use crate::Slices;
 #[derive(Debug)]
 struct Full {
     fd: OwnedFd,
+    /// Open, or the other end would be readable.
+    _writer: OwnedFd,
     tally: Tally,
 }
 
@@ -47,8 +49,8 @@ impl Carrier for Full {
 }
 
 fn host() -> Ethernet<Full> {
-    let (fd, _writer) = rustix::pipe::pipe().unwrap();
-    let carrier = Full { fd, tally: Tally::default() };
+    let (fd, writer) = rustix::pipe::pipe().unwrap();
+    let carrier = Full { fd, _writer: writer, tally: Tally::default() };
     Ethernet::new(carrier, MacAddr([2, 0, 0, 0, 0, 1]), &["10.0.0.1/24".parse().unwrap()], &[]).unwrap()
 }
 
@@ -70,6 +72,6 @@ fn who_waits_is_woken_to_send_what_was_left() {
     let host = host();
     host.transmit(&mut VecDeque::new()).unwrap();
     let mut fds = [PollFd::from_borrowed_fd(Device::as_fd(&host).unwrap(), PollFlags::IN)];
-    assert_eq!(poll(&mut fds, Some(&Timespec { tv_sec: 60, tv_nsec: 0 })), Ok(1));
+    assert_eq!(poll(&mut fds, Some(&Timespec { tv_sec: 10, tv_nsec: 0 })), Ok(1));
     host.receive(Instant::ZERO, &mut Vec::new(), 1).unwrap();
 }
