@@ -224,7 +224,7 @@ impl Side {
         }
         let after = self.outstanding.from(range.end);
         // What was sent again comes at least a round trip behind what overtook it.
-        let patience = self.min_rtt.unwrap_or(Duration::from_millis(3)).max(Duration::from_millis(3));
+        let patience = self.min_rtt.unwrap_or_default().max(self.paths.whole).max(Duration::from_millis(3));
         match after {
             Some(after) if segment.at.since(after.first_at) >= patience => {
                 Class::Again(self.why_again(segment.at, range))

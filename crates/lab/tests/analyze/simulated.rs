@@ -103,3 +103,18 @@ fn what_was_overtaken_was_not_sent_again() {
         assert_eq!(wrong(&text.parse().unwrap()), Vec::<String>::new(), "{text}");
     }
 }
+
+/// At the receiver everything is acknowledged at once: how long the way is shows in the handshake and at the other side only.
+#[test]
+fn what_jitter_brought_late_was_not_sent_again_as_the_receiver_sees_it_either() {
+    let scenario: Scenario = "seed = 5\nduration = '60s'\nforward = 'rate 10mbit delay 20ms 5ms loss 0.5%'\n\
+                              back = 'rate 10mbit delay 20ms'\n[[flow]]\napplication = { kind = 'bulk', bytes = 4_000_000 }"
+        .parse()
+        .unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let record = Record::nothing().capture(directory.path(), ["client", "server"]).unwrap();
+    let (report, _) = Simulation::new(&scenario, record).unwrap().finish_with_record();
+    let seen = analyze(File::open(directory.path().join("server.pcapng")).unwrap(), &Filter::default()).unwrap();
+    let (resent, figures) = (report.flows[0].retransmits, &seen.connections[0].directions[0].figures);
+    assert!(figures.out_of_order > 100 && figures.retransmits() <= resent + 2, "{resent} sent again, {figures:?}");
+}
