@@ -443,6 +443,8 @@ impl Link {
     fn arrive(&mut self, now: Instant, carried: Carried) {
         if self.slots.is_idle() {
             self.pass_others(now, carried);
+        } else if !self.config.limit.has_room(self.slots.waiting(), carried.octets()) {
+            self.counters.dropped_full += 1;
         } else {
             self.slots.push(now, carried);
         }

@@ -27,6 +27,17 @@ pub enum Limit {
     Time(Duration),
 }
 
+impl Limit {
+    /// True if so many octets more may wait for a turn, beside so many packets and octets. A time says nothing where there is no rate.
+    pub(super) const fn has_room(self, (packets, waiting): (u64, u64), octets: u64) -> bool {
+        match self {
+            Self::Packets(most) => packets < most,
+            Self::Octets(most) => waiting + octets <= most,
+            Self::Time(_) => packets < LinkConfig::LIMIT,
+        }
+    }
+}
+
 /// What a packet costs beyond its octets: `rate 1mbit 20`, `rate 1mbit 0 48 5`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Overhead {

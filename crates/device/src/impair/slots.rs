@@ -27,13 +27,15 @@ pub(super) struct Slots {
     slot: Option<Slot>,
     deviations: Deviations,
     waiting: VecDeque<Carried>,
+    octets: u64,
     /// When the next turn comes; `None` if nothing waits for it.
     next: Option<Instant>,
 }
 
 impl Slots {
     pub(super) fn new(slot: Option<Slot>, seed: u64) -> Self {
-        Self { slot, deviations: Deviations::new(Dice::new(seed, "slot")), waiting: VecDeque::new(), next: None }
+        let deviations = Deviations::new(Dice::new(seed, "slot"));
+        Self { slot, deviations, waiting: VecDeque::new(), octets: 0, next: None }
     }
 
     /// Another configuration; what waits is delivered at the turn it waits for.
@@ -46,12 +48,18 @@ impl Slots {
         self.slot.is_none() && self.waiting.is_empty()
     }
 
+    /// Packets that wait, and their octets.
+    pub(super) fn waiting(&self) -> (u64, u64) {
+        (self.waiting.len() as u64, self.octets)
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.waiting.is_empty()
     }
 
     /// A packet comes to the far end.
     pub(super) fn push(&mut self, now: Instant, carried: Carried) {
+        self.octets += carried.octets();
         self.waiting.push_back(carried);
         if self.next.is_none() {
             self.next = Some(self.turn_after(now));
@@ -69,6 +77,7 @@ impl Slots {
         while let Some(carried) = self.waiting.pop_front() {
             packets -= 1;
             octets = octets.saturating_sub(carried.octets());
+            self.octets -= carried.octets();
             out.push(carried);
             if packets == 0 || octets == 0 {
                 break;

@@ -341,6 +341,13 @@ fn slots_deliver_what_waits_in_turns() {
         let turns: Vec<u64> = drain(&mut link).into_iter().map(|(_, at)| at).collect();
         assert_eq!(turns, at, "{words}");
     }
+    let mut full = link("slot 10ms packets 1 limit 5");
+    send(&mut full, 20, Duration::ZERO, Ecn::NotEct);
+    assert_eq!(
+        (drain(&mut full).len(), full.counters().dropped_full),
+        (5, 15),
+        "the limit is of what waits for a turn, too"
+    );
     let mut spread = link("slot 2ms 6ms");
     send(&mut spread, 100, MS * 10, Ecn::NotEct);
     let waits: Vec<u64> = drain(&mut spread).iter().map(|(number, at)| at - u64::from(*number) * 10).collect();

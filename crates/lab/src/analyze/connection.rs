@@ -118,6 +118,11 @@ impl Connection {
         self.sides.iter().map(Side::records).sum()
     }
 
+    /// Keeps none of them.
+    pub fn forget_records(&mut self) {
+        self.sides.iter_mut().for_each(Side::forget_records);
+    }
+
     /// Keeps no more than so many of each kind for each side, the newest ones.
     pub fn keep_records(&mut self, most: usize) {
         self.sides.iter_mut().for_each(|side| side.keep_records(most));

@@ -25,7 +25,8 @@ impl Records {
     }
 
     /// If there are too many: every side keeps its share of half the room, the newest ones, so that the others go on as they
-    /// were. To look at all connections is paid for by the records that came since the last time.
+    /// were; or none, where there are so many connections that one each is more. To look at all connections is paid for by the
+    /// records that came since the last time.
     pub fn make_room(&mut self, connections: &mut [Connection]) {
         if self.kept <= self.room {
             return;
@@ -34,6 +35,10 @@ impl Records {
         let share = self.room / 2 / (8 * connections.len().max(1));
         connections.iter_mut().for_each(|connection| connection.keep_records(share.max(1)));
         self.kept = connections.iter().map(Connection::records).sum();
+        if self.kept > self.room / 2 {
+            connections.iter_mut().for_each(Connection::forget_records);
+            self.kept = 0;
+        }
     }
 }
 
@@ -66,5 +71,22 @@ mod tests {
         let figures = &last.sides[0].figures;
         assert_eq!(figures.text_segments, 101);
         assert_eq!(figures.fast + figures.timeout + figures.tail_probes, 1);
+    }
+
+    #[test]
+    fn where_one_record_each_is_too_much_none_is_kept() {
+        const ROOM: usize = 300;
+        let filter = Filter::default();
+        let mut followed = Followed::new(&filter);
+        followed.records.room = ROOM;
+        let mut table =
+            Table { open: std::collections::HashMap::new(), followed, tally: Tally::default(), explain: None };
+        let mut passes = 0;
+        for port in 1..=2_000 {
+            let before = table.followed.records.kept;
+            table.take(&Segment::example(port, 0, 1000, None));
+            passes += usize::from(table.followed.records.kept < before);
+        }
+        assert!((1..=2 * 2_000 / ROOM).contains(&passes), "all connections were looked at {passes} times");
     }
 }

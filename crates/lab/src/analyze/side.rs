@@ -508,6 +508,12 @@ impl Side {
         self.resent.shrink_to_fit();
     }
 
+    /// Keeps none.
+    pub fn forget_records(&mut self) {
+        (self.outstanding, self.sacked) = (Outstanding::default(), RangeSet::new());
+        self.resent = VecDeque::new();
+    }
+
     /// Nothing more will come: closes what is still open, and gives back memory.
     pub fn finish(&mut self, at: Instant) {
         if let Some(since) = self.closed_since.take() {

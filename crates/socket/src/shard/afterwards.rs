@@ -10,6 +10,8 @@ use bytes::Bytes;
 thread_local! {
     /// How many [`Busy`] of this thread there are.
     static BUSY: Cell<usize> = const { Cell::new(0) };
+    /// This thread is letting go of texts: what an owner's `Drop` does must not begin to, or it would go on within that, text by text.
+    static LETTING_GO: Cell<bool> = const { Cell::new(false) };
     static LATER: RefCell<Vec<Bytes>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -55,12 +57,25 @@ pub(crate) fn lend(text: &Bytes) -> Bytes {
 
 /// True if [`let_go`] has something to do.
 pub(super) fn is_due() -> bool {
-    LATER.try_with(|later| !later.borrow().is_empty()).unwrap_or(false)
+    !LETTING_GO.get() && LATER.try_with(|later| !later.borrow().is_empty()).unwrap_or(false)
 }
 
-/// Lets go of what was kept: users' code runs.
+/// Lets go of what was kept: users' code runs. Called by that, it leaves what comes to who has called it.
 pub(super) fn let_go() {
+    if LETTING_GO.replace(true) {
+        return;
+    }
+    let _ends = Ends;
     while let Ok(Some(text)) = LATER.try_with(|later| later.borrow_mut().pop()) {
         drop(text);
+    }
+}
+
+/// Ends letting go, also if an owner panics.
+struct Ends;
+
+impl Drop for Ends {
+    fn drop(&mut self) {
+        LETTING_GO.set(false);
     }
 }

@@ -2,10 +2,11 @@
 
 use std::io::Read;
 use std::sync::mpsc::{self, Sender};
+use std::sync::{Arc, Mutex};
 use std::thread;
 
 use bytes::Bytes;
-use sockeye::{Host, TcpStream};
+use sockeye::{Buffer, Host, TcpStream};
 
 use crate::{Watchdog, connect, connected, text};
 
@@ -73,4 +74,43 @@ fn a_change_of_settings_may_ask_the_stream() {
     let (_hosts, client, _server) = connected();
     client.configure(|config| config.user_timeout = Some(client.info().unwrap().rto)).unwrap();
     assert!(client.user_timeout().unwrap().is_some());
+}
+
+/// Text whose owner uses the host under a lock of its own, and counts those that are gone.
+struct Pooled {
+    text: Vec<u8>,
+    host: Host,
+    gone: Arc<Mutex<usize>>,
+}
+
+impl AsRef<[u8]> for Pooled {
+    fn as_ref(&self) -> &[u8] {
+        &self.text
+    }
+}
+
+impl Drop for Pooled {
+    fn drop(&mut self) {
+        let mut gone = self.gone.lock().unwrap();
+        assert!(self.host.counters().packets_in > 0);
+        *gone += 1;
+    }
+}
+
+/// One end of a connection lets go of thousands at once: one after the other, not one within the other.
+#[test]
+fn owners_whose_texts_are_let_go_of_together_go_one_by_one() {
+    const TEXTS: usize = 3_000;
+    let _watchdog = Watchdog::new("owners_whose_texts_are_let_go_of_together_go_one_by_one");
+    let ([here, _there], client, _server) = connected();
+    client.configure(|config| config.send_buffer = Buffer::Fixed(8_000_000)).unwrap();
+    let gone = Arc::new(Mutex::new(0));
+    for _ in 0..TEXTS {
+        let (host, gone) = (here.clone(), Arc::clone(&gone));
+        client.write_chunk(&mut Bytes::from_owner(Pooled { text: text(1, 1_500), host, gone })).unwrap();
+    }
+    client.abort();
+    while *gone.lock().unwrap() < TEXTS {
+        thread::yield_now();
+    }
 }

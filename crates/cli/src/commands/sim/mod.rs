@@ -204,7 +204,7 @@ fn draw(record: &Record, scenario: &Scenario, path: &Path, zoom: Option<&Span>) 
         path.file_stem().map(|stem| stem.to_string_lossy()).unwrap_or_default()
     ));
     if let Some(until) = record.sequence_ends() {
-        eprintln!(
+        tell!(
             "sockeye: {} ends at {:.3} s, for want of memory; --zoom shows what follows",
             beside.display(),
             until.as_secs_f64()
