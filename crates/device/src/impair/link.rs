@@ -443,7 +443,7 @@ impl Link {
     fn arrive(&mut self, now: Instant, carried: Carried) {
         if self.slots.is_idle() {
             self.pass_others(now, carried);
-        } else if !self.config.limit.has_room(self.slots.waiting(), carried.octets()) {
+        } else if !self.config.limit.has_room(self.slots.waiting(), carried.octets(), None) {
             self.counters.dropped_full += 1;
         } else {
             self.slots.push(now, carried);

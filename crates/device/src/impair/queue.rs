@@ -28,12 +28,14 @@ pub enum Limit {
 }
 
 impl Limit {
-    /// True if so many octets more may wait for a turn, beside so many packets and octets. A time says nothing where there is no rate.
-    pub(super) const fn has_room(self, (packets, waiting): (u64, u64), octets: u64) -> bool {
-        match self {
-            Self::Packets(most) => packets < most,
-            Self::Octets(most) => waiting + octets <= most,
-            Self::Time(_) => packets < LinkConfig::LIMIT,
+    /// True if so many octets more may wait beside so many packets and octets, for this rate. Where there is none, a time says
+    /// nothing.
+    pub(super) fn has_room(self, (packets, waiting): (u64, u64), octets: u64, rate: Option<Rate>) -> bool {
+        match (self, rate) {
+            (Self::Packets(most), _) => packets < most,
+            (Self::Octets(most), _) => waiting + octets <= most,
+            (Self::Time(time), Some(rate)) => packets == 0 || waiting + octets <= rate.octets_in(time),
+            (Self::Time(_), None) => packets < LinkConfig::LIMIT,
         }
     }
 }
@@ -323,11 +325,7 @@ impl Queue {
 
     /// True if there is room for so many octets more.
     fn has_room(&self, octets: u64, rate: Rate) -> bool {
-        match self.config.limit {
-            Limit::Packets(packets) => (self.packets() as u64) < packets,
-            Limit::Octets(limit) => self.octets + octets <= limit,
-            Limit::Time(time) => self.packets() == 0 || self.octets + octets <= rate.octets_in(time),
-        }
+        self.config.limit.has_room((self.packets() as u64, self.octets), octets, Some(rate))
     }
 
     /// The rate; of a trace what it carries on average.
