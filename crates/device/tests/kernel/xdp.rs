@@ -1,6 +1,6 @@
 //! `AF_XDP` beside the kernel: a veth pair, of which the kernel has the one end and we take the other.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::AsFd;
 use std::time::Duration;
 
@@ -75,18 +75,24 @@ fn datagrams_pass_both_ways_in_either_mode() {
     });
 }
 
+/// The kernel's socket, and the addresses of ours and of that, once both ends have found each other.
+fn acquainted(xdp: &Xdp) -> (UdpSocket, SocketAddr, SocketAddr) {
+    let socket = socket("10.9.0.1:7000");
+    let (ours, kernel) = (at("10.9.0.2:9000"), at("10.9.0.1:7000"));
+    send(xdp, datagram(ours, kernel, b"find the kernel first"));
+    socket.send_to(b"and it us", ours).expect("it is routed");
+    assert_eq!(datagram_for(xdp, 9000), b"and it us");
+    socket.recv(&mut [0; 30]).expect("it arrives");
+    (socket, ours, kernel)
+}
+
 /// More than the rings hold, several times over: frames come back, and none is lost on our side.
 #[test]
 fn frames_go_round() {
     in_namespace("xdp::frames_go_round", || {
         let other = joined();
         let Some(xdp) = open(&other, &config(XdpMode::Best)) else { return };
-        let socket = socket("10.9.0.1:7000");
-        let (ours, kernel) = (at("10.9.0.2:9000"), at("10.9.0.1:7000"));
-        send(&xdp, datagram(ours, kernel, b"find the kernel first"));
-        socket.send_to(b"and it us", ours).expect("it is routed");
-        assert_eq!(datagram_for(&xdp, 9000), b"and it us");
-        socket.recv(&mut [0; 30]).expect("it arrives");
+        let (socket, ours, kernel) = acquainted(&xdp);
         for round in 0..200_u32 {
             let texts: Vec<String> = (0..50).map(|number| format!("{round} {number}")).collect();
             let mut batch = texts.iter().map(|text| datagram(ours, kernel, text.as_bytes())).collect();
@@ -162,12 +168,7 @@ fn a_frame_that_is_dropped_holds_up_none_behind_it() {
         let shorter = LinkSettings { mtu: Some(1000), ..LinkSettings::default() };
         Link::by_name("left").and_then(|left| left.set(shorter)).expect("an MTU");
         let Some(xdp) = open(&other, &config(XdpMode::Best)) else { return };
-        let socket = socket("10.9.0.1:7000");
-        let (ours, kernel) = (at("10.9.0.2:9000"), at("10.9.0.1:7000"));
-        send(&xdp, datagram(ours, kernel, b"find the kernel first"));
-        socket.send_to(b"and it us", ours).expect("it is routed");
-        assert_eq!(datagram_for(&xdp, 9000), b"and it us");
-        socket.recv(&mut [0; 30]).expect("it arrives");
+        let (socket, ours, kernel) = acquainted(&xdp);
 
         let short = (0..9).map(|number: u8| datagram(ours, kernel, &[number; 100]));
         let mut batch = [datagram(ours, kernel, &[0xff; 1400])].into_iter().chain(short).collect();
