@@ -48,14 +48,18 @@ mod tests {
     use super::super::{Filter, Followed, Table, Tally};
     use super::*;
 
+    /// Connections to follow, with room for so many records.
+    fn table(filter: &Filter, room: usize) -> Table<'_> {
+        let mut followed = Followed::new(filter);
+        followed.records.room = room;
+        Table { open: std::collections::HashMap::new(), followed, tally: Tally::default(), explain: None }
+    }
+
     #[test]
     fn all_connections_together_keep_no_more_than_there_is_room_for() {
         const ROOM: usize = 20_000;
         let filter = Filter::default();
-        let mut followed = Followed::new(&filter);
-        followed.records.room = ROOM;
-        let mut table =
-            Table { open: std::collections::HashMap::new(), followed, tally: Tally::default(), explain: None };
+        let mut table = table(&filter, ROOM);
         let kept = |table: &Table<'_>| table.followed.connections.iter().map(Connection::records).sum::<usize>();
         // One way only: nothing is ever acknowledged.
         for number in 0..100 {
@@ -77,10 +81,7 @@ mod tests {
     fn where_one_record_each_is_too_much_none_is_kept() {
         const ROOM: usize = 300;
         let filter = Filter::default();
-        let mut followed = Followed::new(&filter);
-        followed.records.room = ROOM;
-        let mut table =
-            Table { open: std::collections::HashMap::new(), followed, tally: Tally::default(), explain: None };
+        let mut table = table(&filter, ROOM);
         let mut passes = 0;
         for port in 1..=2_000 {
             let before = table.followed.records.kept;
