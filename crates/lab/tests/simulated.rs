@@ -245,6 +245,7 @@ fn a_scenario_that_makes_no_sense_says_why() {
         ("[[host]]\nname = \"a\"\n[[host]]\nname = \"a\"\nside = \"right\"\n", "two hosts are called \"a\""),
         ("forward = \"rate 0mbit\"\n", "forward: at a rate of 0 nothing ever arrives"),
         ("[[host]]\nname = \"a\"\naccess = \"rate 0bit\"\n", "a: at a rate of 0"),
+        ("[[host]]\nname = \"a\"\naccess_down = \"rate 0bit\"\n", "a: at a rate of 0"),
         ("[[host]]\nname = \"a\"\nmtu = 87\n", "a: IPv4 needs an mtu of 88 or more, not 87"),
         ("ipv6 = true\n[[host]]\nname = \"a\"\nmtu = 1279\n", "a: IPv6 needs an mtu of 1280 or more, not 1279"),
         ("[[flow]]\napplication = { kind = \"bulk\" }\n", "flow 1 has no end, and no link on its way takes time: add"),

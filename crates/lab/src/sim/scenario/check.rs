@@ -36,7 +36,7 @@ pub(super) fn planned(scenario: &Scenario, hosts: &[HostSpec], planned: &[Planne
 }
 
 fn check_links(scenario: &Scenario, hosts: &[HostSpec]) -> Result<(), ScenarioError> {
-    let access = hosts.iter().filter_map(|host| Some((host.name.as_str(), host.access.as_ref()?)));
+    let access = hosts.iter().flat_map(|host| host.access_links().map(|link| (host.name.as_str(), link)));
     let mut links = [("forward", &scenario.forward), ("back", &scenario.back)].into_iter().chain(access);
     match links.find(|(_, link)| link.rate.is_some_and(|rate| rate.as_bits() == 0)) {
         Some((name, _)) => {
@@ -136,7 +136,7 @@ fn check_names(hosts: &[HostSpec]) -> Result<(), ScenarioError> {
 
 /// Over links that take no time an endless flow sends without end at one instant.
 fn check_time_passes(scenario: &Scenario, hosts: &[HostSpec], planned: &Planned) -> Result<(), ScenarioError> {
-    let access = planned.hosts.iter().filter_map(|&host| hosts[host].access.as_ref());
+    let access = planned.hosts.iter().flat_map(|&host| hosts[host].access_links());
     let mut way = [&scenario.forward, &scenario.back].into_iter().chain(access);
     if planned.endless && !way.any(takes_time) {
         let flow = planned.spec + 1;
