@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use sockeye::TcpInfo;
-use sockeye_device::impair::{HostId, Link, LinkConfig, Side};
+use sockeye_device::impair::{HostId, Link, LinkConfig};
 use sockeye_wire::Instant;
 
 use super::invariants::Violation;
@@ -210,14 +210,10 @@ impl World {
         let goodput_bps = self.rate(ends.map(|end| end.ledger.read).sum());
         let is_fixed = config.schedule.is_empty() && config.trace.is_none();
         let rate = config.rate.filter(|rate| is_fixed && rate.as_bits() > 0);
-        let side = match from {
-            Bank::Left => Side::Left,
-            Bank::Right => Side::Right,
-        };
         DirectionReport {
             goodput_bps,
             link_share: rate.map(|rate| goodput_bps / as_float(rate.as_bits())),
-            link: LinkReport::of(self.network.bottleneck(side)),
+            link: LinkReport::of(self.network.bottleneck(from.side())),
         }
     }
 

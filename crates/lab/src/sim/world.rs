@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sockeye::{Config, Remember, Stack, StackConfig, TcpInfo};
-use sockeye_device::impair::{LinkConfig, Network, Side};
+use sockeye_device::impair::{LinkConfig, Network};
 use sockeye_wire::Instant;
 
 use super::application::{Application, Ledger, Role};
@@ -19,7 +19,7 @@ use super::machine::{Calls as _, Handle, Machine};
 use super::packets::Packets;
 use super::payload::Payload;
 use super::record::Record;
-use super::scenario::{Bank, HostSpec, Planned, Scenario, ScenarioError};
+use super::scenario::{HostSpec, Planned, Scenario, ScenarioError};
 use super::tricks::{Trick, Trickster};
 
 /// The port that the first flow's server listens on; each flow has one of its own, which tells whose a packet is.
@@ -359,12 +359,8 @@ fn node(
     } else {
         stack(seed, host, address, leaves_checksums)?
     };
-    let side = match host.side {
-        Bank::Left => Side::Left,
-        Bank::Right => Side::Right,
-    };
     let [up, down] = host.way();
-    network.add_host(side, &[address], up, down);
+    network.add_host(host.side.side(), &[address], up, down);
     Ok(Node {
         name: host.name.clone(),
         address,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use sockeye::{Algorithm, Buffer, Config, EcnPolicy, KeepAlive, MtuProbing};
-use sockeye_device::impair::LinkConfig;
+use sockeye_device::impair::{LinkConfig, Side};
 
 use super::{check, is_default};
 use crate::sim::text::{Time, optional_words};
@@ -19,6 +19,16 @@ pub enum Bank {
     Left,
     /// Where they go to.
     Right,
+}
+
+impl Bank {
+    /// The same in a network of links.
+    pub(in crate::sim) const fn side(self) -> Side {
+        match self {
+            Self::Left => Side::Left,
+            Self::Right => Side::Right,
+        }
+    }
 }
 
 /// A host.
