@@ -180,10 +180,11 @@ impl Connection {
         let range = start..start + i64::from(segment.len());
         let (ack, advance) = acknowledge(segment, me, peer, &range);
         learn_paths(me, peer);
-        if peer.numbers.edge != edge_before {
+        let edge_moved = peer.numbers.edge != edge_before;
+        if edge_moved {
             peer.numbers.edge_at = segment.at;
         }
-        if advance > 0 || peer.numbers.edge != edge_before || (ack.is_some() && peer.numbers.in_flight() > 0) {
+        if advance > 0 || edge_moved || (ack.is_some() && peer.numbers.in_flight() > 0) {
             peer.limits.told(segment.at, peer.numbers.edge, peer.paths);
         }
         let class = me.classify(segment, &range);
