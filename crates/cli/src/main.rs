@@ -14,9 +14,9 @@ mod commands;
 mod failure;
 mod http;
 mod interrupt;
-mod kept;
 mod link;
 mod services;
+mod shelf;
 mod socket;
 mod times;
 

@@ -1,6 +1,6 @@
 //! `sockeye serve`: a server on a host of ours.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -13,9 +13,9 @@ use sockeye::{ChunkPool, TcpListener, TcpStream};
 use crate::failure::{Failure, OrFail, unopened};
 use crate::http::Files;
 use crate::interrupt::Interrupt;
-use crate::kept::KeptFile;
 use crate::link::{DeviceArgs, Link};
 use crate::services::{self, Characters, Places};
+use crate::shelf::Shelf;
 
 /// What to serve, and where.
 #[derive(Args, Debug)]
@@ -108,7 +108,7 @@ enum Content {
     Discard,
     Chargen,
     Http(Files),
-    File(KeptFile),
+    File(PathBuf, Shelf),
 }
 
 impl Server {
@@ -164,7 +164,10 @@ impl Server {
             Content::Discard => services::discard(stream, &mut io::sink()).map(drop),
             Content::Chargen => services::supply(stream, &mut Characters::default(), &self.chunks).map(drop),
             Content::Http(files) => services::http(stream, files),
-            Content::File(file) => services::supply_chunks(stream, file.chunks()?).map(drop),
+            Content::File(path, shelf) => {
+                let file = shelf.open(path, &fs::metadata(path)?)?;
+                services::supply_chunks(stream, file.all()).map(drop)
+            }
         }
     }
 }
@@ -175,7 +178,7 @@ impl Content {
             (Service::Http, Some(root)) => Self::Http(Files::new(root).map_err(|why| unopened(root, why))?),
             (Service::File, Some(path)) => {
                 File::open(path).map_err(|why| unopened(path, why))?;
-                Self::File(KeptFile::new(path.to_owned()))
+                Self::File(path.to_owned(), Shelf::default())
             }
             (Service::Echo, None) => Self::Echo,
             (Service::Discard, None) => Self::Discard,
@@ -190,7 +193,7 @@ impl Content {
             Self::Discard => Service::Discard,
             Self::Chargen => Service::Chargen,
             Self::Http(_) => Service::Http,
-            Self::File(_) => Service::File,
+            Self::File(..) => Service::File,
         }
     }
 }
@@ -239,7 +242,7 @@ mod tests {
     #[test]
     fn what_can_not_be_read_to_its_end_does_not_end_as_if_it_had_been() {
         // A directory opens like a file, but can't be read.
-        let server = Server::new(Content::File(KeptFile::new(std::env::temp_dir())));
+        let server = Server::new(Content::File(std::env::temp_dir(), Shelf::default()));
         with_server(&server, |host, address| {
             let mut client = TcpStream::connect(host, address).expect("it listens");
             let heard = client.read(&mut [0; 1]).expect_err("it isn't the end");

@@ -1,17 +1,16 @@
 //! From a request's target to a file below the root, and nothing outside it.
 
 use std::fmt::Write as _;
-use std::fs::{self, File, Metadata};
-use std::io::{self, Seek, SeekFrom};
+use std::fs::{self, Metadata};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use sockeye::ChunkPool;
-
 use super::range::Range;
 use super::request::{Method, Request};
 use super::response::{Body, Response, Status};
+use crate::shelf::Shelf;
 
 const HTML: &str = "text/html; charset=utf-8";
 /// What a directory is shown with, if it has one.
@@ -22,7 +21,7 @@ const INDEX: &str = "index.html";
 pub struct Files {
     /// Absolute, without symbolic links.
     root: PathBuf,
-    chunks: Arc<ChunkPool>,
+    shelf: Arc<Shelf>,
 }
 
 impl Files {
@@ -35,12 +34,12 @@ impl Files {
         if !root.is_dir() {
             return Err(io::ErrorKind::NotADirectory.into());
         }
-        Ok(Self { root, chunks: Arc::default() })
+        Ok(Self { root, shelf: Arc::default() })
     }
 
-    /// Where files are read to.
-    pub(super) fn chunks(&self) -> &ChunkPool {
-        &self.chunks
+    /// Where files lie that were read.
+    pub(super) fn shelf(&self) -> &Shelf {
+        &self.shelf
     }
 
     /// The answer to a request.
@@ -77,7 +76,7 @@ impl Files {
                 return Ok(Response::error(Status::MOVED_PERMANENTLY).header("Location", there));
             }
             return match self.inside(&file.join(INDEX)) {
-                Ok(Some((index, meta))) if meta.is_file() => file_response(&index, &meta, request),
+                Ok(Some((index, meta))) if meta.is_file() => self.file_response(&index, &meta, request),
                 _ => Ok(Response::new(Status::OK, HTML, Body::Text(listing(path, &file)?))),
             };
         }
@@ -85,7 +84,35 @@ impl Files {
         if !meta.is_file() || path.ends_with('/') {
             return Ok(Response::error(Status::NOT_FOUND));
         }
-        file_response(&file, &meta, request)
+        self.file_response(&file, &meta, request)
+    }
+
+    fn file_response(&self, path: &Path, meta: &Metadata, request: &Request) -> io::Result<Response> {
+        let modified = meta.modified().ok().map(whole_seconds);
+        if let Some(modified) = modified
+            && request.if_modified_since.as_deref().is_some_and(|since| is_not_newer(modified, since))
+        {
+            return Ok(Response::empty(Status::NOT_MODIFIED));
+        }
+        let file = self.shelf.open(path, meta)?;
+        let length = file.octets();
+        let range = request.range.as_deref().filter(|_| request.method == Method::Get);
+        let content_type = content_type(path);
+        let response = match Range::parse(range, length) {
+            Range::Whole => Response::new(Status::OK, content_type, Body::File(file, 0..length)),
+            Range::Part { start, length: part } => {
+                Response::new(Status::PARTIAL_CONTENT, content_type, Body::File(file, start..start + part))
+                    .header("Content-Range", format!("bytes {start}-{}/{length}", start + part - 1))
+            }
+            Range::Unsatisfiable => {
+                Response::error(Status::RANGE_NOT_SATISFIABLE).header("Content-Range", format!("bytes */{length}"))
+            }
+        };
+        let response = response.header("Accept-Ranges", "bytes");
+        Ok(match modified {
+            Some(modified) => response.header("Last-Modified", httpdate::fmt_http_date(modified)),
+            None => response,
+        })
     }
 
     /// Where `path` leads, symbolic links followed, and what is there; `None` if that is not below the root.
@@ -97,35 +124,6 @@ impl Files {
         let meta = fs::metadata(&file)?;
         Ok(Some((file, meta)))
     }
-}
-
-fn file_response(path: &Path, meta: &Metadata, request: &Request) -> io::Result<Response> {
-    let modified = meta.modified().ok().map(whole_seconds);
-    if let Some(modified) = modified
-        && request.if_modified_since.as_deref().is_some_and(|since| is_not_newer(modified, since))
-    {
-        return Ok(Response::empty(Status::NOT_MODIFIED));
-    }
-    let mut file = File::open(path)?;
-    let length = meta.len();
-    let range = request.range.as_deref().filter(|_| request.method == Method::Get);
-    let content_type = content_type(path);
-    let response = match Range::parse(range, length) {
-        Range::Whole => Response::new(Status::OK, content_type, Body::File(file, length)),
-        Range::Part { start, length: part } => {
-            file.seek(SeekFrom::Start(start))?;
-            Response::new(Status::PARTIAL_CONTENT, content_type, Body::File(file, part))
-                .header("Content-Range", format!("bytes {start}-{}/{length}", start + part - 1))
-        }
-        Range::Unsatisfiable => {
-            Response::error(Status::RANGE_NOT_SATISFIABLE).header("Content-Range", format!("bytes */{length}"))
-        }
-    };
-    let response = response.header("Accept-Ranges", "bytes");
-    Ok(match modified {
-        Some(modified) => response.header("Last-Modified", httpdate::fmt_http_date(modified)),
-        None => response,
-    })
 }
 
 /// The path in a request's target, decoded, without its query; `None` if it is malformed. Both `/path` and

@@ -31,7 +31,7 @@ pub fn serve_connection<S: Read + Sink>(stream: &mut S, files: &Files) -> io::Re
             Err(error) => return Err(error),
         };
         log::info!("{} {}", response.status.0, response.status.1);
-        response.write(stream, files.chunks(), method == Method::Head, keep_alive)?;
+        response.write(stream, files.shelf().chunks(), method == Method::Head, keep_alive)?;
         if !keep_alive {
             return Ok(());
         }

@@ -1,12 +1,15 @@
 //! Responses.
 
 use std::fmt::Write as _;
-use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Write};
+use std::iter;
+use std::ops::Range;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use sockeye::ChunkPool;
 
+use crate::shelf::KeptFile;
 use crate::socket::Sink;
 
 /// A status code and its words.
@@ -49,8 +52,8 @@ pub enum Body {
     None,
     /// A text.
     Text(String),
-    /// So many octets of a file, from where it stands.
-    File(File, u64),
+    /// These octets of a file.
+    File(Arc<KeptFile>, Range<u64>),
 }
 
 /// A response to be written.
@@ -85,7 +88,7 @@ impl Response {
         self
     }
 
-    /// Writes it, files by way of `pool`; without what follows the headers if `head_only`.
+    /// Writes it, put together in a chunk of `pool`; without what follows the headers if `head_only`.
     ///
     /// # Errors
     /// What writing returns, or reading the file: the response is incomplete then and the connection can't go on.
@@ -93,7 +96,7 @@ impl Response {
         let head = self.head(keep_alive);
         match self.body {
             Body::Text(text) if !head_only => stream.write_all((head + &text).as_bytes())?,
-            Body::File(mut file, length) if !head_only => give(&head, &mut file, length, pool, stream)?,
+            Body::File(file, range) if !head_only => give(&head, &file, range, pool, stream)?,
             Body::None | Body::Text(_) | Body::File(..) => stream.write_all(head.as_bytes())?,
         }
         stream.flush()
@@ -111,29 +114,23 @@ impl Response {
         match &self.body {
             Body::None => {}
             Body::Text(text) => add("Content-Length", &text.len().to_string()),
-            Body::File(_, length) => add("Content-Length", &length.to_string()),
+            Body::File(_, range) => add("Content-Length", &(range.end - range.start).to_string()),
         }
         self.headers.iter().for_each(|(name, value)| add(name, value));
         head + "\r\n"
     }
 }
 
-/// Writes `head` and exactly `length` octets of the file, which may have become shorter since its length was promised. The
-/// head leaves with the first of them: alone it would be a packet more.
-fn give(head: &str, file: &mut File, length: u64, pool: &ChunkPool, stream: &mut impl Sink) -> io::Result<()> {
-    let (mut begun, mut left) = (head.as_bytes(), length);
-    loop {
-        let room = ChunkPool::CHUNK.saturating_sub(begun.len());
-        let want = usize::try_from(left).unwrap_or(room).min(room);
-        let chunk = pool.fill(begun.len() + want, |buffer| {
-            let (before, text) = buffer.split_at_mut(begun.len());
-            before.copy_from_slice(begun);
-            file.read_exact(text).map(|()| begun.len() + want)
-        })?;
-        stream.hand_over(chunk)?;
-        (begun, left) = (&[], left - want as u64);
-        if left == 0 {
-            return Ok(());
-        }
-    }
+/// Writes `head` and exactly these octets of the file, which may have become shorter since its length was promised. The head
+/// leaves with as many of them as a chunk has room for, a copy: alone it would be a packet more. The others leave as they lie.
+fn give(head: &str, file: &KeptFile, range: Range<u64>, pool: &ChunkPool, stream: &mut impl Sink) -> io::Result<()> {
+    let mut pieces = file.part(range);
+    let mut first = pieces.next().transpose()?.unwrap_or_default();
+    let beside = first.split_to(first.len().min(ChunkPool::CHUNK.saturating_sub(head.len())));
+    let both = pool.fill(head.len() + beside.len(), |mut buffer| {
+        let (head, beside) = (buffer.write(head.as_bytes())?, buffer.write(&beside)?);
+        Ok::<_, io::Error>(head + beside)
+    })?;
+    stream.hand_over(both)?;
+    iter::once(Ok(first)).chain(pieces).try_for_each(|piece| stream.hand_over(piece?))
 }

@@ -3,9 +3,11 @@
 use std::fs;
 use std::io::{self, Cursor, Read, Write};
 use std::os::unix::fs::symlink;
+use std::time::{Duration, SystemTime};
 
 use tempfile::TempDir;
 
+use super::request::{Reader, Received};
 use super::{Files, serve_connection};
 use crate::socket::Sink;
 
@@ -231,4 +233,45 @@ fn the_head_leaves_with_the_file() {
     serve_connection(&mut duplex, &files).expect("memory doesn't break");
     assert!(duplex.got.ends_with(b"\r\n\r\n0123456789"));
     assert_eq!(duplex.writes, 1);
+}
+
+/// What follows the head lies in the same memory for whoever asks, but for what left with the head.
+#[test]
+fn a_file_of_many_chunks_is_handed_over_as_it_lies() {
+    /// Takes what it is given, and remembers where that was.
+    #[derive(Default)]
+    struct Places(Vec<(*const u8, Vec<u8>)>);
+    impl Write for Places {
+        fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+            self.0.push((buffer.as_ptr(), buffer.to_vec()));
+            Ok(buffer.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    impl Sink for Places {}
+
+    let (place, files) = site();
+    let path = place.path().join("root/large");
+    let text: Vec<u8> = (0..3 * 65_536_u32 + 7).map(|at| at.to_le_bytes()[1]).collect();
+    fs::write(&path, &text).expect("there is room");
+    let long_ago = SystemTime::now() - Duration::from_secs(3600);
+    fs::File::options().write(true).open(&path).and_then(|file| file.set_modified(long_ago)).expect("it is ours");
+    let ask = |headers: &str| {
+        let mut reader = Reader::default();
+        let request = format!("GET /large HTTP/1.1\r\nHost: x\r\n{headers}\r\n");
+        let Ok(Received::Request(request)) = reader.next(&mut request.as_bytes()) else { panic!("it is a request") };
+        let mut places = Places::default();
+        files.answer(&request).write(&mut places, files.shelf().chunks(), false, true).expect("memory takes it");
+        let (at, got): (Vec<_>, Vec<_>) = places.0.into_iter().unzip();
+        let got = got.concat();
+        let head = got.windows(4).position(|octets| octets == b"\r\n\r\n").expect("a head ends") + 4;
+        (at[1..].to_vec(), got[head..].to_vec())
+    };
+    let (first, second) = (ask(""), ask(""));
+    assert!(first.1 == text);
+    assert!(first == second && first.0.len() == 4, "{:?} and {:?}", first.0, second.0);
+    let (_, part) = ask("Range: bytes=65535-131072\r\n");
+    assert!(part == text[65_535..=131_072]);
 }

@@ -4,7 +4,7 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
-use crate::kept::KeptFile;
+use crate::shelf::Shelf;
 
 /// A client and the server's end of its connection.
 fn pair() -> (TcpStream, TcpStream) {
@@ -156,7 +156,8 @@ fn a_file_is_sent_as_it_lies_in_memory() {
     let path = directory.path().join("file");
     let text: Vec<u8> = (0..(5_u32 << 20) + 100).map(|at| at.to_le_bytes()[1]).collect();
     std::fs::write(&path, &text).expect("there is room");
-    let file = KeptFile::new(path);
+    let shelf = Shelf::default();
+    let file = || shelf.open(&path, &std::fs::metadata(&path).expect("it is there")).expect("it is there");
     let (here, there) = sockeye::Host::pair().expect("there are descriptors");
     let listener = sockeye::TcpListener::bind(&here, "10.0.0.1:9000").expect("the port is free");
     for _ in 0..2 {
@@ -164,7 +165,7 @@ fn a_file_is_sent_as_it_lies_in_memory() {
         let (mut server, _) = listener.accept().expect("the client is there");
         let mut heard = Vec::new();
         thread::scope(|scope| {
-            scope.spawn(|| supply_chunks(&mut server, file.chunks().expect("it is there")).expect("the client reads"));
+            scope.spawn(|| supply_chunks(&mut server, file().all()).expect("the client reads"));
             client.read_to_end(&mut heard).expect("the server is there");
             client.shutdown(Shutdown::Write).expect("the server is there");
         });
