@@ -435,11 +435,12 @@ impl Ear {
         if info.is_some_and(|info| self.repeats.narrowed(info)) {
             self.sent.forget_times();
         }
-        if segment_size == 0 && info.is_some_and(|info| text > info.snd_mss.into()) {
+        let probes_path = segment_size == 0 && info.is_some_and(|info| text > info.snd_mss.into());
+        if probes_path {
             self.path_probes += 1;
             self.path_probe = Some((end, text));
         }
-        let before = self.sent.leaves(now, seq, end + u32::from(fin));
+        let before = self.sent.leaves(now, seq, end + u32::from(fin), probes_path);
         let snd_nxt = self.snd_nxt;
         self.snd_nxt = snd_nxt.max(end + u32::from(fin));
         if fin {

@@ -11,7 +11,25 @@ struct Piece {
     start: u64,
     end: u64,
     at: Instant,
-    again: bool,
+    left: Left,
+}
+
+/// How often, and as what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Left {
+    Once,
+    /// Once, in a segment that probed the path's MTU.
+    AsProbe,
+    /// Such a probe, or a segment with a part of one, for the first time in segments that are known to fit. That begins no
+    /// recovery (RFC 4821 section 7.6.2), so duplicate ACKs may have it sent once more at any time.
+    Cut,
+    Again,
+}
+
+impl Left {
+    fn is_once(self) -> bool {
+        matches!(self, Self::Once | Self::AsProbe)
+    }
 }
 
 /// What left before, of something that leaves.
@@ -21,7 +39,7 @@ pub(super) struct Before {
     pub(super) octets: u32,
     /// When the last of them left.
     pub(super) at: Instant,
-    /// When the last of them left that had left more than once.
+    /// When the last of them left that had left more than once, a cut probe's not counted.
     pub(super) again_at: Option<Instant>,
 }
 
@@ -85,16 +103,19 @@ impl Sent {
         self.una_at + u64::from(seq.saturating_since(self.una))
     }
 
-    /// `start..end` leaves; what of it left before.
-    pub(super) fn leaves(&mut self, now: Instant, start: SeqNumber, end: SeqNumber) -> Option<Before> {
+    /// `start..end` leaves, to see if the path takes so much in one segment if it `probes`; what of it left before.
+    pub(super) fn leaves(&mut self, now: Instant, start: SeqNumber, end: SeqNumber, probes: bool) -> Option<Before> {
         let (start, end) = (self.place(start), self.place(end));
+        let left = if probes { Left::AsProbe } else { Left::Once };
         if start == end {
             return None;
         }
         match self.pieces.back_mut() {
             Some(last) if last.end > start => return self.leaves_again(now, start, end),
-            Some(last) if last.end == start && last.at == now && !last.again => last.end = end,
-            _ => self.pieces.push_back(Piece { start, end, at: now, again: false }),
+            Some(last) if last.end == start && last.at == now && (last.left, left) == (Left::Once, Left::Once) => {
+                last.end = end;
+            }
+            _ => self.pieces.push_back(Piece { start, end, at: now, left }),
         }
         None
     }
@@ -103,9 +124,12 @@ impl Sent {
     fn leaves_again(&mut self, now: Instant, start: u64, end: u64) -> Option<Before> {
         let first = self.pieces.partition_point(|piece| piece.end <= start);
         let behind = self.pieces.partition_point(|piece| piece.start < end);
-        let mut before: Option<Before> = None;
+        let (mut before, mut left) = (None::<Before>, Left::Again);
         for piece in self.pieces.range(first..behind) {
-            let again_at = Some(piece.at).filter(|_| piece.again);
+            let again_at = Some(piece.at).filter(|_| piece.left == Left::Again);
+            if piece.left == Left::AsProbe {
+                left = Left::Cut;
+            }
             let known = before.get_or_insert(Before { octets: 0, at: piece.at, again_at });
             known.octets += u32::try_from(piece.end.min(end) - piece.start.max(start)).unwrap_or(u32::MAX);
             known.at = known.at.max(piece.at);
@@ -115,8 +139,8 @@ impl Sent {
         let outside = |at: usize| self.pieces.get(at).filter(|_| first < behind).copied();
         let new = [
             outside(first).map(|piece| Piece { end: start, ..piece }),
-            Some(Piece { start, end: again_to, at: now, again: true }),
-            Some(Piece { start: again_to, end, at: now, again: false }),
+            Some(Piece { start, end: again_to, at: now, left }),
+            Some(Piece { start: again_to, end, at: now, left: Left::Once }),
             outside(behind.wrapping_sub(1)).map(|piece| Piece { start: end, ..piece }),
         ];
         self.replace(first..behind, new.into_iter().flatten().filter(|piece| piece.start < piece.end));
@@ -147,7 +171,7 @@ impl Sent {
         (self.una_at, self.una) = (place, una);
         let mut again = 0;
         while let Some(first) = self.pieces.front().copied().filter(|first| first.start < place) {
-            if first.again {
+            if !first.left.is_once() {
                 again += first.end.min(place) - first.start.max(before);
             }
             if first.end > place {
@@ -165,7 +189,7 @@ impl Sent {
         let (left, right) = (self.place(left), self.place(right));
         let first = self.pieces.partition_point(|piece| piece.end <= left);
         let mut inside = self.pieces.range(first..).take_while(|piece| piece.start < right).peekable();
-        inside.peek().is_none() || inside.any(|piece| !piece.again)
+        inside.peek().is_none() || inside.any(|piece| piece.left.is_once())
     }
 
     /// `left..right`, all of it sent, is said to have arrived, in a segment that counts beyond doubt if `surely`; true if
@@ -204,20 +228,38 @@ mod tests {
     #[test]
     fn each_octet_has_the_time_at_which_it_last_left() {
         let mut sent = Sent::from(ISS);
-        assert_eq!(sent.leaves(at(1), ISS, ISS + 1_000), None);
-        assert_eq!(sent.leaves(at(2), ISS + 1_000, ISS + 3_000), None);
-        assert_eq!(sent.leaves(at(5), ISS + 500, ISS + 1_500), Some(before(1_000, 2, None)));
-        assert_eq!(sent.leaves(at(6), ISS, ISS + 500), Some(before(500, 1, None)));
-        assert_eq!(sent.leaves(at(7), ISS + 1_400, ISS + 3_500), Some(before(1_600, 5, Some(5))));
+        assert_eq!(sent.leaves(at(1), ISS, ISS + 1_000, false), None);
+        assert_eq!(sent.leaves(at(2), ISS + 1_000, ISS + 3_000, false), None);
+        assert_eq!(sent.leaves(at(5), ISS + 500, ISS + 1_500, false), Some(before(1_000, 2, None)));
+        assert_eq!(sent.leaves(at(6), ISS, ISS + 500, false), Some(before(500, 1, None)));
+        assert_eq!(sent.leaves(at(7), ISS + 1_400, ISS + 3_500, false), Some(before(1_600, 5, Some(5))));
         assert!(sent.left_once(ISS + 3_000, ISS + 3_500) && !sent.left_once(ISS + 500, ISS + 3_000));
         assert!(!sent.acked(ISS + 3_000) && sent.acked(ISS + 3_200));
-        assert_eq!(sent.leaves(at(8), ISS, ISS + 3_300), Some(before(100, 7, None)));
+        assert_eq!(sent.leaves(at(8), ISS, ISS + 3_300, false), Some(before(100, 7, None)));
+    }
+
+    #[test]
+    fn of_a_probe_that_was_cut_only_the_third_time_counts_as_again() {
+        let mut sent = Sent::from(ISS);
+        sent.leaves(at(1), ISS, ISS + 1_000, false);
+        sent.leaves(at(1), ISS + 1_000, ISS + 2_200, true);
+        sent.leaves(at(1), ISS + 2_200, ISS + 3_200, false);
+        assert!(sent.left_once(ISS + 1_000, ISS + 2_200));
+        // Cut in two, of which the second takes some of what follows along.
+        assert_eq!(sent.leaves(at(5), ISS + 1_000, ISS + 2_000, false), Some(before(1_000, 1, None)));
+        assert_eq!(sent.leaves(at(5), ISS + 2_000, ISS + 3_000, false), Some(before(1_000, 1, None)));
+        assert!(!sent.left_once(ISS + 1_000, ISS + 3_000));
+        assert_eq!(sent.leaves(at(6), ISS + 2_000, ISS + 3_000, false), Some(before(1_000, 5, None)));
+        assert_eq!(sent.leaves(at(7), ISS + 2_000, ISS + 3_000, false), Some(before(1_000, 6, Some(6))));
+        // What was no probe counts the second time.
+        assert_eq!(sent.leaves(at(5), ISS, ISS + 1_000, false), Some(before(1_000, 1, None)));
+        assert_eq!(sent.leaves(at(6), ISS, ISS + 1_000, false), Some(before(1_000, 5, Some(5))));
     }
 
     #[test]
     fn blocks_that_overlap_count_once() {
         let mut sent = Sent::from(ISS);
-        sent.leaves(at(1), ISS, ISS + 9_000);
+        sent.leaves(at(1), ISS, ISS + 9_000, false);
         assert!(sent.sacked(ISS + 1_000, ISS + 2_000, true));
         assert!(sent.sacked(ISS + 3_000, ISS + 4_000, true));
         assert!(!sent.sacked(ISS + 3_100, ISS + 3_900, true));
@@ -230,7 +272,7 @@ mod tests {
     #[test]
     fn what_was_heard_in_doubt_is_news_once_more() {
         let mut sent = Sent::from(ISS);
-        sent.leaves(at(1), ISS, ISS + 9_000);
+        sent.leaves(at(1), ISS, ISS + 9_000, false);
         assert!(sent.sacked(ISS + 1_000, ISS + 2_000, false));
         assert!(!sent.sacked(ISS + 1_000, ISS + 2_000, false));
         assert!(sent.sacked(ISS + 1_000, ISS + 2_000, true));
