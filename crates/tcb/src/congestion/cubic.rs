@@ -317,12 +317,16 @@ impl CongestionControl for Cubic {
     //= rfc5681#4.1-1
     //= rfc5681#4.1-2
     fn on_idle(&mut self, _now: Instant) {
+        let restart = initial_window(self.initial, self.mss);
         let curve = &mut self.curve;
+        if curve.cwnd <= restart {
+            return;
+        }
         // What the path took is not forgotten (RFC 7661 section 4.4.3).
         if curve.ssthresh != u32::MAX {
             curve.ssthresh = curve.ssthresh.max(mul_div(curve.cwnd, 3, 4));
         }
-        curve.cwnd = curve.cwnd.min(initial_window(self.initial, self.mss));
+        curve.cwnd = restart;
         // What follows slow start is congestion avoidance from its beginning.
         //= rfc9438#4.3-2
         curve.epoch = None;

@@ -383,3 +383,16 @@ fn congestion_avoidance_after_an_idle_restart_begins_where_slow_start_ends() {
     assert!(cubic.cwnd() <= before + 100, "{} after {before}: not to where the curve was by then", cubic.cwnd());
     assert!(cubic.curve.epoch.as_ref().is_some_and(|epoch| epoch.start > at(60.0)));
 }
+
+/// After a loss at eight segments no restart takes anything from that, and silence doesn't count.
+//= rfc5681#4.1-1
+//= rfc9438#4.2-4
+#[test]
+fn an_idle_restart_that_has_nothing_to_cut_leaves_the_curve_alone() {
+    let mut cubic = reduced(8);
+    run(&mut cubic, 0.0, 0.5, 0.1);
+    assert!(cubic.cwnd() < 10_000);
+    let before = (cubic.cwnd(), cubic.ssthresh(), cubic.curve.epoch.as_deref().map(|epoch| epoch.k));
+    cubic.on_idle(at(60.0));
+    assert_eq!((cubic.cwnd(), cubic.ssthresh(), cubic.curve.epoch.as_deref().map(|epoch| epoch.k)), before);
+}
