@@ -36,7 +36,8 @@ pub struct AckSample {
     pub now: Instant,
     /// Octets delivered, as far as this ACK is the first to tell: acknowledged by it, cumulatively or selectively.
     pub newly_acked: u32,
-    /// Segments leave as soon as the window lets them ([`Config::pacing`](crate::Config::pacing) is false).
+    /// Segments leave as soon as the window lets them: [`Config::pacing`](crate::Config::pacing) is false, and there is no
+    /// [`pacing_rate`](CongestionControl::pacing_rate).
     pub unpaced: bool,
     /// Octets that it made the recovery hold lost.
     pub newly_lost: u32,

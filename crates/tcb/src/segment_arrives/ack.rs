@@ -81,7 +81,7 @@ impl Tcb {
             duplicate,
             echo: echo.map(|timestamps| Echo { value: timestamps.echo, offset: self.timestamp_offset }),
             ece,
-            unpaced: !self.config.pacing,
+            unpaced: !self.config.pacing && self.congestion.pacing_rate().is_none(),
             sack: self.agreed.sack,
             mss: u32::from(self.send.mss()),
             granularity: self.config.granularity,

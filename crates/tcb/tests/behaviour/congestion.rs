@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sockeye_tcb::Config;
-use sockeye_tcb::congestion::{AckSample, Algorithm, CongestionControl};
+use sockeye_tcb::congestion::{AckSample, Algorithm, CongestionControl, Details};
 use sockeye_wire::Instant;
 
 use crate::pair::{Pair, Side, config, text};
@@ -14,17 +14,18 @@ struct Steady {
     window: u32,
     rate: Option<u64>,
     quantum: Option<u32>,
+    /// The last ACK said that nothing is paced.
+    unpaced: bool,
 }
 
 const WINDOW: u32 = 4000;
-const STEADY: Algorithm =
-    Algorithm::new("steady", |_initial| Box::new(Steady { window: WINDOW, rate: None, quantum: None }));
+const STEADY: Algorithm = Algorithm::new("steady", |_initial| Box::new(Steady { window: WINDOW, ..WIDE }));
 /// Octets a second.
 const RATE: u64 = 1_000_000;
 const PACED: Algorithm = Algorithm::new("paced", |_initial| Box::new(Steady { rate: Some(RATE), ..WIDE }));
 const IN_FIVES: Algorithm =
     Algorithm::new("paced", |_initial| Box::new(Steady { rate: Some(RATE), quantum: Some(5 * 988), ..WIDE }));
-const WIDE: Steady = Steady { window: 100_000, rate: None, quantum: None };
+const WIDE: Steady = Steady { window: 100_000, rate: None, quantum: None, unpaced: false };
 
 impl CongestionControl for Steady {
     fn name(&self) -> &'static str {
@@ -47,7 +48,9 @@ impl CongestionControl for Steady {
         self.quantum
     }
 
-    fn on_ack(&mut self, _sample: &AckSample) {}
+    fn on_ack(&mut self, sample: &AckSample) {
+        self.unpaced = sample.unpaced;
+    }
     fn on_loss(&mut self, _now: Instant, _flight: u32) {}
     fn on_recovered(&mut self, _now: Instant, _flight: u32) {}
     fn on_timeout(&mut self, _now: Instant, _flight: u32, _again: bool) {}
@@ -55,6 +58,10 @@ impl CongestionControl for Steady {
     fn on_idle(&mut self, _now: Instant) {}
     fn set_mss(&mut self, _mss: u16) {}
     fn on_lost_handshake(&mut self) {}
+
+    fn details(&self) -> Details {
+        Details { phase: if self.unpaced { "unpaced" } else { "" }, ..Details::default() }
+    }
 }
 
 /// `a` runs under [`PACED`] and has sent what isn't paced: the first ten segments.
@@ -188,4 +195,18 @@ fn cubic_is_paced_at_twice_its_window_a_round_trip_in_slow_start() {
     let info = pair.a.tcb.info(pair.now);
     let rate = u64::from(info.cwnd) * 2 * 1_000_000_000 / u64::try_from(info.srtt.unwrap().as_nanos()).unwrap();
     assert_eq!(info.pacing_rate, Some(rate));
+}
+
+/// Who has a rate of its own is paced by that, whatever the connection would do.
+//= rfc9406#4.3-2
+#[test]
+fn an_ack_tells_whether_anything_is_paced() {
+    for (congestion, pacing, phase) in
+        [(STEADY, true, ""), (STEADY, false, "unpaced"), (PACED, true, ""), (PACED, false, "")]
+    {
+        let mut pair = Pair::established_with(Config { congestion, pacing, ..config() }, config());
+        pair.send(Side::A, text(1000));
+        pair.run_for(Duration::from_millis(100));
+        assert_eq!(pair.info().congestion.phase, phase, "{congestion} with pacing {pacing}");
+    }
 }
