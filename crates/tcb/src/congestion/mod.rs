@@ -71,12 +71,17 @@ pub struct AckSample {
 //= rfc9406#4.3-2
 const L: u32 = 8;
 
+/// Octets that slow start may grow by for an ACK of `newly_acked`, segments having `mss` octets. Paced it has no limit: an ACK
+/// that tells of many segments lets none of them out at once.
+//= rfc9406#4.3-2
+pub(crate) fn slow_start(newly_acked: u32, mss: u32, unpaced: bool) -> u32 {
+    if unpaced { newly_acked.min(L * mss) } else { newly_acked }
+}
+
 impl AckSample {
-    /// Octets that slow start may grow by, segments having `mss` octets. Paced it has no limit: an ACK that tells of many
-    /// segments lets none of them out at once.
-    //= rfc9406#4.3-2
+    /// Octets that slow start may grow by.
     fn slow_start(&self, mss: u32) -> u32 {
-        if self.unpaced { self.newly_acked.min(L * mss) } else { self.newly_acked }
+        slow_start(self.newly_acked, mss, self.unpaced)
     }
 }
 

@@ -168,7 +168,8 @@ struct Flight {
     filled_until: u64,
     /// What was sent before this place was sent into a window that a mark has reduced since.
     marked_until: u64,
-    /// The window after a recovery that was undone, until it has grown to that of congestion control.
+    /// The window of a slow start that congestion control doesn't ask for, until it has grown to that one's: after a
+    /// recovery that was undone, and on a path that has proved narrow.
     ramp: Option<u32>,
     /// The segment at the front is to be sent again whatever the window says.
     front_is_urgent: bool,

@@ -10,7 +10,7 @@ use super::undo::{Cause, Reported};
 use super::{Arrival, Echo, Flight, Phase, Recovery, Reduction, frto, prr, rack, scoreboard};
 use crate::Rtt;
 use crate::congestion::delivery_rate::Newest;
-use crate::congestion::{AckSample, CongestionControl, LostSegment, RateSample};
+use crate::congestion::{AckSample, CongestionControl, LostSegment, RateSample, slow_start};
 use crate::negotiated::timestamp;
 
 /// What our timestamps count.
@@ -497,7 +497,9 @@ impl Flight {
         congestion: &dyn CongestionControl,
     ) {
         if let Some(ramp) = self.ramp {
-            let ramp = ramp.saturating_add(2 * delivered.octets);
+            //= rfc5681#3.1-8
+            //= rfc9406#4.3-2
+            let ramp = ramp.saturating_add(slow_start(delivered.octets, arrival.mss, arrival.unpaced));
             self.ramp = Some(ramp).filter(|&ramp| ramp < congestion.cwnd());
         }
         if self.phase != Phase::Recovery {

@@ -1,11 +1,13 @@
 //! Paths that take less than both ends would: told of by ICMP, or not at all (RFC 1191, RFC 8201, RFC 4821).
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use sockeye_tcb::congestion::Algorithm;
 use sockeye_tcb::{Config, MtuProbing, PathMss, TooBig};
 
 use crate::pair::{Fate, Pair, Random, Sent, Side, config, text};
+use crate::unpaced;
 
 /// Octets of the timestamps option.
 const TIMESTAMPS: usize = 12;
@@ -193,6 +195,25 @@ fn complain(pair: &mut Pair, mss: u16) -> TooBig {
     let outcome = pair.a.tcb.on_packet_too_big(now, seq, mss).unwrap();
     pair.settle();
     outcome
+}
+
+/// What a narrow path lost goes again in slow start: twice as much a round trip.
+//= rfc1191#6.4-1
+//= rfc5681#3.1-8
+//= rfc8201#5.4-3
+#[test]
+fn what_a_narrow_path_lost_goes_again_in_windows_that_double() {
+    let mut pair = Pair::established_with(Config { mss: 1460, ..unpaced::config() }, wide());
+    black_hole(&mut pair, 1240);
+    pair.send(Side::A, text(10 * 1448));
+    assert_eq!(complain(&mut pair, 1240), TooBig::Believed);
+    pair.run_for(Duration::from_secs(1));
+    let mut windows = BTreeMap::new();
+    for sent in pair.log.iter().filter(|sent| sent.from == Side::A && sent.segment.payload.len() <= 1228).skip(1) {
+        *windows.entry(sent.at).or_insert(0) += 1;
+    }
+    let windows: Vec<usize> = windows.into_values().collect();
+    assert_eq!(windows, [2, 4, 5], "after one segment at first");
 }
 
 /// FIELD D11.
