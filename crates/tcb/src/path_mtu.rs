@@ -18,9 +18,9 @@ const MAX_PROBES: u8 = 3;
 /// A search ends when it could gain no more than this; Linux's `tcp_probe_threshold` is 8.
 //= rfc4821#7.3-1
 const WORTHWHILE: u16 = 16;
-/// Retransmissions of the first segment in vain after which the path counts as a black hole if none of its length was ever
-/// seen to arrive. If one was it takes R1 of them (RFC 9293 section 3.8.3), as in Linux, and twice as many to go below
-/// [`Config::base_mss`].
+/// Retransmissions of the first segment in vain, after timeouts, after which the path counts as a black hole if none of its
+/// length was ever seen to arrive. If one was it takes R1 of them (RFC 9293 section 3.8.3), as in Linux, and twice as many to
+/// go below [`Config::base_mss`].
 const IN_VAIN: u8 = 1;
 
 /// When to look for the path MTU with probes: `tcp_mtu_probing` of Linux.
@@ -33,6 +33,17 @@ pub enum MtuProbing {
     OnBlackHole,
     /// From the start: the first segments are of [`Config::base_mss`].
     Always,
+}
+
+/// The first segment outstanding, which is lost.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LostFirst {
+    /// Its octets of text and options.
+    pub(crate) size: u16,
+    /// It was sent again before, or the timer has expired.
+    pub(crate) again: bool,
+    /// How often it was sent again without a timeout, since only shorter ones arrive.
+    pub(crate) overtaken: u8,
 }
 
 /// What became of a claim that a segment was too long.
@@ -190,27 +201,29 @@ impl PathMtu {
         TooBig::Believed
     }
 
-    /// The first segment, of `size`, is about to be sent again after so many timeouts in a row: true if the path proves
-    /// too narrow for it, and segments are shorter from now on.
+    /// The first segment is about to be sent again: true if the path proves too narrow for it, and segments are shorter from
+    /// now on.
     //= rfc5927#7.2-1
     //= rfc4821#7.7-1
     //= rfc4821#7.7-2
     //= rfc8899#4.3-1
     //= rfc8899#4.6.2-2
-    pub(crate) fn is_too_narrow(&mut self, now: Instant, size: u16, timeouts: u8, config: &Config) -> bool {
-        if self.claim > 0 && size > self.claim && (timeouts > 0 || self.in_vain > 0) {
+    pub(crate) fn is_too_narrow(&mut self, now: Instant, first: LostFirst, config: &Config) -> bool {
+        let size = first.size;
+        if self.claim > 0 && size > self.claim && first.again {
             self.believe(self.claim, now + config.path_mtu_age);
             return true;
         }
         let base = config.base_mss;
-        let (less, patience) = match () {
+        let r1 = config.r1.max(IN_VAIN);
+        let (less, is_black) = match () {
             // Every path takes this much, or nearly every one: it is more likely that it is broken.
-            () if self.size <= base => (self.size / 2, config.r1.saturating_mul(2)),
-            () if size <= self.proven => (base, config.r1),
-            () => (base, IN_VAIN),
+            () if self.size <= base => (self.size / 2, self.in_vain >= r1.saturating_mul(2)),
+            () if size <= self.proven => (base, self.in_vain >= r1 || first.overtaken >= r1),
+            () => (base, self.in_vain >= IN_VAIN || first.overtaken >= r1),
         };
         let less = less.max(config.min_path_mss).max(MIN_MSS);
-        if config.mtu_probing == MtuProbing::Off || self.in_vain < patience.max(IN_VAIN) || size <= less {
+        if config.mtu_probing == MtuProbing::Off || !is_black || size <= less {
             return false;
         }
         //= rfc1191#3-6

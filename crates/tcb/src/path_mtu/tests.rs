@@ -12,6 +12,14 @@ fn path() -> PathMtu {
     PathMtu::new(1460)
 }
 
+fn lost(size: u16) -> LostFirst {
+    LostFirst { size, again: false, overtaken: 0 }
+}
+
+fn timed_out(size: u16) -> LostFirst {
+    LostFirst { again: true, ..lost(size) }
+}
+
 /// Probes over a path that takes `mtu`, until the search is over: what was probed.
 fn search(path: &mut PathMtu, from: Instant, fits: u16) -> Vec<u16> {
     let mut probed = Vec::new();
@@ -47,7 +55,7 @@ fn a_search_ends_close_below_what_fits_and_begins_again_after_ten_minutes() {
         let mut path = path();
         path.on_resent();
         path.on_resent();
-        assert!(path.is_too_narrow(NOW, 1460, 2, &Config::default()));
+        assert!(path.is_too_narrow(NOW, timed_out(1460), &Config::default()));
         assert_eq!(path.size(), 1024);
         let probed = search(&mut path, NOW, fits);
         assert_eq!(probed[0], 1460, "the most first: it may only have been an outage");
@@ -71,12 +79,12 @@ fn a_claim_is_believed_unless_longer_segments_have_arrived() {
     assert_eq!(path.on_too_big(NOW, 1400, 1450, &config), TooBig::NothingNew);
     path.on_arrival(1400);
     assert_eq!(path.on_too_big(NOW, 1400, 1000, &config), TooBig::Doubted);
-    assert!(!path.is_too_narrow(NOW, 1400, 0, &config), "a first retransmission may have many reasons");
+    assert!(!path.is_too_narrow(NOW, lost(1400), &config), "a first retransmission may have many reasons");
     path.on_arrival(1400);
     path.on_resent();
-    assert!(!path.is_too_narrow(NOW, 1400, 1, &config), "a longer one has arrived meanwhile");
+    assert!(!path.is_too_narrow(NOW, timed_out(1400), &config), "a longer one has arrived meanwhile");
     assert_eq!(path.on_too_big(NOW, 1400, 1000, &config), TooBig::Doubted);
-    assert!(path.is_too_narrow(NOW, 1400, 1, &config), "none has arrived meanwhile");
+    assert!(path.is_too_narrow(NOW, timed_out(1400), &config), "none has arrived meanwhile");
     assert_eq!(path.known(), Some(PathMss { octets: 1000, doubted_at: NOW + config.path_mtu_age }));
 }
 
@@ -89,14 +97,14 @@ fn a_black_hole_behind_a_believed_error_is_not_probed_before_its_time() {
     let mut path = path();
     assert_eq!(path.on_too_big(NOW, 1460, 1400, &config), TooBig::Believed);
     (0..2).for_each(|_| path.on_resent());
-    assert!(path.is_too_narrow(NOW + WAIT, 1400, 2, &config));
+    assert!(path.is_too_narrow(NOW + WAIT, timed_out(1400), &config));
     assert_eq!((path.size(), path.due(NOW + Duration::from_mins(5))), (1024, None));
     assert_eq!(path.due(NOW + AGE), Some(1460));
     path.on_probe_sent();
     path.on_probe_arrived(NOW + AGE, AGE);
     (0..2).for_each(|_| path.on_resent());
     (0..2).for_each(|_| path.on_resent());
-    assert!(path.is_too_narrow(NOW + AGE, 1460, 4, &config));
+    assert!(path.is_too_narrow(NOW + AGE, timed_out(1460), &config));
     assert_eq!(path.due(NOW + AGE), Some(1460), "that error was another time's");
 }
 
@@ -138,7 +146,7 @@ fn a_black_hole_halves_down_to_the_floor() {
     for _ in 0..4 {
         (0..8).for_each(|_| path.on_resent());
         let size = path.size();
-        path.is_too_narrow(NOW, size, 3, &config);
+        path.is_too_narrow(NOW, timed_out(size), &config);
         sizes.push(path.size());
     }
     assert_eq!(sizes, [1024, 512, 512, 512]);
@@ -152,13 +160,25 @@ fn what_has_arrived_needs_more_to_be_doubted() {
     path.on_arrival(1460);
     path.on_resent();
     path.on_resent();
-    assert!(!path.is_too_narrow(NOW, 1460, 2, &config));
+    assert!(!path.is_too_narrow(NOW, timed_out(1460), &config));
     path.on_resent();
-    assert!(path.is_too_narrow(NOW, 1460, 3, &config));
+    assert!(path.is_too_narrow(NOW, timed_out(1460), &config));
     let off = Config { mtu_probing: MtuProbing::Off, ..config };
     let mut path = PathMtu::new(1460);
     (0..9).for_each(|_| path.on_resent());
-    assert!(!path.is_too_narrow(NOW, 1460, 9, &off));
+    assert!(!path.is_too_narrow(NOW, timed_out(1460), &off));
+}
+
+//= rfc4821#7.7-1
+//= rfc8899#4.3-1
+#[test]
+fn what_is_lost_again_and_again_while_shorter_ones_arrive_is_too_long() {
+    let config = Config::default();
+    let mut path = path();
+    path.on_arrival(1460);
+    let narrow = [0, 1, 2, 3]
+        .map(|overtaken| path.is_too_narrow(NOW, LostFirst { size: 1400, again: overtaken > 0, overtaken }, &config));
+    assert_eq!((narrow, path.size()), ([false, false, false, true], 1024));
 }
 
 //= rfc1191#6.3-1

@@ -177,6 +177,8 @@ struct Flight {
     excused: u32,
     /// How often the timer expired since something new was acknowledged.
     timeouts: u8,
+    /// How often the first segment was sent again before that, since it or one as long arrived.
+    overtaken: u8,
     timers: timers::Timers,
 }
 
@@ -205,6 +207,7 @@ impl Flight {
             front_is_urgent: false,
             excused: 0,
             timeouts: 0,
+            overtaken: 0,
             timers: timers::Timers::new(now),
         }
     }
@@ -413,6 +416,9 @@ impl Recovery {
         flight.forget_excuses();
         flight.prr.on_sent(resent.octets);
         let (after_timeout, oldest) = (flight.phase == Phase::Loss, resent.start == flight.una);
+        if oldest && window > 0 && flight.timeouts == 0 {
+            flight.overtaken = flight.overtaken.saturating_add(1);
+        }
         let again = self.on_resent(resent, after_timeout);
         self.history().undo.on_resent(now, again.seq, again.octets, often, oldest);
         Some(again)

@@ -89,6 +89,7 @@ impl Recovery {
         let delivered = self.deliver(&mut flight, arrival);
         flight.forget_excuses();
         account.advanced = flight.una > account.una;
+        flight.forget_overtaken(account.advanced, self.news.longest);
         account.rtt = self.measure(&delivered, arrival, account.advanced, rtt);
         account.newly_lost = self.find_losses(&mut flight, arrival, account.advanced, reported, rtt, congestion);
         let undone = self.is_needless(&mut flight, arrival, &account, &delivered, reported);

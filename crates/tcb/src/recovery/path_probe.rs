@@ -71,10 +71,15 @@ impl Recovery {
         flight.outstanding.segment_at(flight.place(seq))
     }
 
-    /// Octets in the first segment, if it is held lost.
-    pub(crate) fn lost_at_front(&self) -> Option<u32> {
+    /// Octets in the first segment, if it is held lost, and whether it was sent again before.
+    pub(crate) fn lost_at_front(&self) -> Option<(u32, bool)> {
         let front = self.outstanding()?.front()?;
-        (front.mark == Mark::Lost).then(|| front.size.min(front.len))
+        (front.mark == Mark::Lost).then(|| (front.size.min(front.len), front.resent))
+    }
+
+    /// How often the first segment was sent again into an open window, without a timeout, since one as long arrived.
+    pub(crate) fn overtaken(&self) -> u8 {
+        self.flight.as_ref().map_or(0, |flight| flight.overtaken)
     }
 
     /// An ICMP error says that the probe was too long: it is held lost, and that excused.
@@ -128,6 +133,14 @@ impl Recovery {
 }
 
 impl Flight {
+    /// The path takes segments as long as the first: one has arrived, or that has itself.
+    pub(super) fn forget_overtaken(&mut self, advanced: bool, longest: u32) {
+        let first = self.outstanding.front().map_or(0, |front| front.size.min(front.len));
+        if advanced || longest >= first {
+            self.overtaken = 0;
+        }
+    }
+
     /// Octets held lost for which congestion may be to blame.
     pub(super) fn blamed(&mut self) -> u32 {
         self.forget_excuses();

@@ -282,6 +282,7 @@ impl Recovery {
     //= rfc8201#5.4-3
     pub(crate) fn on_narrow_path(&mut self, mss: u32) {
         if let Some(flight) = &mut self.flight {
+            flight.overtaken = 0;
             flight.outstanding.mark_longer_lost(mss);
             if flight.outstanding.tally(Mark::Lost).octets == 0 {
                 return; // all that is outstanding fits

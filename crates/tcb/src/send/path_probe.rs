@@ -2,6 +2,7 @@
 
 use sockeye_wire::Instant;
 
+use crate::path_mtu::LostFirst;
 use crate::recovery::{News, ProbeFate};
 use crate::tcb::Tcb;
 use crate::{MtuProbing, PathMss, Transmit};
@@ -90,11 +91,13 @@ impl Tcb {
 
     /// The first segment is about to be sent again: the path may be too narrow for it.
     pub(super) fn doubt_path(&mut self, now: Instant) {
-        let Some(text) = self.recovery.lost_at_front() else {
+        let Some((text, resent)) = self.recovery.lost_at_front() else {
             return;
         };
-        let (size, timeouts) = (self.with_options(text), self.recovery.timeouts());
-        if self.path.is_too_narrow(now, size, timeouts, &self.config) {
+        // At a closed window the timer expires, too, though the network isn't blamed for it.
+        let again = resent || self.recovery.timeouts() > 0 || self.send.snd_wnd() == 0;
+        let first = LostFirst { size: self.with_options(text), again, overtaken: self.recovery.overtaken() };
+        if self.path.is_too_narrow(now, first, &self.config) {
             self.narrow();
         }
     }

@@ -180,7 +180,7 @@ impl Tcb {
             }
             return None;
         };
-        // Behind a window that is closed, or among ACKs, its loss tells nothing of the path.
+        // Behind a window that is closed its loss tells nothing of the path; of what is lost among ACKs the recovery keeps count.
         //= rfc4821#7.7-1
         if again.seq == self.send.snd_una() && window > 0 && self.recovery.timeouts() > 0 {
             self.path.on_resent();

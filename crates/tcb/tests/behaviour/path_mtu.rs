@@ -288,6 +288,57 @@ fn a_path_that_has_become_narrower_is_believed_once_the_timer_has_expired() {
     assert_eq!((pair.info().snd_mss, pair.info().timeouts), (1228, 1));
 }
 
+/// The path has become narrower, and a long message was sent.
+fn narrowed(congestion: Algorithm) -> Pair {
+    let mut pair = Pair::established_with(Config { congestion, nodelay: true, ..wide() }, wide());
+    transfer(&mut pair, 20_000);
+    pair.run_for(Duration::from_millis(100));
+    black_hole(&mut pair, 1240);
+    pair.log.clear();
+    pair.send(Side::A, text(1448));
+    pair
+}
+
+/// Short messages follow, which arrive, and put the timeout off, for so many milliseconds.
+fn chat(pair: &mut Pair, millis: usize) {
+    for _ in 0..millis / 5 {
+        pair.send(Side::A, text(100));
+        pair.run_for(Duration::from_millis(5));
+    }
+}
+
+/// How often the message was sent whole.
+fn times_sent_whole(pair: &Pair) -> usize {
+    let first = pair.log[0].segment.seq;
+    pair.log.iter().filter(|sent| sent.segment.seq == first && size(sent) > 1240).count()
+}
+
+/// BBR's window lets the short ones pass by; the others wait for the first segment, and for the timeout.
+//= rfc4821#7.7-1
+//= rfc8899#4.3-1
+#[test]
+fn a_black_hole_for_long_segments_alone_is_found_though_short_ones_arrive() {
+    let mut pair = narrowed(Algorithm::BBR);
+    chat(&mut pair, 500);
+    let info = pair.info();
+    assert_eq!((times_sent_whole(&pair), info.timeouts, info.snd_mss), (4, 0, 1024 - 12), "{info:?}");
+    transfer(&mut pair, 100);
+}
+
+//= rfc5927#7.2-1
+#[test]
+fn a_claim_is_believed_once_what_it_is_about_was_lost_again() {
+    for algorithm in [Algorithm::NEWRENO, Algorithm::CUBIC, Algorithm::BBR] {
+        let mut pair = narrowed(algorithm);
+        assert_eq!(complain(&mut pair, 1240), TooBig::Doubted);
+        chat(&mut pair, 500);
+        let info = pair.info();
+        assert_eq!((times_sent_whole(&pair), info.timeouts), (2, 0), "{algorithm:?}: {info:?}");
+        assert_eq!(info.snd_mss, 1228);
+        transfer(&mut pair, 100);
+    }
+}
+
 /// An error about a probe costs neither a timeout nor a part of the window.
 //= rfc4821#7.6.2-3
 //= rfc8201#5.4-4
