@@ -85,7 +85,7 @@ pub(crate) struct PathMtu {
     losses: u8,
     /// One is on its way.
     probing: bool,
-    /// `probe_at` is what an ICMP error has put off, or another connection has told.
+    /// An ICMP error or another connection has told what the path takes, and more wasn't tried since.
     told: bool,
     /// What an ICMP error claims that isn't believed yet; 0 for none.
     claim: u16,
@@ -228,7 +228,12 @@ impl PathMtu {
         }
         //= rfc1191#3-6
         //= rfc8201#4-7
-        let (probe_at, told) = if self.told { (self.probe_at.max(now), true) } else { (now, false) };
+        let told = self.told;
+        let probe_at = match told {
+            true if self.most < self.limit => now + config.path_mtu_age, // it was told just now: it is being searched for
+            true => self.probe_at.max(now),
+            false => now,
+        };
         self.shrink(less, probe_at);
         self.told = told;
         // What has just vanished needn't vanish as often again. It may have been an outage: then once is enough to tell.
@@ -273,7 +278,8 @@ impl PathMtu {
     }
 
     pub(crate) const fn on_probe_sent(&mut self) {
-        (self.probing, self.told) = (true, false);
+        self.probing = true;
+        self.told &= self.most < self.limit;
     }
 
     /// The probe has arrived: segments may be as long.
@@ -313,8 +319,10 @@ impl PathMtu {
     }
 
     /// A router says that `most` would have fitted: that is tried next.
+    //= rfc1191#3-6
+    //= rfc8201#4-7
     fn refute(&mut self, now: Instant, most: u16, age: Duration) {
-        self.probing = false;
+        (self.probing, self.told) = (false, true);
         self.losses = 0;
         self.most = most;
         self.next = most;

@@ -108,6 +108,34 @@ fn a_black_hole_behind_a_believed_error_is_not_probed_before_its_time() {
     assert_eq!(path.due(NOW + AGE), Some(1460), "that error was another time's");
 }
 
+/// The router says what it takes of a probe, and then what is known to fit vanishes, too.
+//= rfc1191#3-6
+//= rfc8201#4-7
+#[test]
+fn a_black_hole_behind_an_error_about_a_probe_is_not_probed_before_its_time() {
+    let config = Config::default();
+    let later = NOW + AGE;
+    for (takes, found) in [(1250, 1240), (1360, 1240), (1360, 1360)] {
+        let mut path = path();
+        assert_eq!(path.on_too_big(NOW, 1460, 1240, &config), TooBig::Believed);
+        path.on_probe_sent();
+        assert_eq!(path.on_too_big(later, 1460, takes, &config), TooBig::Probe);
+        if let Some(size) = path.due(later) {
+            assert_eq!(size, takes);
+            path.on_probe_sent();
+        }
+        if found == takes {
+            path.on_probe_arrived(later, AGE);
+        }
+        path.on_resent();
+        path.on_resent();
+        path.on_resent();
+        assert!(path.is_too_narrow(later, timed_out(found), &config));
+        assert_eq!((path.size(), path.due(later + Duration::from_mins(5))), (1024, None), "{takes}, {found}");
+        assert_eq!(path.due(later + AGE), Some(1460));
+    }
+}
+
 #[test]
 fn what_another_connection_learnt_is_believed_down_to_what_has_arrived_here() {
     let mut path = path();
