@@ -82,7 +82,7 @@ pub use slots::Slot;
 pub use thin::{Acks, Gather};
 pub use too_long::MaxPacket;
 pub use trace::{OPPORTUNITY, Trace};
-pub use units::{Chance, Rate};
+pub use units::{Chance, Rate, Size};
 pub use waits::Waits;
 
 #[cfg(test)]

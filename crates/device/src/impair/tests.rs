@@ -533,6 +533,12 @@ fn a_line_of_tc_is_understood() {
 }
 
 #[test]
+fn numbers_may_be_written_as_c_writes_them() {
+    let config: LinkConfig = "loss .5% .25% duplicate 1e-1% delay 1e1ms .5ms rate 1.5e1mbit".parse().expect("a link");
+    assert_eq!(config.to_string(), "rate 15mbit delay 10ms 500us loss 0.5% 0.25% duplicate 0.1%");
+}
+
+#[test]
 fn words_that_make_no_link_are_refused_with_what_was_wanted() {
     for (words, error) in [
         ("rate", "\"rate\" wants something behind it"),
@@ -547,6 +553,23 @@ fn words_that_make_no_link_are_refused_with_what_was_wanted() {
             "trace list 1,2 at 1s rate 1mbit",
             "\"rate\" should be left out behind `at`: a trace says itself what the link carries",
         ),
+        (
+            "mtu 0",
+            "\"mtu 0\" should be 68 or more, which every link must take (RFC 791), such as 1400; for no bound, leave \
+             `mtu` out",
+        ),
+        ("loss every 0", "\"every 0\" should be 1 (all) or more: no packet is the 0th; without loss, leave `loss` out"),
+        (
+            "thin 0 5ms",
+            "\"thin 0\" should be 1 or more: one of so many ACKs passes, or so many at once; to leave ACKs alone, leave \
+             the word out",
+        ),
+        (
+            "compress 0",
+            "\"compress 0\" should be 1 or more: one of so many ACKs passes, or so many at once; to leave ACKs alone, \
+             leave the word out",
+        ),
+        ("limit 1e2", "\"1e2\" should be a number of packets, a size such as 64kb, or a time such as 50ms"),
         ("at 5s limit 3", "\"limit\" can't change by the clock: behind `at` stand rate, delay, loss, down and up only"),
     ] {
         assert_eq!(words.parse::<LinkConfig>().expect_err(words).to_string(), error);

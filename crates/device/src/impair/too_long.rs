@@ -15,6 +15,11 @@ pub struct MaxPacket {
     pub icmp: bool,
 }
 
+impl MaxPacket {
+    /// The least that words may ask for: what every link must take (RFC 791 section 3.2).
+    pub const LEAST: u16 = 68;
+}
+
 /// The largest error: an IPv6 packet of 1,280 octets.
 const LARGEST: usize = 1280;
 /// Hops that an error of ours may go.

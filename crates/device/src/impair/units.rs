@@ -166,6 +166,31 @@ impl FromStr for Chance {
     }
 }
 
+/// A number of octets. In words as `tc` writes it: `3000b`, `64kb` (of 1,024), `1MB`; a bare number is octets.
+///
+/// ```
+/// # use sockeye_device::impair::Size;
+/// assert_eq!("1.5kb".parse().map(Size::octets), Ok(1536));
+/// assert!("1 parsec".parse::<Size>().is_err());
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Size(u64);
+
+impl Size {
+    /// The octets.
+    pub const fn octets(self) -> u64 {
+        self.0
+    }
+}
+
+impl FromStr for Size {
+    type Err = ConfigError;
+
+    fn from_str(text: &str) -> Result<Self, ConfigError> {
+        size(text).map(Self)
+    }
+}
+
 /// A time as `tc` writes it: `40ms`, `1.5s`, `20us`; a bare number is microseconds.
 pub(super) fn time(text: &str) -> Result<Duration, ConfigError> {
     const WHAT: &str = "a time such as 40ms";
@@ -213,18 +238,39 @@ fn write_scaled(f: &mut fmt::Formatter<'_>, value: u64, units: &[(u64, &str)]) -
     }
 }
 
-/// The decimal number at the start of `text`, times 10^9, and the unit behind it.
+/// The decimal number at the start of `text`, times 10^9, and the unit behind it. As C reads it, and so `tc`: `.5` and `5e-1`
+/// are the same.
 fn decimal<'a>(text: &'a str, what: &'static str) -> Result<(u128, &'a str), ConfigError> {
-    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
-    let (number, unit) = text.split_at(end);
-    let (whole, part) = number.split_once('.').unwrap_or((number, ""));
     let invalid = || ConfigError::invalid(text, what);
-    if whole.is_empty() || whole.len() > 20 || part.len() > 9 || part.contains('.') {
-        return Err(invalid());
-    }
-    let whole: u128 = whole.parse().map_err(|_| invalid())?;
-    let part: u128 = format!("{part:0<9}").parse().map_err(|_| invalid())?;
-    Ok((whole * u128::from(SECOND) + part, unit))
+    let (number, rest) = split_at_end(text, |c| c.is_ascii_digit() || c == '.');
+    let (exponent, unit) = exponent(rest).unwrap_or((0, rest));
+    let (whole, part) = number.split_once('.').unwrap_or((number, ""));
+    let digits: u128 = [whole, part].concat().parse().map_err(|_| invalid())?;
+    let places =
+        i32::try_from(part.len()).ok().and_then(|part| (9 - part).checked_add(exponent)).ok_or_else(invalid)?;
+    let factor = 10_u128.checked_pow(places.unsigned_abs()).ok_or_else(invalid)?;
+    let number = if places >= 0 { digits.checked_mul(factor) } else { exact(digits, factor) };
+    Ok((number.ok_or_else(invalid)?, unit))
+}
+
+/// The exponent at the start of `text`, and what follows it.
+fn exponent(text: &str) -> Option<(i32, &str)> {
+    let (sign, digits) = match text.strip_prefix(['e', 'E'])? {
+        signed if signed.starts_with(['+', '-']) => signed.split_at(1),
+        unsigned => ("", unsigned),
+    };
+    let (digits, unit) = split_at_end(digits, |c| c.is_ascii_digit());
+    Some((format!("{sign}{digits}").parse().ok()?, unit))
+}
+
+/// The quotient, if there is no remainder: what is finer than a thousand-millionth would be lost.
+const fn exact(number: u128, divisor: u128) -> Option<u128> {
+    if number.is_multiple_of(divisor) { Some(number / divisor) } else { None }
+}
+
+/// What `text` has of such characters at its start, and the rest.
+fn split_at_end(text: &str, is_part: impl Fn(char) -> bool) -> (&str, &str) {
+    text.split_at(text.find(|c| !is_part(c)).unwrap_or(text.len()))
 }
 
 /// A number times 10^9, in units of `factor`.
@@ -257,6 +303,14 @@ mod tests {
         }
         for (text, parts) in [("1%", 10_000_000), ("0.003%", 30_000), ("100", 1_000_000_000), ("0.0000001%", 1)] {
             assert_eq!(text.parse::<Chance>().map(Chance::as_parts_per_billion).ok(), Some(parts), "{text}");
+        }
+        for (text, parts) in [(".5%", 5_000_000), ("1e-1%", 1_000_000), ("1E+1%", 100_000_000), ("1.50e0", 15_000_000)]
+        {
+            assert_eq!(text.parse::<Chance>().map(Chance::as_parts_per_billion).ok(), Some(parts), "{text}");
+        }
+        assert_eq!("1e3kbit".parse(), Ok(Rate::mbit(1)));
+        for text in [".", ".mbit", "1e", "1e+mbit", "1ee3", "1e99", "1e-99", "1e99999999999", "1e-10", "0.0000000001"] {
+            assert!(text.parse::<Rate>().is_err() && text.parse::<Chance>().is_err() && time(text).is_err(), "{text}");
         }
         for text in ["", "x", "1.2.3mbit", "10 mbit", "-1%", "101%", "10parsec", "99999999999999999tbit"] {
             assert!(text.parse::<Rate>().is_err() && text.parse::<Chance>().is_err() && time(text).is_err(), "{text}");

@@ -60,7 +60,8 @@ impl<'a> Words<'a> {
 
     /// The next word if it is a number with a unit: what `tc` takes for a further argument.
     fn number(&mut self) -> Option<&'a str> {
-        self.words.next_if(|word| word.starts_with(|first: char| first.is_ascii_digit()))
+        let is_number = |word: &&str| word.strip_prefix('.').unwrap_or(word).starts_with(|c: char| c.is_ascii_digit());
+        self.words.next_if(is_number)
     }
 
     /// The next word if it is this one.
@@ -103,7 +104,7 @@ fn read_word(config: &mut LinkConfig, word: &str, words: &mut Words<'_>) -> Resu
             config.late = Some(Late { chance, up_to: time(words.after(word)?)? });
         }
         "mtu" => {
-            let octets = u16::try_from(size(words.after(word)?)?).unwrap_or(u16::MAX);
+            let octets = longest(words.after(word)?)?;
             config.mtu = Some(MaxPacket { octets, icmp: words.accept("icmp") });
         }
         "police" => config.police = Some(police(words)?),
@@ -147,10 +148,11 @@ fn limit(text: &str) -> Result<Limit, ConfigError> {
     if let Ok(packets) = text.parse() {
         return Ok(Limit::Packets(packets));
     }
-    let octets = size(text).map(Limit::Octets);
-    octets
-        .or_else(|_| time(text).map(Limit::Time))
-        .map_err(|_| ConfigError::invalid(text, "a number of packets, a size such as 64kb, or a time such as 50ms"))
+    let limit = size(text).map(Limit::Octets).or_else(|_| time(text).map(Limit::Time));
+    limit
+        .ok()
+        .filter(|_| text.ends_with(|last: char| last.is_ascii_alphabetic()))
+        .ok_or_else(|| ConfigError::invalid(text, "a number of packets, a size such as 64kb, or a time such as 50ms"))
 }
 
 fn red(words: &mut Words<'_>) -> Result<Red, ConfigError> {
@@ -192,6 +194,13 @@ fn distribution(text: &str) -> Result<Distribution, ConfigError> {
     Distribution::named(text).ok_or_else(|| ConfigError::invalid(text, wanted))
 }
 
+/// Octets of the longest packet: what is shorter than every link must take carries nothing.
+fn longest(text: &str) -> Result<u16, ConfigError> {
+    let octets = u16::try_from(size(text)?).unwrap_or(u16::MAX);
+    let wanted = "68 or more, which every link must take (RFC 791), such as 1400; for no bound, leave `mtu` out";
+    if octets < MaxPacket::LEAST { Err(ConfigError::invalid(&format!("mtu {text}"), wanted)) } else { Ok(octets) }
+}
+
 /// netem's `slot MIN [MAX]` or `slot distribution NAME DELAY JITTER`, and how much passes in one.
 fn slot(words: &mut Words<'_>) -> Result<Slot, ConfigError> {
     let gap = if words.accept("distribution") {
@@ -230,7 +239,9 @@ fn loss(word: &str, words: &mut Words<'_>) -> Result<Loss, ConfigError> {
         return Ok(Loss::GilbertElliott { p, r, bad, good: words.optional(str::parse, Chance::NEVER)? });
     }
     if words.accept("every") {
-        return Ok(Loss::Every(whole(words.after("every")?)?));
+        let nth = whole(words.after("every")?)?;
+        let refused = "1 (all) or more: no packet is the 0th; without loss, leave `loss` out";
+        return if nth > 0 { Ok(Loss::Every(nth)) } else { Err(ConfigError::invalid("every 0", refused)) };
     }
     if words.accept("list") {
         let mut list = words.after("list")?.split(',').map(whole).collect::<Result<Vec<u64>, _>>()?;
@@ -271,6 +282,11 @@ fn police(words: &mut Words<'_>) -> Result<Police, ConfigError> {
 
 fn gather(word: &str, words: &mut Words<'_>) -> Result<Gather, ConfigError> {
     let count = count(words.after(word)?)?;
+    if count == 0 {
+        let wanted =
+            "1 or more: one of so many ACKs passes, or so many at once; to leave ACKs alone, leave the word out";
+        return Err(ConfigError::invalid(&format!("{word} 0"), wanted));
+    }
     Ok(Gather { count, hold: words.optional(time, Gather::HOLD)? })
 }
 

@@ -1,11 +1,10 @@
 //! The common case in flags: bulk transfers side by side over one bottleneck.
 
-use std::fmt::Display;
 use std::time::Duration;
 
 use clap::Args;
 use sockeye::{Algorithm, Buffer};
-use sockeye_device::impair::{ConfigError, LinkConfig, Rate};
+use sockeye_device::impair::{ConfigError, LinkConfig, Rate, Size};
 use sockeye_lab::sim::{Application, Bank, FlowSpec, HostSpec, Scenario, Time};
 
 use crate::failure::Failure;
@@ -39,8 +38,8 @@ pub struct Flags {
     /// Flows side by side; one for each congestion control if not said
     #[arg(long, value_name = "N")]
     flows: Option<usize>,
-    /// Octets of each flow; without end if not said
-    #[arg(long, value_name = "OCTETS")]
+    /// Octets of each flow, or a size such as 64kb or 1MB (of 1,024); without end if not said
+    #[arg(long, value_name = "OCTETS", value_parser = octets)]
     bytes: Option<u64>,
     /// From the start of one flow to that of the next
     #[arg(long, default_value = "0s", value_name = "TIME")]
@@ -51,8 +50,8 @@ pub struct Flags {
     /// Explicit congestion notification
     #[arg(long, value_name = "WHEN", value_enum, default_value_t)]
     ecn: Ecn,
-    /// Octets of receive and send buffers; if not said they grow with what the path takes
-    #[arg(long, value_name = "OCTETS")]
+    /// Octets of receive and send buffers, or a size such as 64kb; if not said they grow with what the path takes
+    #[arg(long, value_name = "OCTETS", value_parser = buffer_octets)]
     buffer: Option<u32>,
 }
 
@@ -102,20 +101,24 @@ impl Flags {
         if let Some(link) = &self.link {
             return Ok(link.clone());
         }
-        let queue = match self.queue.strip_suffix("bdp") {
-            Some(times) => {
-                let refused = |why: &dyn Display| Failure::usage(format!("--queue {}", self.queue), why);
-                let times: f64 = times.parse().map_err(|why| refused(&why))?;
-                let time =
-                    Duration::try_from_secs_f64(self.rtt.0.as_secs_f64() * times).map_err(|why| refused(&why))?;
-                format!("{}b", self.octets_in(time).max(3000))
-            }
-            None => self.queue.clone(),
-        };
+        let queue = self.queue_in_words().ok_or_else(|| {
+            Failure::usage(format!("--queue {}", self.queue), "that is no length of a queue")
+                .advice("write 1bdp or 0.5bdp (of what the path holds), 100 (packets), 64kb, or 50ms")
+        })?;
         let half = self.rtt.0 / 2;
         let loss = self.loss.as_ref().map(|loss| format!(" loss {loss}")).unwrap_or_default();
         let words = format!("rate {} delay {}us limit {queue}{loss}", self.rate, half.as_micros());
         words.parse().map_err(|why| Failure::usage(format!("the link {words:?}"), why))
+    }
+
+    /// The queue's length as a link's words have it; `None` if it isn't understood.
+    fn queue_in_words(&self) -> Option<String> {
+        if let Some(times) = self.queue.strip_suffix("bdp") {
+            let held = Duration::try_from_secs_f64(self.rtt.0.as_secs_f64() * times.parse::<f64>().ok()?).ok()?;
+            return Some(format!("{}b", self.octets_in(held).max(3000)));
+        }
+        let is_one_word = self.queue.split_whitespace().eq([self.queue.as_str()]);
+        (is_one_word && format!("limit {}", self.queue).parse::<LinkConfig>().is_ok()).then(|| self.queue.clone())
     }
 
     fn round_trip(&self, forward: &LinkConfig) -> Duration {
@@ -134,6 +137,16 @@ fn rate_with_unit(text: &str) -> Result<Rate, String> {
         return Err(format!("without a unit that is bits a second: write {text}mbit, {text}kbit or {text}bit"));
     }
     text.parse().map_err(|why: ConfigError| why.to_string())
+}
+
+/// A number of octets, or a size in netem's words.
+fn octets(text: &str) -> Result<u64, String> {
+    let size = text.parse().map(Size::octets);
+    size.map_err(|_| "write a number of octets such as 1000000, or a size such as 64kb, 1MB or 1.5GB".to_owned())
+}
+
+fn buffer_octets(text: &str) -> Result<u32, String> {
+    u32::try_from(octets(text)?).map_err(|_| "a buffer has less than 4GB".to_owned())
 }
 
 #[cfg(test)]
@@ -176,6 +189,35 @@ mod tests {
         assert!(sockeye_lab::sim::run(&apart).is_err_and(|why| why.to_string().contains("longer than 100 years")));
         let long = scenario("--rate 10gbit --rtt 500y").unwrap();
         assert!(long.hosts.iter().all(|host| host.tcp.buffer_limit == Some(1 << 30)));
+    }
+
+    #[test]
+    fn sizes_are_those_of_a_links_words() {
+        let bytes = |text: &str| match scenario(&format!("--bytes {text}"))?.flows.remove(0).application {
+            Application::Bulk { bytes, .. } => Ok(bytes),
+            other => Err(format!("{other:?}")),
+        };
+        for (text, octets) in [("1000000", 1_000_000), ("1MB", 1 << 20), ("64kb", 65_536), ("1.5k", 1536)] {
+            assert_eq!(bytes(text), Ok(Some(octets)), "{text}");
+        }
+        for wrong in ["1MX", "many", "-5"] {
+            let said = scenario(&format!("--bytes={wrong}")).unwrap_err();
+            assert!(said.contains("a number of octets such as 1000000, or a size such as 64kb"), "{said}");
+        }
+        assert_eq!(scenario("--buffer 64kb").unwrap().hosts[0].tcp.receive_buffer, Some(65_536));
+        assert!(scenario("--buffer 4GB").unwrap_err().contains("less than 4GB"));
+    }
+
+    #[test]
+    fn a_queue_that_is_not_understood_is_refused_with_what_would_be() {
+        for queue in ["bdp", "xbdp", "long", "", "100 loss 5%"] {
+            let Ok(command) = Command::try_parse_from(["sim", &format!("--queue={queue}")]) else { panic!("{queue}") };
+            let said = command.flags.scenario().expect_err(queue).to_string();
+            assert!(said.contains("write 1bdp or 0.5bdp (of what the path holds), 100 (packets)"), "{said}");
+        }
+        for queue in ["2bdp", ".5bdp", "100", "64kb", "50ms"] {
+            assert!(scenario(&format!("--queue {queue}")).is_ok(), "{queue}");
+        }
     }
 
     #[test]

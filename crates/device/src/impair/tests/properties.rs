@@ -24,7 +24,7 @@ fn loss() -> impl Strategy<Value = Loss> {
     prop_oneof![
         Just(Loss::None),
         odds().prop_filter("none", |odds| *odds != Odds::default()).prop_map(Loss::Random),
-        any::<u64>().prop_map(Loss::Every),
+        (1..=u64::MAX).prop_map(Loss::Every),
         (chance(), chance(), chance(), chance()).prop_map(|(p, r, bad, good)| Loss::GilbertElliott { p, r, bad, good }),
         (chance(), chance(), chance(), chance(), chance()).prop_map(|(p13, p31, p32, p23, p14)| Loss::State {
             p13,
