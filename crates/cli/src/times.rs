@@ -1,5 +1,6 @@
 //! Times, as arguments give them and results show them.
 
+use std::fmt;
 use std::ops::Range;
 use std::str::FromStr;
 use std::time::Duration;
@@ -9,6 +10,12 @@ use sockeye_lab::sim::Time;
 /// From one time to another, as `200ms..1s`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Span(pub Range<Duration>);
+
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}..{}", Time(self.0.start), Time(self.0.end))
+    }
+}
 
 impl FromStr for Span {
     type Err = String;

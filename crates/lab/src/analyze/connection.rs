@@ -215,7 +215,9 @@ impl Connection {
                 why: explain::why(&moment, me, peer, &told),
             });
         }
-        mine.sent(&moment, me, peer);
+        if class != Class::Copied {
+            mine.sent(&moment, me, peer);
+        }
         others.heard(&moment, peer, me);
         if self.picture == Picture::Whole {
             self.draw(segment, from, &range, class, ack);
@@ -270,7 +272,7 @@ impl Connection {
         let at = Instant::ZERO + elapsed;
         let (me, peer) = self.both(from);
         let sending = match class {
-            Class::Bare | Class::KeepAlive => None,
+            Class::Bare | Class::KeepAlive | Class::Copied => None,
             Class::New => Some(Sending::New),
             Class::Again(why) => Some(why),
             Class::OutOfOrder => Some(Sending::OutOfOrder),
@@ -347,10 +349,11 @@ fn acknowledge(segment: &Segment<'_>, me: &mut Side, peer: &mut Side, range: &Ra
     }
     let advance = peer.acked(segment.at, ack, segment.options.timestamps.map(|timestamps| timestamps.echo));
     me.offer(segment.at, window);
+    // Without the handshake the scale is unknown, and with it the edge.
+    let scale_is_known = me.syn.is_some() && peer.syn.is_some();
+    me.figures.window_is_unscaled |= !scale_is_known && !flags.syn;
     if ack >= peer.numbers.una {
         peer.numbers.peer_window = window;
-        // Without the handshake the scale is unknown, and with it the edge.
-        let scale_is_known = me.syn.is_some() && peer.syn.is_some();
         peer.numbers.edge = if scale_is_known { ack + window.cast_signed() } else { 0 };
     }
     take_sack(segment, me, peer, ack);

@@ -35,7 +35,8 @@ pub(super) fn what(moment: &Moment<'_>, me: &Side) -> String {
         let _ = write!(text, "{}..{} ({length}) ", range.start, range.end);
     }
     if let Some(ack) = moment.ack {
-        let _ = write!(text, "ack {ack} win {}", me.offers.unwrap_or(0));
+        let scale = if me.figures.window_is_unscaled { " (unscaled)" } else { "" };
+        let _ = write!(text, "ack {ack} win {}{scale}", me.offers.unwrap_or(0));
     }
     text.trim_end().to_owned()
 }
@@ -48,9 +49,14 @@ pub(super) struct Told {
     pub twice: bool,
 }
 
+const COPIED: &str = "copied on its way: it was not sent again";
+
 /// Why `me` sent it.
 pub(super) fn why(moment: &Moment<'_>, me: &Side, peer: &Side, told: &Told) -> String {
     let flags = moment.segment.flags;
+    if moment.class == Class::Copied {
+        return COPIED.into();
+    }
     if flags.rst {
         return "gives the connection up".into();
     }
@@ -64,6 +70,7 @@ pub(super) fn why(moment: &Moment<'_>, me: &Side, peer: &Side, told: &Told) -> S
     match moment.class {
         Class::KeepAlive => "asks whether anybody is there (keep-alive)".into(),
         Class::WindowProbe => "probes the closed window".into(),
+        Class::Copied => COPIED.into(),
         Class::OutOfOrder => "overtaken on its way".into(),
         Class::Bare => why_acknowledged(moment, me, peer, told),
         Class::New => why_new(moment, me),

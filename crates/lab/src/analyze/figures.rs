@@ -8,7 +8,7 @@ use super::limits::Limit;
 /// What one side sent, and how it fared. Times are those of the place where the capture was made.
 #[derive(Clone, Debug, Default)]
 pub struct Figures {
-    /// Segments that this side sent.
+    /// Segments that this side sent, and copies of them that the network made.
     pub segments: u64,
     /// Octets of text in them, each time that they were sent.
     pub octets_sent: u64,
@@ -29,6 +29,8 @@ pub struct Figures {
     pub rtos: u64,
     /// Segments sent again though they had arrived, as an earlier ACK, a D-SACK or a timestamp shows.
     pub spurious: u64,
+    /// Copies of its segments that the network made: in none of the figures but `segments`.
+    pub copied: u64,
     /// Segments overtaken by later ones.
     pub out_of_order: u64,
     /// Times that a segment came after octets that were never seen before it.
@@ -51,8 +53,10 @@ pub struct Figures {
     pub window_probes: u64,
     /// Keep-alive probes.
     pub keep_alives: u64,
-    /// The largest window that this side offered, in octets.
+    /// The largest window that this side offered, in octets, unless its scale is not known.
     pub max_window: u64,
+    /// It is as its segments have it, to be shifted by nobody knows how much: a SYN is not in the capture.
+    pub window_is_unscaled: bool,
     /// The most octets outstanding at once.
     pub max_in_flight: u64,
     /// The sum over all segments with text of what was outstanding behind them: for the mean.

@@ -14,6 +14,7 @@ mod figures;
 mod limits;
 mod outstanding;
 mod packet;
+mod passed;
 mod pictures;
 mod problems;
 mod records;
@@ -85,21 +86,24 @@ pub fn analyze(file: impl Read + Send, filter: &Filter) -> Result<Report, Error>
     follow(file, filter, None)
 }
 
-/// As [`analyze`]; and tells of each segment of these connections why it left, in the order of the capture.
+/// As [`analyze`]; and tells of each segment of these connections why it left, in the order of the capture, until `to` says
+/// [`ControlFlow::Break`]: then the report is of what was read so far.
 ///
 /// # Errors
 /// As [`analyze`].
-pub fn explain(file: impl Read + Send, filter: &Filter, mut to: impl FnMut(Explained)) -> Result<Report, Error> {
+pub fn explain(
+    file: impl Read + Send,
+    filter: &Filter,
+    mut to: impl FnMut(Explained) -> ControlFlow<()>,
+) -> Result<Report, Error> {
     follow(file, filter, Some(&mut to))
 }
 
-fn follow<'a>(
-    file: impl Read + Send,
-    filter: &'a Filter,
-    explain: Option<&'a mut dyn FnMut(Explained)>,
-) -> Result<Report, Error> {
-    let followed = Followed::new(filter);
-    let mut table = Table { open: HashMap::new(), followed, tally: Tally::default(), explain };
+/// Who wants to know why each segment left, for as long as it says so.
+type Asks<'a> = &'a mut dyn FnMut(Explained) -> ControlFlow<()>;
+
+fn follow<'a>(file: impl Read + Send, filter: &'a Filter, explain: Option<Asks<'a>>) -> Result<Report, Error> {
+    let mut table = Table::new(filter, explain);
     let mut last_at = Instant::ZERO;
     let end = capture::read(file, |packet| {
         table.tally.packets += 1;
@@ -108,7 +112,7 @@ fn follow<'a>(
             Ok(segment) => table.take(&segment),
             Err(why) => *table.tally.skipped.entry(why).or_default() += 1,
         }
-        ControlFlow::Continue(())
+        table.goes_on
     })?;
     let mut connections = table.followed.connections;
     connections.iter_mut().for_each(|connection| connection.finish(last_at));
@@ -117,15 +121,32 @@ fn follow<'a>(
 
 /// Everything so far.
 struct Table<'a> {
-    /// The newest of each pair of addresses and ports; `None` for one that is not to be followed.
-    open: HashMap<(SocketAddr, SocketAddr), Option<usize>>,
+    /// The newest of each pair of addresses and ports.
+    open: HashMap<(SocketAddr, SocketAddr), Fate>,
     followed: Followed<'a>,
     tally: Tally,
-    /// Who wants to know why each segment left.
-    explain: Option<&'a mut dyn FnMut(Explained)>,
+    explain: Option<Asks<'a>>,
+    /// What whoever asks has said last.
+    goes_on: ControlFlow<()>,
 }
 
-impl Table<'_> {
+/// What becomes of a connection.
+#[derive(Clone, Copy)]
+enum Fate {
+    /// It is followed, under this index.
+    Followed(usize),
+    /// Another number was asked for.
+    Unwanted,
+    /// There are too many to follow it.
+    TooMany,
+}
+
+impl<'a> Table<'a> {
+    fn new(filter: &'a Filter, explain: Option<Asks<'a>>) -> Self {
+        let goes_on = ControlFlow::Continue(());
+        Self { open: HashMap::new(), followed: Followed::new(filter), tally: Tally::default(), explain, goes_on }
+    }
+
     fn take(&mut self, segment: &Segment<'_>) {
         let (filter, followed) = (self.followed.filter, &mut self.followed);
         if !filter.wants(segment) {
@@ -155,8 +176,8 @@ impl Table<'_> {
             Some(connection) => {
                 let (before, text_before) = (connection.kept(), connection.text_kept());
                 let records_before = connection.records();
-                let explain = self.explain.as_mut().map(|explain| &mut **explain as &mut dyn FnMut(Explained));
-                connection.take(segment, explain);
+                let mut explain = self.explain.as_mut().map(|ask| |told| self.goes_on = ask(told));
+                connection.take(segment, explain.as_mut().map(|explain| explain as &mut dyn FnMut(Explained)));
                 let (kept, text_kept) = (connection.kept() - before, connection.text_kept());
                 let records = connection.records();
                 followed.records.changed(records_before, records);
@@ -166,6 +187,7 @@ impl Table<'_> {
                 followed.records.make_room(&mut followed.connections);
                 followed.pictures.make_room(&mut followed.connections);
             }
+            None if matches!(entry.get(), Fate::Unwanted) => self.tally.filtered += 1,
             None => self.tally.not_followed += 1,
         }
     }
@@ -194,16 +216,19 @@ impl<'a> Followed<'a> {
         }
     }
 
-    fn at(&mut self, index: Option<usize>) -> Option<&mut Connection> {
-        self.connections.get_mut(index?)
+    fn at(&mut self, fate: Fate) -> Option<&mut Connection> {
+        if let Fate::Followed(index) = fate { self.connections.get_mut(index) } else { None }
     }
 
-    /// A new connection: its index, if it is to be followed.
-    fn begin(&mut self, segment: &Segment<'_>) -> Option<usize> {
+    /// A new connection, and what becomes of it.
+    fn begin(&mut self, segment: &Segment<'_>) -> Fate {
         self.seen += 1;
         let filter = self.filter;
-        if filter.number.is_some_and(|number| number != self.seen) || self.connections.len() >= filter.most() {
-            return None;
+        if filter.number.is_some_and(|number| number != self.seen) {
+            return Fate::Unwanted;
+        }
+        if self.connections.len() >= filter.most() {
+            return Fate::TooMany;
         }
         let mut connection = Connection::new(self.seen, segment);
         match (filter.draw, self.pictures.wanted) {
@@ -212,6 +237,6 @@ impl<'a> Followed<'a> {
             (false, _) => {}
         }
         self.connections.push(connection);
-        Some(self.connections.len() - 1)
+        Fate::Followed(self.connections.len() - 1)
     }
 }

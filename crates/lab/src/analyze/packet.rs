@@ -37,6 +37,8 @@ pub enum Skipped {
 pub struct Segment<'a> {
     /// When, since 1970.
     pub at: Instant,
+    /// The number of its IPv4 packet (RFC 6864); 0 for many, and with IPv6.
+    pub id: u16,
     /// From where.
     pub source: SocketAddr,
     /// To where.
@@ -65,6 +67,7 @@ impl<'a> Segment<'a> {
     pub fn example(port: u16, seq: u32, text_len: u32, text: Option<&'a [u8]>) -> Self {
         Self {
             at: Instant::ZERO,
+            id: 0,
             source: ([10, 0, 0, 1], port).into(),
             destination: ([10, 0, 0, 2], 80).into(),
             seq: SeqNumber::new(seq),
@@ -100,6 +103,7 @@ pub fn segment<'a>(packet: &Packet<'a>) -> Result<Segment<'a>, Skipped> {
     }
     Ok(Segment {
         at: packet.at,
+        id: ip.id,
         source: SocketAddr::new(ip.source, tcp.source_port()),
         destination: SocketAddr::new(ip.destination, tcp.destination_port()),
         seq: tcp.seq(),
@@ -162,6 +166,8 @@ fn word(data: &[u8], at: usize) -> Option<u16> {
 
 /// What matters of an IP packet that carries TCP.
 struct Ip<'a> {
+    /// Its number; 0 with IPv6.
+    id: u16,
     source: IpAddr,
     destination: IpAddr,
     options_len: usize,
@@ -182,7 +188,7 @@ fn ip<'a>(network: &Network<'a>) -> Result<Ip<'a>, Skipped> {
 
 fn ipv4<'a>(network: &Network<'a>) -> Result<Ip<'a>, Skipped> {
     let header: &[u8; 20] = network.data.first_chunk().ok_or(Skipped::Malformed)?;
-    let &[first, _, l0, l1, _, _, f0, f1, _, protocol, _, _, s0, s1, s2, s3, d0, d1, d2, d3] = header;
+    let &[first, _, l0, l1, i0, i1, f0, f1, _, protocol, _, _, s0, s1, s2, s3, d0, d1, d2, d3] = header;
     let header_len = usize::from(first & 0x0f) * 4;
     if protocol != TCP {
         return Err(Skipped::NotTcp);
@@ -195,6 +201,7 @@ fn ipv4<'a>(network: &Network<'a>) -> Result<Ip<'a>, Skipped> {
         Some(usize::from(u16::from_be_bytes([l0, l1]))).filter(|len| *len > 0).unwrap_or(network.original_len);
     let captured = network.data.get(header_len..).filter(|_| header_len >= 20).ok_or(Skipped::Malformed)?;
     Ok(Ip {
+        id: u16::from_be_bytes([i0, i1]),
         source: IpAddr::from([s0, s1, s2, s3]),
         destination: IpAddr::from([d0, d1, d2, d3]),
         options_len: header_len - 20,
@@ -225,6 +232,7 @@ fn ipv6<'a>(network: &Network<'a>) -> Result<Ip<'a>, Skipped> {
     }
     let options_len = rest.len() - captured.len();
     Ok(Ip {
+        id: 0,
         source: IpAddr::from(*source),
         destination: IpAddr::from(destination),
         options_len,

@@ -45,14 +45,14 @@ impl Records {
 #[cfg(test)]
 mod tests {
     use super::super::packet::Segment;
-    use super::super::{Filter, Followed, Table, Tally};
+    use super::super::{Filter, Table};
     use super::*;
 
     /// Connections to follow, with room for so many records.
     fn table(filter: &Filter, room: usize) -> Table<'_> {
-        let mut followed = Followed::new(filter);
-        followed.records.room = room;
-        Table { open: std::collections::HashMap::new(), followed, tally: Tally::default(), explain: None }
+        let mut table = Table::new(filter, None);
+        table.followed.records.room = room;
+        table
     }
 
     #[test]

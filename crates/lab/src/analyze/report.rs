@@ -33,9 +33,9 @@ pub struct Tally {
     pub packets: u64,
     /// Those that took no part, by reason.
     pub skipped: BTreeMap<Skipped, u64>,
-    /// Those of connections that weren't wanted by host and port.
+    /// Those of connections that weren't wanted, by host, port or number.
     pub filtered: u64,
-    /// Those of connections that weren't followed: another number was wanted, or there were too many.
+    /// Those of connections that weren't followed because there were too many.
     pub not_followed: u64,
 }
 
@@ -126,6 +126,11 @@ impl ConnectionReport {
     /// The problems of both sides, each with the address at fault.
     pub fn findings(&self) -> impl Iterator<Item = (SocketAddr, &Finding)> {
         self.directions.iter().flat_map(|side| side.findings.iter().map(|finding| (side.address, finding)))
+    }
+
+    /// True if there is something to draw of what one side sent: 0 for the one that opened the connection, 1 for the other.
+    pub fn has_picture(&self, which: usize) -> bool {
+        self.directions.get(which).is_some_and(|side| !side.events.is_empty() || !side.marks.is_empty())
     }
 
     /// The time-sequence graph of what one side sent: 0 for the one that opened the connection, 1 for the other.

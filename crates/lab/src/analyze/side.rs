@@ -16,6 +16,7 @@ use super::figures::Figures;
 use super::limits::{Limits, Paths};
 use super::outstanding::{Outstanding, Sent};
 use super::packet::Segment;
+use super::passed::Passed;
 use crate::plot::{Event, Lines, Mark, Sending, What};
 
 /// Ranges that SACK blocks named and that are remembered, between as many holes.
@@ -36,6 +37,8 @@ pub enum Class {
     Again(Sending),
     /// Late, not sent again.
     OutOfOrder,
+    /// Made by the network of one that was sent once.
+    Copied,
     /// One octet, or none, before the next: is anybody there?
     KeepAlive,
     /// A probe of a closed window.
@@ -119,6 +122,7 @@ pub struct Side {
     /// What the other side reported beyond what it acknowledged.
     sacked: RangeSet<i64>,
     resent: VecDeque<Resent>,
+    passed: Passed,
     first_text_at: Option<Instant>,
     /// The latest time that its timestamps told (RFC 7323 section 3).
     newest_value: Option<u32>,
@@ -163,6 +167,7 @@ impl Side {
             outstanding: Outstanding::default(),
             sacked: RangeSet::new(),
             resent: VecDeque::new(),
+            passed: Passed::default(),
             first_text_at: None,
             newest_value: None,
             limits: Limits::default(),
@@ -195,6 +200,9 @@ impl Side {
         let numbers = &self.numbers;
         let may_probe = !(segment.flags.syn || segment.flags.fin || segment.flags.rst);
         let text_len = segment.text_len;
+        if !range.is_empty() && range.start < numbers.max && self.passed.has_copy_of(segment, self.paths.to_side) {
+            return Class::Copied;
+        }
         if may_probe && text_len <= 1 && range.start == numbers.max - 1 && numbers.una >= numbers.max && numbers.max > 0
         {
             return if numbers.peer_window == 0 { Class::WindowProbe } else { Class::KeepAlive };
@@ -298,13 +306,20 @@ impl Side {
             self.newest_value = Some(value);
         }
         self.figures.segments += 1;
+        if class == Class::Copied {
+            self.figures.copied += 1;
+            return false;
+        }
+        if !range.is_empty() {
+            self.passed.note(segment);
+        }
         self.figures.octets_sent += u64::from(segment.text_len);
         if segment.flags.fin {
             self.fin = Some(range.end);
         }
         let mut expired = false;
         match class {
-            Class::Bare => return false,
+            Class::Bare | Class::Copied => return false,
             Class::KeepAlive => {
                 self.figures.keep_alives += 1;
                 return false;
@@ -512,6 +527,7 @@ impl Side {
     pub fn forget_records(&mut self) {
         (self.outstanding, self.sacked) = (Outstanding::default(), RangeSet::new());
         self.resent = VecDeque::new();
+        self.passed.forget();
     }
 
     /// Nothing more will come: closes what is still open, and gives back memory.
@@ -519,9 +535,7 @@ impl Side {
         if let Some(since) = self.closed_since.take() {
             self.figures.zero_window_time += at.since(since);
         }
-        self.outstanding = Outstanding::default();
-        self.sacked = RangeSet::new();
-        self.resent = VecDeque::new();
+        self.forget_records();
     }
 
     /// Adds to the picture.

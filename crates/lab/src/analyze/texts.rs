@@ -40,7 +40,7 @@ mod tests {
 
     use super::super::packet::Segment;
     use super::super::problems::Problem;
-    use super::super::{Filter, Followed, Table, Tally};
+    use super::super::{Filter, Table};
     use super::*;
 
     /// Text that begins there, from a port.
@@ -49,9 +49,9 @@ mod tests {
     }
 
     fn table(filter: &Filter, room: usize) -> Table<'_> {
-        let mut followed = Followed::new(filter);
-        followed.texts.room = room;
-        Table { open: std::collections::HashMap::new(), followed, tally: Tally::default(), explain: None }
+        let mut table = Table::new(filter, None);
+        table.followed.texts.room = room;
+        table
     }
 
     fn kept(table: &Table<'_>) -> usize {

@@ -1,21 +1,34 @@
 //! Why each segment left, packet by packet.
 
 use std::fs::File;
+use std::ops::ControlFlow;
 
 use sockeye_lab::analyze::{Explained, Filter, Report, explain};
 use sockeye_lab::sim::{Record, Scenario, Simulation};
 
 /// Each segment of what a host of this scenario captures.
 fn explained(scenario: &str, host: &str) -> (Vec<Explained>, Report) {
+    explained_up_to(usize::MAX, scenario, host)
+}
+
+/// The same, of which no more than so many are wanted.
+fn explained_up_to(most: usize, scenario: &str, host: &str) -> (Vec<Explained>, Report) {
     let scenario: Scenario = scenario.parse().unwrap();
     let directory = tempfile::tempdir().unwrap();
     let record = Record::nothing().capture(directory.path(), ["client", "server"]).unwrap();
     Simulation::new(&scenario, record).unwrap().finish();
     let file = File::open(directory.path().join(format!("{host}.pcapng"))).unwrap();
     let mut all = Vec::new();
-    let report = explain(file, &Filter::default(), |segment| all.push(segment)).unwrap();
+    let report = explain(file, &Filter::default(), |segment| {
+        all.push(segment);
+        if all.len() < most { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    });
+    let report = report.unwrap();
     (all, report)
 }
+
+const LOSSY: &str = "seed = 3\nduration = '60s'\nforward = 'rate 10mbit delay 20ms limit 50 loss 2% late 1% 5ms'\n\
+                     back = 'rate 10mbit delay 20ms'\n[[flow]]\napplication = { kind = 'bulk', bytes = 600_000 }";
 
 /// How many segments of a side left for this reason.
 fn count(all: &[Explained], from: usize, why: &str) -> u64 {
@@ -25,9 +38,7 @@ fn count(all: &[Explained], from: usize, why: &str) -> u64 {
 //= rfc2398#2.7-1
 #[test]
 fn each_segment_of_a_lossy_transfer_is_explained() {
-    let scenario = "seed = 3\nduration = '60s'\nforward = 'rate 10mbit delay 20ms limit 50 loss 2% late 1% 5ms'\n\
-                    back = 'rate 10mbit delay 20ms'\n[[flow]]\napplication = { kind = 'bulk', bytes = 600_000 }";
-    let (all, report) = explained(scenario, "client");
+    let (all, report) = explained(LOSSY, "client");
     let [client, server] = &report.connections[0].directions;
     assert_eq!(all.len() as u64, client.figures.segments + server.figures.segments);
     assert_eq!((all[0].why.as_str(), all[1].why.as_str()), ("opens the connection", "answers the SYN"));
@@ -69,4 +80,25 @@ fn after_an_outage_the_timer_sends_one_segment_and_acks_the_others() {
     assert_eq!(count(&all, 0, "again by the timer"), rtos);
     assert!(count(&all, 0, "again, as all behind a timeout: let out by the ACK") > 10);
     assert!(count(&all, 0, "probes the tail") > 0, "two round trips of silence come before the timeout");
+}
+
+#[test]
+fn who_wants_no_more_explanations_has_no_more_read() {
+    let (all, report) = explained_up_to(7, LOSSY, "client");
+    assert_eq!((all.len(), report.tally.packets), (7, 7));
+}
+
+#[test]
+fn what_the_network_copied_was_not_sent_again() {
+    let scenario = "duration = '60s'\nforward = 'rate 10mbit delay 20ms duplicate 10%'\nback = 'rate 10mbit delay 20ms'\n\
+                    [[flow]]\napplication = { kind = 'request_response', request = 3000, response = 1000, times = 40, \
+                    think = '100ms' }";
+    for host in ["client", "server"] {
+        let (all, report) = explained(scenario, host);
+        let figures = &report.connections[0].directions[0].figures;
+        assert_eq!((figures.retransmits(), figures.spurious, figures.out_of_order), (0, 0, 0), "{host}: {figures:?}");
+        assert_eq!(figures.copied > 5, host == "server", "{figures:?}");
+        assert_eq!(figures.octets_sent, 40 * 3000);
+        assert_eq!(count(&all, 0, "copied on its way"), figures.copied);
+    }
 }

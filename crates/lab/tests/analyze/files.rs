@@ -1,9 +1,9 @@
 //! Captures in all their forms, whole and damaged.
 
-use std::ops::Range;
+use std::ops::{ControlFlow, Range};
 use std::time::Duration;
 
-use sockeye_lab::analyze::{End as FileEnd, Error, Filter, Picture, Report, Skipped, analyze};
+use sockeye_lab::analyze::{End as FileEnd, Error, Filter, Picture, Report, Skipped, analyze, explain};
 use sockeye_wire::Instant;
 
 use super::world::End::{A, B};
@@ -78,7 +78,8 @@ fn every_link_layer_byte_order_and_resolution_is_read() {
 fn headers_are_enough() {
     let report = read(&pcap(101, &[], 60, false, true));
     assert!(is_whole(&report));
-    assert_eq!(report.connections[0].directions[0].figures.max_window, 128 << 10);
+    let figures = &report.connections[0].directions[0].figures;
+    assert_eq!((figures.max_window, figures.window_is_unscaled), (128 << 10, false));
     let report = read(&pcap(101, &[], 30, false, true));
     assert!(report.connections.is_empty(), "half a TCP header is not enough");
     assert_eq!(report.tally.skipped.get(&Skipped::Malformed), Some(&report.tally.packets));
@@ -140,6 +141,14 @@ fn filters_choose_by_host_port_and_number() {
     assert_eq!(count(Filter { host: Some([10, 0, 0, 2].into()), ..Filter::default() }), 1);
     assert_eq!(count(Filter { host: Some([10, 0, 0, 3].into()), ..Filter::default() }), 0);
     assert_eq!(count(Filter { number: Some(2), ..Filter::default() }), 0);
+    // Who asks for another connection has filtered this one; one beyond the limit is not followed.
+    let left_out = |filter: Filter| {
+        let tally = analyze(&file[..], &filter).unwrap().tally;
+        (tally.filtered == tally.packets, tally.not_followed == tally.packets)
+    };
+    assert_eq!(left_out(Filter { number: Some(2), ..Filter::default() }), (true, false));
+    assert_eq!(left_out(Filter { limit: Some(1), number: Some(1), ..Filter::default() }), (false, false));
+    assert_eq!(left_out(Filter { limit: Some(0), ..Filter::default() }), (false, true));
 }
 
 #[test]
@@ -200,6 +209,14 @@ fn a_capture_may_begin_in_the_middle() {
     let figures = &connection.directions[0].figures;
     assert!((40_000..100_000).contains(&figures.octets_acked), "{figures:?}");
     assert_eq!((figures.retransmits(), figures.out_of_order), (0, 0));
+    let receiver = &connection.directions[1].figures;
+    assert!(receiver.window_is_unscaled && receiver.max_window <= 0xffff, "{receiver:?}");
+    let mut windows = Vec::new();
+    let explained = explain(&world.capture(A)[..], &Filter::default(), |segment| {
+        windows.push(segment.what.ends_with(" (unscaled)"));
+        ControlFlow::Continue(())
+    });
+    assert!(explained.is_ok() && windows.iter().all(|is_unscaled| *is_unscaled));
     assert_eq!(super::world::problems(&report), []);
 }
 

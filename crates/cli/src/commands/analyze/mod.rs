@@ -6,10 +6,11 @@ mod text;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::net::IpAddr;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use sockeye_lab::analyze::{self, ConnectionReport, End, Filter, Picture, Report};
+use sockeye_lab::analyze::{self, ConnectionReport, End, Error, Filter, Picture, Report};
 
 use crate::failure::{Failure, OrFail, unopened, written};
 use crate::times::Span;
@@ -75,16 +76,11 @@ pub fn run(args: &AnalyzeArgs) -> Result<(), Failure> {
         limit: None,
     };
     let mut output = io::BufWriter::new(io::stdout().lock());
-    let mut outcome = Ok(());
-    let report = if args.explain {
-        analyze::explain(file, &filter, |segment| {
-            if outcome.is_ok() {
-                outcome = text::write_explained(&mut output, &segment);
-            }
-        })
-    } else {
-        analyze::analyze(file, &filter)
-    };
+    let (report, outcome) =
+        if args.explain { explain(file, &filter, &mut output) } else { (analyze::analyze(file, &filter), Ok(())) };
+    if !written(outcome)? {
+        return Ok(());
+    }
     let report = report.map_err(|why| {
         Failure::new(format!("reading {name}"), why).advice("give a file that tcpdump or Wireshark wrote")
     })?;
@@ -94,11 +90,24 @@ pub fn run(args: &AnalyzeArgs) -> Result<(), Failure> {
             .advice("without --connection, all are shown with their numbers"));
     }
     if let Some(place) = &args.plot {
-        draw(&report, place)?;
+        draw(&report, place, args.zoom.as_ref())?;
     }
-    let outcome = outcome
-        .and_then(|()| if args.json { json::write(&mut output, &report) } else { text::write(&mut output, &report) });
+    let outcome = if args.json { json::write(&mut output, &report) } else { text::write(&mut output, &report) };
     written(outcome.and_then(|()| output.flush())).map(drop)
+}
+
+/// A line about each segment, for as long as it can be written, and what came of writing.
+fn explain(
+    file: impl Read + Send,
+    filter: &Filter,
+    output: &mut impl Write,
+) -> (Result<Report, Error>, io::Result<()>) {
+    let mut outcome = Ok(());
+    let report = analyze::explain(file, filter, |segment| {
+        outcome = text::write_explained(output, &segment);
+        if outcome.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    });
+    (report, outcome)
 }
 
 /// Says what the figures don't cover.
@@ -115,16 +124,28 @@ fn warn(report: &Report, name: &str) {
     }
 }
 
-fn draw(report: &Report, place: &Path) -> Result<(), Failure> {
+fn draw(report: &Report, place: &Path, zoom: Option<&Span>) -> Result<(), Failure> {
     if place.extension().is_some_and(|extension| extension == "svg") {
         let largest = report.connections.iter().max_by_key(|connection| text_octets(connection));
         let largest =
             largest.ok_or_else(|| Failure::new(format!("drawing {}", place.display()), "there is no connection"))?;
-        return draw_direction(largest, busier(largest), place);
+        let which = busier(largest);
+        if let Some(zoom) = zoom.filter(|_| is_blank(largest, which)) {
+            let (number, lasts) = (largest.number, seconds(largest));
+            let why = format!("connection {number}, of {lasts}, sends and hears nothing then");
+            return Err(Failure::usage(format!("--zoom {zoom}"), why).advice(ZOOM));
+        }
+        return draw_direction(largest, which, place);
     }
     if place.extension().is_some() && !place.is_dir() {
         return Err(Failure::usage(format!("--plot {}", place.display()), "pictures are SVG")
             .advice("give a file that ends in .svg, or a folder"));
+    }
+    if let Some(zoom) = zoom.filter(|_| report.connections.iter().all(|it| is_blank(it, 0) && is_blank(it, 1))) {
+        let longest = report.connections.iter().max_by_key(|connection| connection.lasted).map(seconds);
+        let longest = longest.map_or_else(String::new, |time| format!(", the longest of {time}"));
+        let why = format!("no connection{longest}, sends or hears anything then");
+        return Err(Failure::usage(format!("--zoom {zoom}"), why).advice(ZOOM));
     }
     fs::create_dir_all(place).or_fail(format!("making the folder {}", place.display()))?;
     let mut largest: Vec<_> =
@@ -133,7 +154,8 @@ fn draw(report: &Report, place: &Path) -> Result<(), Failure> {
     largest.truncate(PICTURES);
     for connection in &largest {
         for (which, name) in [(0, "a2b"), (1, "b2a")] {
-            if connection.directions.get(which).is_some_and(|side| side.figures.octets_sent > 0) {
+            let sends = connection.directions.get(which).is_some_and(|side| side.figures.octets_sent > 0);
+            if sends && !(zoom.is_some() && is_blank(connection, which)) {
                 draw_direction(connection, which, &place.join(format!("{:04}-{name}.svg", connection.number)))?;
             }
         }
@@ -166,6 +188,19 @@ fn draw_direction(connection: &ConnectionReport, which: usize, file: &Path) -> R
     fs::write(file, svg).or_fail(format!("writing {}", file.display()))
 }
 
+/// What to zoom to.
+const ZOOM: &str = "give a part of that, counted from the connection's first segment";
+
+/// True if a picture of this direction would be empty, though it isn't for want of memory.
+fn is_blank(connection: &ConnectionReport, which: usize) -> bool {
+    connection.picture != Picture::GivenUp && !connection.has_picture(which)
+}
+
+/// How long it lasts.
+fn seconds(connection: &ConnectionReport) -> String {
+    format!("{:.3} s", connection.lasted.as_secs_f64())
+}
+
 fn text_octets(connection: &ConnectionReport) -> u64 {
     connection.directions.iter().map(|side| side.figures.octets_sent).sum()
 }
@@ -173,4 +208,70 @@ fn text_octets(connection: &ConnectionReport) -> u64 {
 fn busier(connection: &ConnectionReport) -> usize {
     let [a, b] = &connection.directions;
     usize::from(b.figures.octets_sent > a.figures.octets_sent)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::ExitCode;
+
+    use sockeye_lab::sim::{Record, Scenario, Simulation};
+    use tempfile::TempDir;
+
+    use super::*;
+
+    /// What the client of two transfers captures, which take a second or so.
+    fn captured() -> (TempDir, PathBuf) {
+        let flow = "[[flow]]\napplication = { kind = 'bulk', bytes = 200_000 }\n";
+        let scenario = format!("forward = 'rate 5mbit delay 5ms'\nback = 'rate 5mbit delay 5ms'\n{}", flow.repeat(2));
+        let scenario: Scenario = scenario.parse().expect("a scenario");
+        let place = tempfile::tempdir().expect("there is room for temporary files");
+        let record = Record::nothing().capture(place.path(), ["client", "server"]).expect("new files");
+        Simulation::new(&scenario, record).expect("it makes sense").finish();
+        let file = place.path().join("client.pcapng");
+        (place, file)
+    }
+
+    #[test]
+    fn a_picture_of_a_time_in_which_nothing_happens_is_refused() {
+        let (place, file) = captured();
+        let refused = |plot: &Path, zoom: &str| {
+            let zoom: Span = zoom.parse().expect("a span");
+            let filter = Filter { draw: true, zoom: Some(zoom.0.clone()), ..Filter::default() };
+            let report = analyze::analyze(File::open(&file).expect("it was captured"), &filter).expect("a capture");
+            draw(&report, plot, Some(&zoom)).err()
+        };
+        let (one, all) = (place.path().join("one.svg"), place.path().join("all"));
+        for (plot, why) in [(&one, ", of 0."), (&all, "no connection, the longest of 0.")] {
+            let failure = refused(plot, "1h..2h").expect("it is long over");
+            assert_eq!(failure.exit_code(), ExitCode::from(2));
+            let said = failure.to_string();
+            assert!(said.starts_with("--zoom 1h..2h failed: ") && said.contains(why), "{said}");
+            assert!(!plot.exists());
+            assert!(refused(plot, "100ms..200ms").is_none());
+        }
+        assert_eq!(fs::read_dir(&all).expect("it was made").count(), 2, "one for each that sends");
+    }
+
+    #[test]
+    fn nothing_is_read_any_more_once_nobody_reads_the_explanations() {
+        /// Takes so many lines.
+        struct Reader(usize);
+        impl Write for Reader {
+            fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+                let lines = line.iter().filter(|octet| **octet == b'\n').count();
+                self.0 = self.0.checked_sub(lines).ok_or(io::ErrorKind::BrokenPipe)?;
+                Ok(line.len())
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let (_place, file) = captured();
+        let open = || File::open(&file).expect("it was captured");
+        let (report, outcome) = explain(open(), &Filter::default(), &mut Reader(10));
+        assert!(written(outcome).is_ok_and(|goes_on| !goes_on));
+        assert_eq!(report.map(|report| report.tally.packets), Ok(11));
+        let (report, outcome) = explain(open(), &Filter::default(), &mut Reader(usize::MAX));
+        assert!(outcome.is_ok() && report.is_ok_and(|report| report.tally.packets > 200));
+    }
 }

@@ -72,7 +72,7 @@ fn write_findings(to: &mut impl Write, connection: &ConnectionReport) -> io::Res
 /// How one figure is written; empty where there is nothing to say.
 type Row = (&'static str, fn(&Figures) -> String);
 
-const ROWS: [Row; 22] = [
+const ROWS: [Row; 23] = [
     ("segments", |figures| figures.segments.to_string()),
     ("text sent, octets", |figures| figures.octets_sent.to_string()),
     ("text acknowledged, octets", |figures| figures.octets_acked.to_string()),
@@ -84,6 +84,7 @@ const ROWS: [Row; 22] = [
     ("  tail probes", |figures| unless_zero(figures.tail_probes)),
     ("  spurious, of all", |figures| unless_zero(figures.spurious)),
     ("timeouts", |figures| unless_zero(figures.rtos)),
+    ("copied by the network", |figures| unless_zero(figures.copied)),
     ("out of order", |figures| unless_zero(figures.out_of_order)),
     ("not captured before", |figures| unless_zero(figures.gaps)),
     ("duplicate ACKs sent", |figures| unless_zero(figures.duplicate_acks)),
@@ -97,7 +98,10 @@ const ROWS: [Row; 22] = [
     ("filled the other's window", |figures| unless_zero(figures.window_full)),
     ("window probes", |figures| unless_zero(figures.window_probes)),
     ("keep-alive probes", |figures| unless_zero(figures.keep_alives)),
-    ("largest window offered, octets", |figures| figures.max_window.to_string()),
+    ("largest window offered, octets", |figures| {
+        let scale = if figures.window_is_unscaled { " (scale unknown)" } else { "" };
+        format!("{}{scale}", figures.max_window)
+    }),
     ("in flight mean / max, octets", |figures| {
         let (mean, most) = (figures.mean_in_flight(), figures.max_in_flight);
         if most > 0 { format!("{mean} / {most}") } else { String::new() }
@@ -141,7 +145,7 @@ fn write_left_out(to: &mut impl Write, report: &Report) -> io::Result<()> {
     let tally = &report.tally;
     let mut words: Vec<_> = tally.skipped.iter().map(|(why, count)| format!("{count} {}", skipped(*why).1)).collect();
     for (count, what) in
-        [(tally.filtered, "of other hosts or ports"), (tally.not_followed, "of connections not followed")]
+        [(tally.filtered, "of connections not asked for"), (tally.not_followed, "of more than are followed")]
     {
         if count > 0 {
             words.push(format!("{count} {what}"));

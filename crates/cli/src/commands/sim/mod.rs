@@ -99,11 +99,7 @@ pub fn run(args: &SimArgs) -> Result<(), Failure> {
     }
     if let Some(path) = &args.plot {
         if record.sequence().is_some_and(|(events, _)| events.is_empty()) {
-            let why = match &args.zoom {
-                Some(_) => "nothing was sent in that time, so there is no graph to draw",
-                None => "it sent nothing, so there is no graph to draw",
-            };
-            return Err(Failure::usage(format!("--plot-flow {}", args.plot_flow), why));
+            return Err(nothing_to_draw(args, &report));
         }
         draw(&record, &scenario, path, args.zoom.as_ref())?;
     }
@@ -116,6 +112,18 @@ pub fn run(args: &SimArgs) -> Result<(), Failure> {
     };
     written(writeln!(io::stdout(), "{}", text.trim_end()))?;
     report.violation.map_or(Ok(()), |violation| Err(judged(violation, scenario.duration.0)))
+}
+
+/// The flow that is to be drawn sent nothing, or nothing in that time.
+fn nothing_to_draw(args: &SimArgs, report: &Report) -> Failure {
+    let Some(zoom) = &args.zoom else {
+        return Failure::usage(
+            format!("--plot-flow {}", args.plot_flow),
+            "it sent nothing, so there is no graph to draw",
+        );
+    };
+    let why = format!("flow {} sent nothing in that time; the run lasts {:.3} s", args.plot_flow, report.virtual_s);
+    Failure::usage(format!("--zoom {zoom}"), why).advice("give a part of the time in which it sends")
 }
 
 /// What broke a rule; or a flow for which the time was too short, which the rules can't tell from one that stands still.
@@ -240,6 +248,15 @@ mod tests {
             let error = asked(&format!("sim {words} --plot-flow 3")).err().unwrap_or_default();
             assert!(error.contains("--plot-flow 3") && error.contains(why), "{error}");
         }
+    }
+
+    #[test]
+    fn a_part_of_the_time_in_which_nothing_is_sent_is_refused_with_what_there_is() {
+        let line = "sim --rate 1mbit --rtt 20ms --bytes 10000 --plot x.svg --zoom 1h..2h";
+        let args = Command::parse_from(line.split(' ')).sim;
+        let report = scenario(&args).ok().and_then(|scenario| sockeye_lab::sim::run(&scenario).ok()).expect("it runs");
+        let said = nothing_to_draw(&args, &report).to_string();
+        assert!(said.starts_with("--zoom 1h..2h failed: flow 1 sent nothing in that time; the run lasts 0."), "{said}");
     }
 
     #[test]

@@ -23,6 +23,7 @@ fn blocks_with_gaps_are_not_remembered_without_end() {
 fn what_left_before_what_overtook_it_was_not_sent_again() {
     let segment = |millis: u64, seq, value| Segment {
         at: Instant::from_nanos(millis * 1_000_000),
+        id: 0,
         source: ([10, 0, 0, 1], 1000).into(),
         destination: ([10, 0, 0, 2], 2000).into(),
         seq: SeqNumber::new(seq),
