@@ -27,7 +27,8 @@ impl Record {
         TimeSequence { title, events, marks, zoom: zoom.map(instants) }.draw().map(Some)
     }
 
-    /// Panels over time, or a part of it: throughput, windows, round-trip time, pacing, queue; `None` if no values were
+    /// Panels over time, or a part of it: throughput (what readers get: where a hole is filled, all behind it at once, which for a
+    /// moment is more than the link carries), windows, round-trip time, pacing, queue; `None` if no values were
     /// recorded. Of more than twelve flows those that delivered most have lines of their own; the throughput of the others is
     /// summed.
     ///
@@ -249,6 +250,22 @@ mod tests {
         let panels = panels(record.samples().unwrap(), &scenario);
         let (first, rate) = panels[0].series[1].points[0];
         assert!(first.since(Instant::ZERO) <= Duration::from_millis(40) && rate > 1e6, "{first:?}: {rate}");
+    }
+
+    #[test]
+    fn what_waited_behind_a_hole_is_read_at_once_faster_than_the_link() {
+        let text = "forward = 'rate 5mbit delay 50ms loss list 100'\nback = 'rate 5mbit delay 50ms'\nduration = '10s'\n\
+                    [[flow]]\napplication = { kind = 'bulk', bytes = 1_000_000 }";
+        let scenario: Scenario = text.parse().unwrap();
+        let record = Record::nothing().series(Duration::from_millis(5));
+        let (_, record) = Simulation::new(&scenario, record).unwrap().finish_with_record();
+        let samples = record.samples().unwrap();
+        let rates = rates(samples, &samples.flows[0].delivered().collect::<Vec<_>>());
+        let above = rates.iter().filter(|(_, rate)| *rate > 5.1e6).count();
+        assert!((1..=OVER + 1).contains(&above), "{above} samples");
+        // All the same no octet counts twice.
+        let octets: f64 = rates.iter().map(|(_, rate)| rate / 8.0 * 0.005).sum();
+        assert!(octets < 1_010_000.0, "{octets}");
     }
 
     #[test]
