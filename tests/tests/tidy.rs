@@ -1,5 +1,6 @@
 //! Habits of this code base that no compiler checks.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use sockeye_tests::{Package, packages, root};
@@ -124,4 +125,25 @@ fn every_defect_that_a_test_names_is_in_the_list() {
             assert!(list.contains(&format!("| D{row} |")), "{} names D{row}", path.display());
         }
     }
+}
+
+#[test]
+fn every_defect_in_the_list_is_one_that_a_test_names() {
+    let list = std::fs::read_to_string(root().join("docs/field.md")).expect("docs/field.md");
+    let sources: Vec<_> = all_sources().collect();
+    let lines = sources.iter().flat_map(|(_, text)| text.lines());
+    let named: BTreeSet<String> = lines.filter_map(rows_of).flatten().collect();
+    let listed = list.lines().filter_map(|line| line.strip_prefix("| D")?.split_once(" |"));
+    let unnamed: Vec<&str> = listed.map(|(row, _)| row).filter(|row| !named.contains(*row)).collect();
+    assert!(unnamed.is_empty(), "no test names {unnamed:?}");
+}
+
+/// The rows that a line with `FIELD` names: the first behind it, and those that follow with commas between.
+fn rows_of(line: &str) -> Option<impl Iterator<Item = String> + '_> {
+    let (_, rest) = line.split_once("FIELD ")?;
+    let rows = rest.split(", ").map_while(|word| {
+        let number: String = word.strip_prefix('D')?.chars().take_while(char::is_ascii_digit).collect();
+        (!number.is_empty()).then_some(number)
+    });
+    Some(rows)
 }

@@ -116,8 +116,12 @@ fn receive(socket: &mut impl Socket, output: &mut impl Write) -> Result<(), Fail
 #[cfg(test)]
 mod tests {
     use std::net::{Shutdown, TcpListener, TcpStream};
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::Duration;
 
     use super::*;
+    use crate::socket::Sink;
 
     fn pair() -> (TcpStream, TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").expect("the loopback has a free port");
@@ -167,6 +171,99 @@ mod tests {
         peers.read_to_string(&mut heard).expect("the end comes");
         assert_eq!(heard, "still here");
         assert!(relayed.join().expect("it doesn't panic"));
+    }
+
+    /// A peer that has half closed, or takes what it is sent at its own pace; and what was asked of it.
+    #[derive(Clone, Default)]
+    struct Peer {
+        /// What it sends, piece by piece; nothing any more once that is disconnected.
+        sends: Option<Receiver<Vec<u8>>>,
+        /// It takes a piece for each that it is let.
+        takes: Option<Receiver<()>>,
+        reads: Arc<AtomicUsize>,
+        writes: Arc<AtomicUsize>,
+    }
+
+    impl Read for Peer {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            self.reads.fetch_add(1, Ordering::Relaxed);
+            let piece = self.sends.as_ref().and_then(|sends| sends.recv().ok()).unwrap_or_default();
+            buffer[..piece.len()].copy_from_slice(&piece);
+            Ok(piece.len())
+        }
+    }
+
+    impl Write for Peer {
+        fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+            self.writes.fetch_add(1, Ordering::Relaxed);
+            let waits = self.takes.as_ref().map(Receiver::recv);
+            waits.map_or(Ok(buffer.len()), |waits| waits.map(|()| buffer.len()).map_err(io::Error::other))
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Sink for Peer {}
+
+    impl Socket for Peer {
+        fn another(&self) -> io::Result<Self> {
+            Ok(self.clone())
+        }
+
+        fn finish(&self) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn set_patience(&self, _: Option<Duration>) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn send_at_once(&self) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn statistics(&self) -> Option<(u64, Duration)> {
+            None
+        }
+    }
+
+    /// FIELD D47: one direction is closed, the other slow: nobody asks again and again. Each call has something to do, but the
+    /// one that hears of the end.
+    #[test]
+    fn a_direction_that_is_closed_costs_nothing_while_the_other_is_slow() {
+        const PIECES: usize = 100;
+        // The peer has half closed, and takes what we send a piece at a time.
+        let (lets, takes) = bounded(0);
+        let peer = Peer { takes: Some(takes), ..Peer::default() };
+        let (reads, writes) = (Arc::clone(&peer.reads), Arc::clone(&peer.writes));
+        let (pieces, input) = bounded(1);
+        thread::scope(|scope| {
+            let relayed = scope
+                .spawn(|| relay(peer, &input, &mut Vec::new(), Over::WithBoth, &crossbeam_channel::never()).is_ok());
+            scope.spawn(move || (0..PIECES).for_each(|_| pieces.send(vec![1; 10]).expect("it still reads the input")));
+            (0..PIECES).for_each(|_| lets.send(()).expect("it still writes"));
+            assert!(relayed.join().expect("it doesn't panic"));
+        });
+        assert_eq!([reads, writes].map(|calls| calls.load(Ordering::Relaxed)), [1, PIECES]);
+
+        // Our input has ended, and the peer sends a piece at a time.
+        let (sends, sent) = bounded(0);
+        let peer = Peer { sends: Some(sent), ..Peer::default() };
+        let (reads, writes) = (Arc::clone(&peer.reads), Arc::clone(&peer.writes));
+        let (_, no_input) = bounded(1);
+        let mut output = Vec::new();
+        thread::scope(|scope| {
+            let output = &mut output;
+            let relayed =
+                scope.spawn(|| relay(peer, &no_input, output, Over::WithBoth, &crossbeam_channel::never()).is_ok());
+            (0..PIECES).for_each(|_| sends.send(vec![1; 10]).expect("it still reads"));
+            drop(sends);
+            assert!(relayed.join().expect("it doesn't panic"));
+        });
+        assert_eq!([reads, writes].map(|calls| calls.load(Ordering::Relaxed)), [PIECES + 1, 0]);
+        assert_eq!(output.len(), 10 * PIECES);
     }
 
     #[test]

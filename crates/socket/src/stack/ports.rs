@@ -38,3 +38,47 @@ impl Stack {
         self.choose_port(local, SocketAddr::new(local, 0))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use sockeye_wire::Instant;
+
+    use super::*;
+    use crate::{ConnectOptions, StackConfig};
+
+    const PARTS: usize = 4;
+
+    /// FIELD D39: all that there is room for, each in turn, to one destination.
+    #[test]
+    fn the_stacks_of_a_host_never_open_a_connection_from_the_same_port_nor_one_of_anothers() {
+        let (now, local) = (Instant::from_millis(1), "10.0.0.1");
+        let remote: SocketAddr = ([10, 0, 0, 2], 80).into();
+        let mut stacks: Vec<Stack> = (0..PARTS)
+            .map(|index| {
+                let mut stack = Stack::new(StackConfig::new([7; 32]), now);
+                stack.add_address(format!("{local}/24").parse().unwrap());
+                stack.split(index, PARTS);
+                stack
+            })
+            .collect();
+        let (mut taken, mut full) = (HashSet::new(), [false; PARTS]);
+        while full != [true; PARTS] {
+            for (stack, full) in stacks.iter_mut().zip(&mut full).filter(|(_, full)| !**full) {
+                match stack.connect(now, remote, &ConnectOptions::default()) {
+                    Ok(id) => {
+                        let local = stack.local_addr(id).unwrap();
+                        assert!(stack.share().owns(&Pair { local, remote }), "{local} is another's");
+                        assert!(taken.insert(local.port()), "{local} is taken");
+                    }
+                    Err(error) => {
+                        assert_eq!(error, StackError::NoPort);
+                        *full = true;
+                    }
+                }
+            }
+        }
+        assert_eq!(u32::try_from(taken.len()), Ok(COUNT), "together they use every port");
+    }
+}

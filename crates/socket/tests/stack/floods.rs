@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use proptest::prelude::*;
 use sockeye::{ConnectOptions, ListenOptions, StackConfig};
 use sockeye_device::Packet;
@@ -26,6 +27,105 @@ fn a_syn_flood_leaves_memory_flat_and_a_true_client_gets_through() {
     net.run_for(Duration::from_secs(1));
     assert_eq!(net.a.stack.state(client), Some(State::Established));
     assert!(net.b.stack.accept(listener).is_some());
+}
+
+/// The half-open queue of `net`'s server is full of strangers who never answer; so many more SYNs of theirs.
+fn strangers(net: &mut Net, first: u32, count: u32) {
+    for number in first..first + count {
+        let from = socket(&format!("10.{}.{}.{}", 1 + (number >> 16), (number >> 8) & 255, 1 + number % 250), 1024);
+        let _ = net.inject(tcp(from, socket(B4, 80), number, 0, Flags::SYN, Options::NONE));
+    }
+}
+
+/// FIELD D13: there are no cookies; what overflows gives way, oldest first, and a true client's options are kept.
+#[test]
+fn window_scale_and_sack_survive_an_overflow_of_the_queue_of_half_open_connections() {
+    let mut net = Net::with(config(1), StackConfig { max_half_open: 1000, ..config(2) });
+    net.delay = Duration::from_millis(25);
+    net.loses = Box::new(|packet| packet % 100 == 99);
+    let listener = net.listen(80);
+    strangers(&mut net, 0, 5_000);
+    assert_eq!(net.b.stack.usage().half_open, 1000);
+    let client = net.a.stack.connect(net.now, socket(B4, 80), &ConnectOptions::default()).unwrap();
+    net.run_for(Duration::from_millis(30)); // the SYN is there, its answer on the way
+    strangers(&mut net, 5_000, 900);
+    net.run_for(Duration::from_millis(100));
+    let (server, _) = net.b.stack.accept(listener).expect("the client got through");
+    for (side, id) in [(&net.a, client), (&net.b, server)] {
+        let info = side.stack.info(net.now, id).unwrap();
+        assert!(info.sack && info.timestamps && info.window_shifts.is_some_and(|(ours, peers)| ours > 0 && peers > 0));
+    }
+    let text: Vec<u8> = (0..1_000_000_u32).map(|at| at.to_le_bytes()[0] ^ at.to_le_bytes()[2]).collect();
+    assert!(net.transfer(client, server, &text) == text);
+    let info = net.a.stack.info(net.now, client).unwrap();
+    assert!(info.retransmissions > 5 && info.snd_wnd > 0xffff, "{info:?}");
+    assert_eq!(info.timeouts, 0, "SACK tells what is missing: {info:?}");
+}
+
+/// FIELD D14: what ends a handshake by RST begins no connection, also while the queue overflows.
+//= rfc9293#3.10.7.4-7
+#[test]
+fn a_handshake_that_ends_with_a_reset_is_no_connection() {
+    let mut net = Net::with(config(1), StackConfig { max_half_open: 1000, ..config(2) });
+    let listener = net.listen(80);
+    strangers(&mut net, 0, 5_000);
+    let (from, to) = (socket(A4, 999), socket(B4, 80));
+    let answers = net.inject(tcp(from, to, 100, 0, Flags::SYN, Options::NONE));
+    let iss = TcpView::parse(IpView::parse(&answers[0]).unwrap().payload()).unwrap().seq();
+    let rst_ack = Flags { rst: true, ..Flags::ACK };
+    assert!(net.inject(tcp(from, to, 101, (iss + 1).value(), rst_ack, Options::NONE)).is_empty());
+    let usage = net.b.stack.usage();
+    assert_eq!((usage.half_open, usage.connections), (999, 0));
+    let answers = net.inject(tcp(from, to, 101, (iss + 1).value(), Flags::ACK, Options::NONE));
+    assert!(describe(&answers[0]).2.rst, "nothing is left of it");
+    assert!(net.b.stack.accept(listener).is_none() && net.b.events.is_empty());
+}
+
+/// Requests that are answered within a second, of so many each 10 ms for five seconds to a server that takes one of them
+/// meanwhile. Whoever waits longer gives up.
+fn answered(each: usize) -> usize {
+    const BACKLOG: usize = 32;
+    let mut net = Net::new();
+    let options = ListenOptions { backlog: BACKLOG, tcp: None };
+    let listener = net.b.stack.listen(socket(B4, 80), &options).unwrap();
+    let (mut waiting, mut answered) = (Vec::new(), 0);
+    for _ in 0..500 {
+        for _ in 0..each {
+            let client = net.a.stack.connect(net.now, socket(B4, 80), &ConnectOptions::default()).unwrap();
+            waiting.push((net.now, client));
+        }
+        if let Some((server, _)) = net.b.stack.accept(listener) {
+            net.b.stack.send(net.now, server, &mut Bytes::from_static(&[7; 1000])).unwrap();
+            net.b.stack.close(net.now, server);
+        }
+        net.run_for(Duration::from_millis(10));
+        let Net { a, b, now, .. } = &mut net;
+        waiting.retain(|&(since, client)| {
+            let is_answered = a.stack.recv(*now, client, 1000).is_ok_and(|text| text.len() == 1000);
+            let gives_up = now.since(since) >= Duration::from_secs(1);
+            answered += usize::from(is_answered);
+            if gives_up && !is_answered {
+                a.stack.abort(*now, client);
+            }
+            if is_answered || gives_up {
+                a.stack.close(*now, client);
+            }
+            !(is_answered || gives_up)
+        });
+        // What the server tells of itself is as long as what it has, which doesn't grow with who wants more.
+        let shown = b.stack.connections(*now).count();
+        assert!(shown == b.stack.usage().connections && shown <= BACKLOG + 8, "{shown}");
+        assert!(b.stack.usage().half_open <= BACKLOG);
+    }
+    answered
+}
+
+/// FIELD D40, in virtual time: what costs time is the application.
+#[test]
+fn three_times_as_many_clients_as_are_served_leave_the_goodput_whole() {
+    let (peak, overload) = (answered(1), answered(3));
+    assert!(peak >= 490, "{peak} of 500");
+    assert!(overload * 10 >= peak * 8, "{overload}, {peak} without the others");
 }
 
 /// What strangers provoke is limited, and leaves room for what handshakes need, even if nothing can be sent meanwhile.
