@@ -88,7 +88,7 @@ impl Files {
     }
 
     fn file_response(&self, path: &Path, meta: &Metadata, request: &Request) -> io::Result<Response> {
-        let modified = meta.modified().ok().map(whole_seconds);
+        let modified = meta.modified().ok().map(whole_seconds).filter(|second| is_over(*second, SystemTime::now()));
         if let Some(modified) = modified
             && request.if_modified_since.as_deref().is_some_and(|since| is_not_newer(modified, since))
         {
@@ -202,6 +202,12 @@ fn escape(text: &str) -> String {
 fn whole_seconds(time: SystemTime) -> SystemTime {
     let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     SystemTime::UNIX_EPOCH + Duration::from_secs(since.as_secs())
+}
+
+/// True if nothing can change any more within this second of modification: else what changes in the rest of it would pass for
+/// not modified (RFC 9110 section 8.8.2.2).
+fn is_over(second: SystemTime, now: SystemTime) -> bool {
+    now.duration_since(second).is_ok_and(|age| age >= Duration::from_secs(1))
 }
 
 fn is_not_newer(modified: SystemTime, since: &str) -> bool {

@@ -46,6 +46,8 @@ fn site() -> (TempDir, Files) {
     fs::create_dir_all(root.join("sub dir")).expect("a new directory");
     fs::write(place.path().join("secret"), "secret").expect("a new file");
     fs::write(root.join("a.txt"), "0123456789").expect("a new file");
+    let file = fs::File::options().write(true).open(root.join("a.txt")).expect("it was written");
+    file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000)).expect("it is ours");
     fs::write(root.join("sub dir/<b>.bin"), [0, 255, 13, 10]).expect("a new file");
     symlink(place.path().join("secret"), root.join("link_out")).expect("a new link");
     symlink("a.txt", root.join("link_in")).expect("a new link");
@@ -216,6 +218,19 @@ fn an_unchanged_file_is_not_sent_again() {
     assert_eq!(status(&got), "304");
     assert!(!got.contains("Content-Length"), "{got}");
     assert!(modified.ends_with(" GMT"), "{modified}");
+}
+
+/// Who was told of a time within which the file changed once more would never hear of that.
+#[test]
+fn a_file_that_has_just_changed_has_no_time_to_ask_by() {
+    let (place, files) = site();
+    let file = fs::File::options().write(true).open(place.path().join("root/a.txt")).expect("it is there");
+    file.set_modified(SystemTime::now() + Duration::from_secs(3600)).expect("it is ours");
+    let later = "If-Modified-Since: Fri, 01 Jan 2100 00:00:00 GMT\r\n";
+    let request = format!("GET /a.txt HTTP/1.1\r\nHost: x\r\n{later}\r\n");
+    let got = exchange_in_steps(&files, &request, 100).expect("memory doesn't break");
+    assert_eq!(status(&got), "200");
+    assert!(!got.contains("Last-Modified"), "{got}");
 }
 
 #[test]
