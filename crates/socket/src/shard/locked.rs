@@ -19,8 +19,8 @@ use super::transmit_token::TransmitToken;
 use super::waiters::{Waiters, WakeUp};
 use crate::stack::{ConnectionId, ListenerId, Stack, StackEvent};
 
-/// How long the driver may try to get the last packets out.
-const LAST_WORDS: Duration = Duration::from_secs(1);
+/// How long the last packets may take to get out.
+pub(super) const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// A stack, and what threads have to agree on.
 pub(crate) struct Locked {
@@ -189,6 +189,11 @@ impl Locked {
     /// True if nothing that was closed is still being delivered.
     pub(super) fn is_finished(&self) -> bool {
         self.death.is_some() || (self.stage != Stage::Open && self.stack.usage().connections == 0)
+    }
+
+    /// True if, beyond that, nobody writes packets any more, nor has any to write.
+    pub(super) fn has_left(&self) -> bool {
+        self.is_finished() && (self.death.is_some() || self.token.is_idle())
     }
 
     /// The driver is to end once all that waits has left.

@@ -38,7 +38,7 @@ use alarm::{Alarm, Cushion};
 pub use contention::{Contention, Meetings};
 use driver::Driver;
 use hand_over::{HandOver, Inbox};
-use locked::{Chores, Held};
+use locked::{Chores, Held, LAST_WORDS};
 pub(crate) use locked::{Locked, Ticket};
 use sitter::Sitter;
 use transmit_token::{Batch, MOST_IN_PASSING};
@@ -62,7 +62,7 @@ pub(crate) struct Shard {
     pub(crate) copies: ChunkPool,
     /// Octets of text that were copied into readers' buffers.
     pub(crate) copied_out: AtomicU64,
-    /// Notified when the last connection has finished after [`Locked::close_all`].
+    /// Notified when the last connection has finished after [`Locked::close_all`], and when its last packets have left.
     finished: Condvar,
 }
 
@@ -326,7 +326,11 @@ impl Shard {
             } else {
                 next = locked.token.go_on(written);
             }
+            let has_left = locked.has_left();
             drop(locked);
+            if has_left {
+                self.finished.notify_all();
+            }
             self.perform(chores);
         }
     }
@@ -370,17 +374,22 @@ impl Shard {
         until
     }
 
-    /// Waits until all that was closed has finished, and resets what has not by then.
+    /// Waits until all that was closed has finished, and resets what has not by then; and until the last packets, be they
+    /// those of another thread, have left, or the device doesn't take them: whoever captures has seen them then.
     fn finish_closing(&self, until: Instant) {
-        self.wait_until_finished(until);
-        self.call(|locked, now| locked.stack.abort_all(now));
+        self.wait_until(until, Locked::is_finished);
+        let at_latest = self.call(|locked, now| {
+            locked.stack.abort_all(now);
+            now + LAST_WORDS
+        });
+        self.wait_until(at_latest, Locked::has_left);
     }
 
-    fn wait_until_finished(&self, until: Instant) {
+    fn wait_until(&self, until: Instant, is_over: impl Fn(&Locked) -> bool) {
         let mut locked = self.lock();
         loop {
             let left = until.since(self.clock.now());
-            if locked.is_finished() || left.is_zero() {
+            if is_over(&locked) || left.is_zero() {
                 return;
             }
             locked = locked.wait(&self.finished, Some(left));

@@ -184,6 +184,43 @@ fn the_driver_reads_once_it_has_the_seat_though_it_has_not_slept() {
     assert_eq!(heard, [Some(Bytes::from_static(b"one")), Some(Bytes::from_static(b"two"))]);
 }
 
+/// A connection that is gone may have its last packet written by another thread still.
+#[test]
+fn a_shard_is_closed_once_its_last_packet_has_left() {
+    let world = World::connected();
+    let (open, opens) = mpsc::channel();
+    *world.gate.opens.lock().unwrap() = Some(opens);
+    let shard = &world.shard;
+    thread::scope(|scope| {
+        // The RST waits at the gate.
+        let writer = scope.spawn(|| {
+            shard.call(|locked, now| {
+                locked.close_all(now);
+                locked.stack.abort_all(now);
+            });
+        });
+        let is_writing = || {
+            let locked = shard.lock();
+            locked.is_finished() && !locked.token.is_idle()
+        };
+        while !is_writing() {
+            thread::yield_now();
+        }
+        assert!(!shard.lock().has_left());
+        let closing = scope.spawn(|| {
+            shard.finish_closing(shard.clock.now());
+            shard.lock().has_left()
+        });
+        // If it didn't wait it would be over by now.
+        for _ in 0..1000 {
+            thread::yield_now();
+        }
+        open.send(()).unwrap();
+        writer.join().unwrap();
+        assert!(closing.join().unwrap());
+    });
+}
+
 #[test]
 fn those_who_sleep_are_counted_until_they_are_woken_or_gone() {
     let world = World::connected();
