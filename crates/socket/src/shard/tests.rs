@@ -207,12 +207,18 @@ fn a_shard_is_closed_once_its_last_packet_has_left() {
             thread::yield_now();
         }
         assert!(!shard.lock().has_left());
-        let closing = scope.spawn(|| {
+        let (begins, begun) = mpsc::channel();
+        let closing = scope.spawn(move || {
+            begins.send(()).unwrap();
             shard.finish_closing(shard.clock.now());
             shard.lock().has_left()
         });
-        // If it didn't wait it would be over by now.
-        for _ in 0..1000 {
+        begun.recv().unwrap();
+        // If it doesn't wait it is over soon.
+        for _ in 0..10_000 {
+            if closing.is_finished() {
+                break;
+            }
             thread::yield_now();
         }
         open.send(()).unwrap();
