@@ -44,7 +44,12 @@ fn bulk(time: Duration) -> Vec<Figure> {
     let veth = (KernelOverVeth, Some(1.0));
     let one = |name, joint, task, rivals: &[_]| figure(name, Workload::Bulk, plan(joint, task), Sockeye, rivals);
     let mut all = vec![
-        one("in, offload TUN, read_chunk", Joint::OffloadTun, Task::Sink { chunks: true }, &[(Ceiling, Some(0.9))]),
+        one(
+            "in, offload TUN, read_chunk",
+            Joint::OffloadTun,
+            Task::Sink { chunks: true },
+            &[(Ceiling, Some(0.9)), veth],
+        ),
         one(
             "in, offload TUN, read",
             Joint::OffloadTun,

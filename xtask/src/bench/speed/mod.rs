@@ -61,9 +61,10 @@ pub fn run(arguments: &Arguments) -> Outcome {
     arguments.svg.as_deref().map_or(Ok(()), check_picture)?;
     let seconds = if arguments.quick { QUICK } else { arguments.seconds };
     let mut figures = figures::all(Duration::from_secs_f64(seconds));
+    let names: Vec<String> = figures.iter().map(|figure| figure.name.clone()).collect();
     figures.retain(|figure| arguments.only.as_ref().is_none_or(|only| figure.name.contains(only)));
     if figures.is_empty() {
-        return Err("no figure has such a name; leave --only out to see them all".into());
+        return Err(format!("no figure has such a name; there are:\n  {}", names.join("\n  ")).into());
     }
     let figures = without_missing(figures);
     if figures.iter().any(|figure| matches!(figure.ours.workload, Workload::Http { .. })) {

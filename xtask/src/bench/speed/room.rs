@@ -99,10 +99,11 @@ impl Plan {
             Some((client, server)) => format!("client on processor {client}, server on {server}"),
             None => "threads not pinned".to_owned(),
         };
-        let Self { connections, time, .. } = self;
-        format!(
-            "{joint}; {connections} connections at a time; {processors}; {time:?}; IPv4, the kernel's end cubic or reno"
-        )
+        let connections = match self.connections {
+            1 => "one connection".to_owned(),
+            several => format!("{several} connections"),
+        };
+        format!("{joint}; {connections} at a time; {processors}; {:?}; IPv4, the kernel's end reno", self.time)
     }
 
     /// What a program measures that counts whole seconds: 1 at least.
