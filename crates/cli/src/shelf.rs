@@ -42,11 +42,15 @@ impl Shelf {
     /// # Errors
     /// When it can't be opened.
     pub fn open(&self, path: &Path, metadata: &Metadata) -> io::Result<Arc<KeptFile>> {
+        self.open_at(path, metadata, SystemTime::now())
+    }
+
+    /// [`Self::open`] at this time, which is not before `metadata` was asked for.
+    fn open_at(&self, path: &Path, metadata: &Metadata, now: SystemTime) -> io::Result<Arc<KeptFile>> {
         let version = Version::of(metadata);
         if let Some(file) = self.lock().get(path).filter(|file| file.version == version) {
             return Ok(Arc::clone(file));
         }
-        let now = SystemTime::now();
         let file = Arc::new(KeptFile::open(path, Arc::clone(&self.chunks))?);
         if file.version.is_settled(now) {
             self.keep(path, &file);
@@ -81,27 +85,33 @@ struct Version {
     device: u64,
     inode: u64,
     octets: u64,
-    /// Seconds and nanoseconds.
+    /// Of the text, in seconds and nanoseconds. Whoever may write can put it back.
     modified: (i64, i64),
+    /// Of anything about the file, which the kernel alone tells.
+    changed: (i64, i64),
 }
 
 impl Version {
     fn of(metadata: &Metadata) -> Self {
-        let modified = (metadata.mtime(), metadata.mtime_nsec());
-        Self { device: metadata.dev(), inode: metadata.ino(), octets: metadata.len(), modified }
+        let (modified, changed) =
+            ((metadata.mtime(), metadata.mtime_nsec()), (metadata.ctime(), metadata.ctime_nsec()));
+        Self { device: metadata.dev(), inode: metadata.ino(), octets: metadata.len(), modified, changed }
     }
 
     /// Whether who writes to the file from now on gives it another time: not within one tick of the clock that tells its file
     /// system the time, nor while that is ahead of ours. Linux's has a hundred ticks a second or more; some file systems have
     /// room for every other second only, so that nothing stands behind the seconds.
     fn is_settled(&self, now: SystemTime) -> bool {
-        let (seconds, nanoseconds) = self.modified;
+        [self.modified, self.changed].into_iter().all(|time| Self::is_over(time, now))
+    }
+
+    fn is_over((seconds, nanoseconds): (i64, i64), now: SystemTime) -> bool {
         let tick = Duration::from_millis(if nanoseconds == 0 { 2000 } else { 20 });
         let (Ok(seconds), Ok(nanoseconds)) = (u64::try_from(seconds), u32::try_from(nanoseconds)) else {
             return seconds < 0;
         };
-        let modified = SystemTime::UNIX_EPOCH.checked_add(Duration::new(seconds, nanoseconds));
-        modified.and_then(|modified| now.duration_since(modified).ok()).is_some_and(|age| age > tick)
+        let time = SystemTime::UNIX_EPOCH.checked_add(Duration::new(seconds, nanoseconds));
+        time.and_then(|time| now.duration_since(time).ok()).is_some_and(|age| age > tick)
     }
 }
 
@@ -214,8 +224,13 @@ mod tests {
         (directory, path)
     }
 
+    /// An hour after whatever has happened to the file.
     fn open(shelf: &Shelf, path: &Path) -> Arc<KeptFile> {
-        shelf.open(path, &fs::metadata(path).expect("it is there")).expect("it can be opened")
+        open_at(shelf, path, SystemTime::now() + HOUR)
+    }
+
+    fn open_at(shelf: &Shelf, path: &Path, now: SystemTime) -> Arc<KeptFile> {
+        shelf.open_at(path, &fs::metadata(path).expect("it is there"), now).expect("it can be opened")
     }
 
     fn whole(shelf: &Shelf, path: &Path) -> Vec<Bytes> {
@@ -247,17 +262,37 @@ mod tests {
     fn what_was_just_written_is_read_again() {
         let (_directory, path) = place();
         let shelf = Shelf::default();
-        let just_now = SystemTime::now() + HOUR;
         for text in [b"one", b"two"] {
-            fs::write(&path, text).expect("there is room");
-            File::options().write(true).open(&path).and_then(|file| file.set_modified(just_now)).expect("it is ours");
-            assert_eq!(whole(&shelf, &path).concat(), text);
+            write(&path, text, HOUR);
+            // Of a clock that stands still.
+            let changed = fs::metadata(&path).expect("it is there").ctime();
+            let now = SystemTime::UNIX_EPOCH + Duration::from_secs(changed.unsigned_abs());
+            let file = open_at(&shelf, &path, now);
+            assert!(!file.version.is_settled(now) && shelf.lock().is_empty());
+            assert_eq!(file.all().collect::<io::Result<Vec<_>>>().expect("it can be read").concat(), text);
         }
     }
 
     #[test]
+    fn a_time_that_was_put_back_hides_nothing() {
+        let (_directory, path) = place();
+        write(&path, b"one", HOUR);
+        let before = fs::metadata(&path).expect("it is there");
+        let shelf = Shelf::default();
+        assert_eq!(whole(&shelf, &path).concat(), b"one");
+        let time = |metadata: &Metadata| (metadata.ctime(), metadata.ctime_nsec());
+        // The file system's clock has ticks: until the next.
+        while fs::metadata(&path).is_ok_and(|now| time(&now) == time(&before)) {
+            fs::write(&path, b"two").expect("there is room");
+            let file = File::options().write(true).open(&path).expect("it is there");
+            file.set_modified(before.modified().expect("it has one")).expect("it is ours");
+        }
+        assert_eq!(whole(&shelf, &path).concat(), b"two");
+    }
+
+    #[test]
     fn a_time_is_settled_once_the_clock_of_its_file_system_has_ticked() {
-        let version = |modified| Version { device: 0, inode: 0, octets: 0, modified };
+        let version = |modified, changed| Version { device: 0, inode: 0, octets: 0, modified, changed };
         let at = |milliseconds| SystemTime::UNIX_EPOCH + Duration::from_millis(milliseconds);
         for (modified, now, settled) in [
             ((10, 1), 10_010, false),
@@ -268,7 +303,9 @@ mod tests {
             ((-1, 5), 0, true),
             ((i64::MAX, 0), 0, false),
         ] {
-            assert_eq!(version(modified).is_settled(at(now)), settled, "{modified:?} at {now} ms");
+            for version in [version(modified, (-1, 5)), version((-1, 5), modified)] {
+                assert_eq!(version.is_settled(at(now)), settled, "{version:?} at {now} ms");
+            }
         }
     }
 
