@@ -129,15 +129,15 @@ pub fn supply_chunks(socket: &mut impl Socket, chunks: impl IntoIterator<Item = 
     Ok(supplied)
 }
 
-/// Answers HTTP requests from `files`.
+/// Answers the HTTP requests of `client` from `files`.
 ///
 /// # Errors
 /// What reading and writing return.
-pub fn http(socket: &mut impl Socket, files: &Files) -> io::Result<()> {
+pub fn http(socket: &mut impl Socket, files: &Files, client: SocketAddr) -> io::Result<()> {
     socket.set_patience(Some(PATIENCE))?;
     // The last part of a response would wait for the ACK of what came before it, and that for the client's next request.
     socket.send_at_once()?;
-    http::serve_connection(socket, files)?;
+    http::serve_connection(socket, files, client)?;
     part(socket)
 }
 

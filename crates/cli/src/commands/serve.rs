@@ -147,7 +147,7 @@ impl Server {
 
     fn serve(&self, mut stream: TcpStream, peer: SocketAddr) {
         log::info!("{peer} is connected");
-        match self.content_for(&mut stream) {
+        match self.content_for(&mut stream, peer) {
             Ok(()) => log::info!("{peer} has ended"),
             Err(error) => {
                 // The client is not to take what it has got for the whole, nor is what it doesn't take to be kept for it.
@@ -157,13 +157,13 @@ impl Server {
         }
     }
 
-    fn content_for(&self, stream: &mut TcpStream) -> io::Result<()> {
+    fn content_for(&self, stream: &mut TcpStream, peer: SocketAddr) -> io::Result<()> {
         stream.set_write_timeout(Some(self.patience))?;
         match &self.content {
             Content::Echo => services::echo(stream).map(drop),
             Content::Discard => services::discard(stream, &mut io::sink()).map(drop),
             Content::Chargen => services::supply(stream, &mut Characters::default(), &self.chunks).map(drop),
-            Content::Http(files) => services::http(stream, files),
+            Content::Http(files) => services::http(stream, files, peer),
             Content::File(path, shelf) => {
                 let file = shelf.open(path, &fs::metadata(path)?)?;
                 services::supply_chunks(stream, file.all()).map(drop)

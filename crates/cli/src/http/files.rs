@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use super::condition::is_our_version;
 use super::range::Range;
 use super::request::{Method, Request};
 use super::response::{Body, Response, Status};
@@ -89,14 +90,15 @@ impl Files {
 
     fn file_response(&self, path: &Path, meta: &Metadata, request: &Request) -> io::Result<Response> {
         let modified = meta.modified().ok().map(whole_seconds).filter(|second| is_over(*second, SystemTime::now()));
-        if let Some(modified) = modified
-            && request.if_modified_since.as_deref().is_some_and(|since| is_not_newer(modified, since))
-        {
-            return Ok(Response::empty(Status::NOT_MODIFIED));
+        match request.conditions.judge(meta.modified().ok().map(whole_seconds), modified) {
+            Some(Status::NOT_MODIFIED) => return Ok(Response::empty(Status::NOT_MODIFIED)),
+            Some(status) => return Ok(Response::error(status)),
+            None => {}
         }
         let file = self.shelf.open(path, meta)?;
         let length = file.octets();
-        let range = request.range.as_deref().filter(|_| request.method == Method::Get);
+        let is_same = request.if_range.as_deref().is_none_or(|version| is_our_version(version, modified));
+        let range = request.range.as_deref().filter(|_| request.method == Method::Get && is_same);
         let content_type = content_type(path);
         let response = match Range::parse(range, length) {
             Range::Whole => Response::new(Status::OK, content_type, Body::File(file, 0..length)),
@@ -208,10 +210,6 @@ fn whole_seconds(time: SystemTime) -> SystemTime {
 /// not modified (RFC 9110 section 8.8.2.2).
 fn is_over(second: SystemTime, now: SystemTime) -> bool {
     now.duration_since(second).is_ok_and(|age| age >= Duration::from_secs(1))
-}
-
-fn is_not_newer(modified: SystemTime, since: &str) -> bool {
-    httpdate::parse_http_date(since).is_ok_and(|since| modified <= since)
 }
 
 fn content_type(path: &Path) -> &'static str {

@@ -3,11 +3,13 @@
 //! Knows nothing of networks: a connection is anything that can be read and takes what is written. What a client sends is
 //! bounded in size, never trusted as a path, and answered with a status that says what was wrong with it.
 
+mod condition;
 mod files;
 mod range;
 mod request;
 mod response;
 
+use std::fmt;
 use std::io::{self, ErrorKind, Read};
 
 use crate::socket::Sink;
@@ -20,18 +22,23 @@ use response::Response;
 ///
 /// # Errors
 /// What reading and writing return.
-pub fn serve_connection<S: Read + Sink>(stream: &mut S, files: &Files) -> io::Result<()> {
+pub fn serve_connection<S: Read + Sink>(stream: &mut S, files: &Files, client: impl fmt::Display) -> io::Result<()> {
     let mut reader = Reader::default();
     loop {
-        let (response, method, keep_alive) = match reader.next(stream) {
+        let (response, request) = match reader.next(stream) {
             Ok(Received::End) => return Ok(()),
-            Ok(Received::Refused(status)) => (Response::error(status), Method::Get, false),
-            Ok(Received::Request(request)) => (files.answer(&request), request.method, request.keep_alive),
+            Ok(Received::Refused(status)) => (Response::error(status), None),
+            Ok(Received::Request(request)) => (files.answer(&request), Some(request)),
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => return Ok(()),
             Err(error) => return Err(error),
         };
-        log::info!("{} {}", response.status.0, response.status.1);
-        response.write(stream, files.shelf().chunks(), method == Method::Head, keep_alive)?;
+        let what = request.as_ref().map_or_else(|| "what is no request of ours".to_owned(), ToString::to_string);
+        log::info!("{client}: {what}: {} {}", response.status.0, response.status.1);
+        let head_only = request.as_ref().is_some_and(|request| request.method == Method::Head);
+        let keep_alive = request.is_some_and(|request| request.keep_alive);
+        response
+            .write(stream, files.shelf().chunks(), head_only, keep_alive)
+            .map_err(|error| io::Error::new(error.kind(), format!("{what}: {error}")))?;
         if !keep_alive {
             return Ok(());
         }

@@ -1,5 +1,6 @@
 //! Requests: out of the stream, checked, and no more kept of them than the answer depends on.
 
+use std::fmt;
 use std::io::{self, Read};
 
 use super::response::Status;
@@ -22,6 +23,27 @@ pub enum Method {
     Other,
 }
 
+impl fmt::Display for Method {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Get => "GET",
+            Self::Head => "HEAD",
+            Self::Other => "another method",
+        })
+    }
+}
+
+/// The values of the headers of these names (RFC 9110 section 13.1).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Conditions {
+    /// If-Unmodified-Since.
+    pub if_unmodified_since: Option<String>,
+    /// If-None-Match.
+    pub if_none_match: Option<String>,
+    /// If-Modified-Since.
+    pub if_modified_since: Option<String>,
+}
+
 /// A request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
@@ -31,10 +53,18 @@ pub struct Request {
     pub target: String,
     /// The value of the Range header.
     pub range: Option<String>,
-    /// The value of the If-Modified-Since header.
-    pub if_modified_since: Option<String>,
+    /// The value of the If-Range header.
+    pub if_range: Option<String>,
+    /// What the client makes the answer depend on.
+    pub conditions: Conditions,
     /// The connection may go on after the answer.
     pub keep_alive: bool,
+}
+
+impl fmt::Display for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.method, self.target.escape_default())
+    }
 }
 
 /// What came.
@@ -126,7 +156,12 @@ fn check(request: &httparse::Request<'_, '_>) -> Received {
         method,
         target: target.to_owned(),
         range: first("range"),
-        if_modified_since: first("if-modified-since"),
+        if_range: first("if-range"),
+        conditions: Conditions {
+            if_unmodified_since: first("if-unmodified-since"),
+            if_none_match: first("if-none-match"),
+            if_modified_since: first("if-modified-since"),
+        },
         keep_alive: persists && !has_body,
     })
 }

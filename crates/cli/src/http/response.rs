@@ -33,6 +33,8 @@ impl Status {
     pub const NOT_FOUND: Self = Self(404, "Not Found");
     /// 405: not with this method.
     pub const METHOD_NOT_ALLOWED: Self = Self(405, "Method Not Allowed");
+    /// 412: it is not what the client takes it for.
+    pub const PRECONDITION_FAILED: Self = Self(412, "Precondition Failed");
     /// 414.
     pub const URI_TOO_LONG: Self = Self(414, "URI Too Long");
     /// 416: there is nothing in this range.

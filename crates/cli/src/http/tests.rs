@@ -61,7 +61,7 @@ fn duplex(sent: &str, step: usize) -> Duplex {
 
 fn exchange_in_steps(files: &Files, sent: &str, step: usize) -> io::Result<String> {
     let mut duplex = duplex(sent, step);
-    let outcome = serve_connection(&mut duplex, files);
+    let outcome = serve_connection(&mut duplex, files, "client");
     outcome.map(|()| String::from_utf8_lossy(&duplex.got).into_owned())
 }
 
@@ -220,6 +220,72 @@ fn an_unchanged_file_is_not_sent_again() {
     assert!(modified.ends_with(" GMT"), "{modified}");
 }
 
+/// The file was modified at 01:46:40.
+#[test]
+fn a_part_is_for_who_has_the_rest_of_this_version() {
+    for (version, expected) in [
+        ("Sun, 09 Sep 2001 01:46:40 GMT", "206"),
+        ("Sun, 09 Sep 2001 01:46:39 GMT", "200"),
+        ("Sun, 09 Sep 2001 01:46:41 GMT", "200"),
+        ("\"tag\"", "200"),
+        ("W/\"tag\"", "200"),
+        ("yesterday", "200"),
+    ] {
+        let (head, body) = get("/a.txt", &format!("Range: bytes=2-4\r\nIf-Range: {version}\r\n"));
+        assert_eq!(status(&head), expected, "{version}");
+        assert_eq!(body, if expected == "206" { "234" } else { "0123456789" }, "{version}");
+    }
+}
+
+#[test]
+fn conditions_are_judged_in_their_order() {
+    let (before, then) = ("Sun, 09 Sep 2001 01:46:39 GMT", "Sun, 09 Sep 2001 01:46:40 GMT");
+    for (conditions, expected) in [
+        ("If-None-Match: *\r\n".to_owned(), "304"),
+        ("If-None-Match: \"tag\"\r\n".to_owned(), "200"),
+        (format!("If-None-Match: \"tag\"\r\nIf-Modified-Since: {then}\r\n"), "200"),
+        (format!("If-Modified-Since: {before}\r\n"), "200"),
+        (format!("If-Unmodified-Since: {before}\r\n"), "412"),
+        (format!("If-Unmodified-Since: {then}\r\n"), "200"),
+        (format!("If-Unmodified-Since: {before}\r\nIf-None-Match: *\r\n"), "412"),
+        ("If-Unmodified-Since: yesterday\r\n".to_owned(), "200"),
+    ] {
+        assert_eq!(status(&get("/a.txt", &conditions).0), expected, "GET {conditions}");
+        let head = exchange(&format!("HEAD /a.txt HTTP/1.1\r\nHost: x\r\n{conditions}\r\n"));
+        assert_eq!(status(&head), expected, "HEAD {conditions}");
+    }
+    assert_eq!(status(&get("/none", "If-None-Match: *\r\n").0), "404");
+}
+
+#[test]
+fn a_file_that_became_shorter_meanwhile_is_named() {
+    /// Cuts the file as soon as the head has left.
+    struct Cutting(Duplex, std::path::PathBuf);
+    impl Read for Cutting {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            self.0.read(buffer)
+        }
+    }
+    impl Write for Cutting {
+        fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+            fs::File::options().write(true).open(&self.1)?.set_len(1)?;
+            self.0.write(buffer)
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    impl Sink for Cutting {}
+
+    let (place, files) = site();
+    let path = place.path().join("root/large");
+    fs::write(&path, vec![7; 300_000]).expect("there is room");
+    let mut client = Cutting(duplex("GET /large HTTP/1.1\r\nHost: x\r\n\r\n", usize::MAX), path);
+    let error = serve_connection(&mut client, &files, "client").expect_err("it is incomplete");
+    assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
+    assert!(error.to_string().starts_with("GET /large: "), "{error}");
+}
+
 /// Who was told of a time within which the file changed once more would never hear of that.
 #[test]
 fn a_file_that_has_just_changed_has_no_time_to_ask_by() {
@@ -245,7 +311,7 @@ fn a_client_that_goes_away_in_mid_request_is_an_error() {
 fn the_head_leaves_with_the_file() {
     let (_place, files) = site();
     let mut duplex = duplex("GET /a.txt HTTP/1.1\r\nHost: x\r\n\r\n", usize::MAX);
-    serve_connection(&mut duplex, &files).expect("memory doesn't break");
+    serve_connection(&mut duplex, &files, "client").expect("memory doesn't break");
     assert!(duplex.got.ends_with(b"\r\n\r\n0123456789"));
     assert_eq!(duplex.writes, 1);
 }

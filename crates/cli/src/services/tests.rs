@@ -144,7 +144,7 @@ fn an_http_response_waits_for_no_ack() {
     let handle = server.try_clone().expect("a descriptor is left");
     client.write_all(b"GET / HTTP/1.0\r\n\r\n").expect("the server is there");
     client.shutdown(Shutdown::Write).expect("the server is there");
-    http(&mut server, &files).expect("the client is there");
+    http(&mut server, &files, ([10, 0, 0, 1], 1).into()).expect("the client is there");
     assert!(handle.nodelay().expect("it is a socket"));
 }
 

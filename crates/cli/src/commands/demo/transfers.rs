@@ -263,8 +263,8 @@ fn fetched(listener: TcpListener, mut client: impl Socket, octets: u64, bar: &Pr
     let said = send(&mut std::fs::File::create(directory.path().join("file"))?, octets)?;
     let files = Files::new(directory.path())?;
     let server = thread::spawn(move || {
-        let (mut socket, _) = listener.accept()?;
-        http::serve_connection(&mut socket, &files)?;
+        let (mut socket, client) = listener.accept()?;
+        http::serve_connection(&mut socket, &files, client)?;
         socket.finish()?;
         Ok::<_, io::Error>(socket.statistics())
     });
