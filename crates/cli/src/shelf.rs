@@ -46,7 +46,10 @@ impl Shelf {
     }
 
     /// [`Self::open`] at this time, which is not before `metadata` was asked for.
-    fn open_at(&self, path: &Path, metadata: &Metadata, now: SystemTime) -> io::Result<Arc<KeptFile>> {
+    ///
+    /// # Errors
+    /// When it can't be opened.
+    pub fn open_at(&self, path: &Path, metadata: &Metadata, now: SystemTime) -> io::Result<Arc<KeptFile>> {
         let version = Version::of(metadata);
         if let Some(file) = self.lock().get(path).filter(|file| file.version == version) {
             return Ok(Arc::clone(file));

@@ -10,13 +10,13 @@ impl Conditions {
     /// says so by `told`: nothing while it may still change within that second.
     pub fn judge(&self, written: Option<SystemTime>, told: Option<SystemTime>) -> Option<Status> {
         let date = |value: &Option<String>| httpdate::parse_http_date(value.as_deref()?).ok();
-        if written.zip(date(&self.if_unmodified_since)).is_some_and(|(written, since)| written > since) {
+        if written.zip(date(&self.unmodified_since)).is_some_and(|(written, since)| written > since) {
             return Some(Status::PRECONDITION_FAILED);
         }
-        let is_had = match self.if_none_match.as_deref() {
+        let is_had = match self.none_match.as_deref() {
             // If-Modified-Since is for those who don't know this one.
             Some(tags) => tags == "*",
-            None => told.zip(date(&self.if_modified_since)).is_some_and(|(told, since)| told <= since),
+            None => told.zip(date(&self.modified_since)).is_some_and(|(told, since)| told <= since),
         };
         is_had.then_some(Status::NOT_MODIFIED)
     }

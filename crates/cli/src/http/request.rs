@@ -37,11 +37,11 @@ impl fmt::Display for Method {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Conditions {
     /// If-Unmodified-Since.
-    pub if_unmodified_since: Option<String>,
+    pub unmodified_since: Option<String>,
     /// If-None-Match.
-    pub if_none_match: Option<String>,
+    pub none_match: Option<String>,
     /// If-Modified-Since.
-    pub if_modified_since: Option<String>,
+    pub modified_since: Option<String>,
 }
 
 /// A request.
@@ -158,9 +158,9 @@ fn check(request: &httparse::Request<'_, '_>) -> Received {
         range: first("range"),
         if_range: first("if-range"),
         conditions: Conditions {
-            if_unmodified_since: first("if-unmodified-since"),
-            if_none_match: first("if-none-match"),
-            if_modified_since: first("if-modified-since"),
+            unmodified_since: first("if-unmodified-since"),
+            none_match: first("if-none-match"),
+            modified_since: first("if-modified-since"),
         },
         keep_alive: persists && !has_body,
     })
