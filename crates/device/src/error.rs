@@ -39,6 +39,10 @@ pub enum Error {
     HardwareAddress(MacAddr),
     /// IPv6 is switched off where this address was to be.
     Ipv6Off(Cidr),
+    /// The interface of this name has an MTU of so many octets, more than frames of `AF_XDP` (the third) have room for.
+    XdpMtu(String, u32, usize),
+    /// The interface of this name has an XDP program already.
+    XdpInUse(String),
     /// Not within 68 (IPv4) or 1280 (IPv6) and 65,535 octets.
     MtuOutOfRange(u32),
     /// A process with so many threads can't move into a user namespace.
@@ -111,6 +115,16 @@ impl fmt::Display for Error {
             Self::MtuOutOfRange(mtu) => {
                 write!(f, "an MTU of {mtu} is out of range: 68 to 65535 (TAP: 65521), with IPv6 at least 1280")
             }
+            Self::XdpMtu(name, mtu, most) => write!(
+                f,
+                "the interface {name:?} has an MTU of {mtu}, and frames of AF_XDP have room for {most}: set it lower (ip link set \
+                 dev {name} mtu {most})"
+            ),
+            Self::XdpInUse(name) => write!(
+                f,
+                "the interface {name:?} has an XDP program of somebody else: end who has attached it, or take it off (ip link \
+                 set dev {name} xdp off)"
+            ),
             Self::HasThreads(count) => write!(
                 f,
                 "a process with {count} threads can't move into a user namespace: do it before any thread starts, or in \
@@ -157,10 +171,11 @@ impl From<Error> for io::Error {
             Error::NameTooLong(_)
             | Error::NameInvalid(_)
             | Error::MtuOutOfRange(_)
+            | Error::XdpMtu(..)
             | Error::HardwareAddress(_)
             | Error::NotEthernet(_) => io::ErrorKind::InvalidInput,
             Error::DeviceDown(_) => io::ErrorKind::NetworkDown,
-            Error::NameInUse(_) | Error::AddressTaken(_) => io::ErrorKind::AddrInUse,
+            Error::NameInUse(_) | Error::AddressTaken(_) | Error::XdpInUse(_) => io::ErrorKind::AddrInUse,
             Error::Ipv6Off(_) => io::ErrorKind::Unsupported,
             Error::HasThreads(_) => io::ErrorKind::ResourceBusy,
             Error::Sysctl(_, error) | Error::Io(_, error) => error.kind(),

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
 
-use super::open::{DEVICE, Layer, Opened, open_queues};
+use super::open::{ATTACH, DEVICE, Layer, Opened, Refused, open_queues};
 use crate::netlink::{Link, LinkSettings, addresses, is_local};
 use crate::{Cidr, Error};
 
@@ -68,7 +68,7 @@ fn check(config: &TunConfig) -> Result<(), Error> {
     if name.len() > MAX_NAME {
         return Err(Error::NameTooLong(name.clone()));
     }
-    if name == "." || name == ".." || name.contains(|c: char| c == '/' || c == ':' || c == '\0' || c.is_whitespace()) {
+    if !is_name(name) {
         return Err(Error::NameInvalid(name.clone()));
     }
     let with_v6 = addresses.iter().any(|address| address.address().is_ipv6());
@@ -78,16 +78,22 @@ fn check(config: &TunConfig) -> Result<(), Error> {
     Ok(())
 }
 
+/// Whether the kernel takes the name, which has no sign for a number in it but one `%d`.
+fn is_name(name: &str) -> bool {
+    let is_odd = |c: char| c == '/' || c == ':' || c == '\0' || c.is_whitespace();
+    name != "." && name != ".." && !name.contains(is_odd) && !name.replacen("%d", "", 1).contains('%')
+}
+
 /// What the kernel meant by refusing.
-fn refused(name: &str, error: Errno) -> Error {
+fn refused(name: &str, Refused { call, error }: Refused) -> Error {
     match error {
         Errno::NODEV | Errno::NXIO => Error::NoTunDevice,
         Errno::ACCESS => Error::TunNotAccessible,
         Errno::BUSY => Error::NameInUse(name.to_owned()),
-        // The name is that of a device of another kind, or not a name.
-        Errno::INVAL if Link::by_name(name).is_ok() => Error::NameInUse(name.to_owned()),
-        Errno::INVAL => Error::NameInvalid(name.to_owned()),
-        _ => Error::io("making a TUN or TAP device")(error.into()),
+        // The name is that of a device of another kind.
+        Errno::INVAL if call == ATTACH && Link::by_name(name).is_ok() => Error::NameInUse(name.to_owned()),
+        Errno::PERM => Error::NotPermitted("making a TUN or TAP device"),
+        _ => Error::Io(call, error.into()),
     }
 }
 
@@ -140,6 +146,17 @@ mod tests {
         assert_eq!(named("fifteen-octets."), None);
         assert!(named("sixteen-octets..").is_some_and(|why| why.contains("too long")));
         assert!(named("a/b").is_some_and(|why| why.contains("can't be a device name")));
+    }
+
+    #[test]
+    fn a_call_that_was_refused_is_named_not_the_name_of_the_device() {
+        for call in ["TUNGETFEATURES", ATTACH] {
+            let why = refused("sockeye-absent", Refused { call, error: Errno::INVAL }).to_string();
+            assert!(why.starts_with(&format!("{call} failed: Invalid argument")), "{why}");
+        }
+        for (name, is_one) in [("tun%d", true), ("a%s", false), ("%d%d", false), ("100%", false), ("a b", false)] {
+            assert_eq!(is_name(name), is_one, "{name}");
+        }
     }
 
     //= rfc1122#3.3.3-5

@@ -2,6 +2,7 @@
 //! Linux's `linux/if_tun.h`, doing without those that an old kernel lacks.
 
 use std::ffi::c_int;
+use std::fmt;
 use std::os::fd::{FromRawFd, IntoRawFd, OwnedFd};
 
 use rustix::fs::{Mode as Permissions, OFlags, open};
@@ -11,6 +12,8 @@ use tun_tap::{Iface, Mode};
 
 use super::vnet_hdr;
 
+/// The call that makes a device, or takes it.
+pub(super) const ATTACH: &str = "TUNSETIFF";
 pub(super) const DEVICE: &str = "/dev/net/tun";
 
 const SET_INTERFACE: Opcode = opcode::write::<c_int>(b'T', 202);
@@ -61,26 +64,48 @@ pub(crate) struct Opened {
     pub(crate) offloads: bool,
 }
 
+/// A call that the kernel has refused, and why.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Refused {
+    pub(super) call: &'static str,
+    pub(super) error: Errno,
+}
+
+impl Refused {
+    /// For `map_err`.
+    pub(super) fn by(call: &'static str) -> impl FnOnce(Errno) -> Self {
+        move |error| Self { call, error }
+    }
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.call, self.error)
+    }
+}
+
 /// Makes a device with so many queues, or opens one that was made to persist.
-pub(super) fn open_queues(name: &str, layer: Layer, offload: bool, count: usize) -> Result<Opened, Errno> {
+pub(super) fn open_queues(asked: &str, layer: Layer, offload: bool, count: usize) -> Result<Opened, Refused> {
     let first = open_device()?;
-    let known = features(&first)?;
+    let known = features(&first).map_err(Refused::by("TUNGETFEATURES"))?;
     let offloads = offload && wanted(known, IFF_VNET_HDR, "offload: packets go one by one, summed here");
     let many = count > 1 && wanted(known, IFF_MULTI_QUEUE, "several queues: there is one");
     if !offloads && !many {
         drop(first);
-        return open_plain(name, layer);
+        return open_plain(asked, layer).map_err(Refused::by(ATTACH));
     }
     let mut flags = IFF_NO_PI | if layer == Layer::Ip { IFF_TUN } else { IFF_TAP };
     flags |= if offloads { IFF_VNET_HDR } else { 0 } | if many { IFF_MULTI_QUEUE } else { 0 };
 
-    let name = attach(&first, name, flags)?;
-    if offloads {
-        negotiate(&first, &name)?;
+    let name = attach(&first, asked, flags).map_err(Refused::by(ATTACH))?;
+    if offloads && let Err(refused) = negotiate(&first, &name) {
+        log::info!("{name}: no offload, packets go one by one, summed here: {refused}");
+        drop(first);
+        return open_queues(asked, layer, false, count);
     }
     let another = |_| {
         let queue = open_device()?;
-        attach(&queue, &name, flags)?;
+        attach(&queue, &name, flags).map_err(Refused::by(ATTACH))?;
         Ok(queue)
     };
     let more = (1..if many { count } else { 1 }).map(another).collect::<Result<_, _>>()?;
@@ -101,8 +126,9 @@ fn open_plain(name: &str, layer: Layer) -> Result<Opened, Errno> {
     Ok(Opened { first, more: Vec::new(), name, offloads: false })
 }
 
-fn open_device() -> Result<OwnedFd, Errno> {
+fn open_device() -> Result<OwnedFd, Refused> {
     open(DEVICE, OFlags::RDWR | OFlags::NONBLOCK | OFlags::CLOEXEC, Permissions::empty())
+        .map_err(Refused::by("opening /dev/net/tun"))
 }
 
 /// True if the kernel knows the flag; says what is done without if not.
@@ -115,9 +141,9 @@ fn wanted(known: u32, flag: u16, what: &str) -> bool {
 }
 
 /// Agrees on the header before each frame, and on what the kernel may leave to us.
-fn negotiate(queue: &OwnedFd, name: &str) -> Result<(), Errno> {
+fn negotiate(queue: &OwnedFd, name: &str) -> Result<(), Refused> {
     // It has this length unless somebody has made the device before and left another.
-    set_header_len(queue, vnet_hdr::LEN)?;
+    set_header_len(queue, vnet_hdr::LEN).map_err(Refused::by("TUNSETVNETHDRSZ"))?;
     let mut refusal = Errno::INVAL;
     for (at, (wish, what)) in WISHES.into_iter().enumerate() {
         match set_offload(queue, wish) {
@@ -129,7 +155,7 @@ fn negotiate(queue: &OwnedFd, name: &str) -> Result<(), Errno> {
             Err(error) => refusal = error,
         }
     }
-    Err(refusal)
+    Err(Refused { call: "TUNSETOFFLOAD", error: refusal })
 }
 
 /// `struct ifreq` as far as TUNSETIFF looks at it.

@@ -14,6 +14,7 @@ use std::io;
 use std::net::IpAddr;
 use std::os::fd::BorrowedFd;
 
+use rustix::io::Errno;
 use sockeye_wire::Instant;
 use sockeye_wire::ethernet::MacAddr;
 
@@ -21,7 +22,7 @@ use crate::device::delegate;
 use crate::ethernet::Ethernet;
 use crate::netlink::Link;
 use crate::{Capabilities, Cidr, Counters, Device, Error, Outgoing, Packet};
-use program::Program;
+use program::{Program, is_taken};
 use socket::{MAX_MTU, Socket};
 
 /// Where the frames are taken from.
@@ -79,19 +80,21 @@ impl Xdp {
     /// Takes the queue over, in the namespace of the calling thread.
     ///
     /// # Errors
-    /// [`Error::NoSuchDevice`], [`Error::MtuOutOfRange`], [`Error::HardwareAddress`], [`Error::NotPermitted`],
-    /// [`Error::Io`]: among others, when another program is attached to the interface, it has no such queue, or the kernel
-    /// has no XDP.
+    /// [`Error::NoSuchDevice`], [`Error::XdpMtu`], [`Error::XdpInUse`], [`Error::HardwareAddress`], [`Error::NotPermitted`],
+    /// [`Error::Io`]: among others, when the interface has no such queue, or the kernel has no XDP.
     pub fn open(config: &XdpConfig) -> Result<Self, Error> {
         let interface = Link::by_name(&config.interface)?;
         let info = interface.info()?;
         let mtu = u16::try_from(info.mtu).ok().filter(|mtu| usize::from(*mtu) <= MAX_MTU);
-        let mtu = mtu.ok_or(Error::MtuOutOfRange(info.mtu))?;
+        let mtu = mtu.ok_or_else(|| Error::XdpMtu(config.interface.clone(), info.mtu, MAX_MTU))?;
         let own = info.hardware_address.first_chunk().map_or(MacAddr::ZERO, |octets| MacAddr(*octets));
         let address = config.hardware_address.unwrap_or(own);
 
         let program = Program::attach(interface.index(), config.queue, config.mode);
-        let program = program.map_err(Error::io("attaching an XDP program"))?;
+        let program = program.map_err(|error| match Errno::from_io_error(&error) {
+            Some(error) if is_taken(error) => Error::XdpInUse(config.interface.clone()),
+            _ => Error::io("attaching an XDP program")(error),
+        })?;
         let socket = Socket::bind(interface.index(), config.queue, mtu, program);
         let socket = socket.map_err(Error::io("opening an AF_XDP socket"))?;
         let zero_copy = socket.is_zero_copy();

@@ -4,6 +4,8 @@
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
+use rustix::io::Errno;
+
 use super::XdpMode;
 
 const MAP_CREATE: libc::c_int = 0;
@@ -46,6 +48,9 @@ impl Program {
             XdpMode::Generic => link(GENERIC),
             XdpMode::Driver => link(DRIVER),
             XdpMode::Best => link(DRIVER).or_else(|why| {
+                if Errno::from_io_error(&why).is_some_and(is_taken) {
+                    return Err(why);
+                }
                 log::info!("the driver takes no XDP program ({why}): taking frames behind it, which is slower");
                 link(GENERIC)
             }),
@@ -60,6 +65,11 @@ impl Program {
         let (key, value) = (&raw const queue as u64, &raw const socket as u64);
         call(MAP_UPDATE_ELEM, &mut MapUpdate { map, unused: 0, key, value, flags: 0 }).map(drop)
     }
+}
+
+/// True if the interface has a program: attached to the same hook, or to the other.
+pub(super) const fn is_taken(error: Errno) -> bool {
+    matches!(error, Errno::BUSY | Errno::EXIST)
 }
 
 /// One instruction.

@@ -75,6 +75,32 @@ fn datagrams_pass_both_ways_in_either_mode() {
     });
 }
 
+#[test]
+fn who_comes_second_hears_that_somebody_has_the_interface() {
+    in_namespace("xdp::who_comes_second_hears_that_somebody_has_the_interface", || {
+        let other = joined();
+        let Some(_first) = open(&other, &config(XdpMode::Best)) else { return };
+        for mode in [XdpMode::Driver, XdpMode::Generic, XdpMode::Best] {
+            let second = other.run(|| Xdp::open(&config(mode))).expect("it can be entered");
+            assert!(matches!(&second, Err(Error::XdpInUse(name)) if name == "right"), "{mode:?}: {second:?}");
+        }
+    });
+}
+
+#[test]
+fn an_mtu_that_frames_have_no_room_for_is_refused_with_the_limit() {
+    in_namespace("xdp::an_mtu_that_frames_have_no_room_for_is_refused_with_the_limit", || {
+        let other = joined();
+        let wide = LinkSettings { mtu: Some(9000), ..LinkSettings::default() };
+        let opened = other.run(|| {
+            Link::by_name("right").and_then(|right| right.set(wide)).expect("it can be wide");
+            Xdp::open(&config(XdpMode::Best))
+        });
+        let why = opened.expect("it can be entered").expect_err("it is too wide").to_string();
+        assert!(why.contains("MTU of 9000") && why.contains("3826"), "{why}");
+    });
+}
+
 /// The kernel's socket, and the addresses of ours and of that, once both ends have found each other.
 fn acquainted(xdp: &Xdp) -> (UdpSocket, SocketAddr, SocketAddr) {
     let socket = socket("10.9.0.1:7000");
