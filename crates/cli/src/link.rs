@@ -5,6 +5,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
@@ -13,6 +14,7 @@ use sockeye_device::pcapng::Recorder;
 use sockeye_device::{Cidr, Clock, Device, Tap, TapConfig, Tun, TunConfig, Xdp, XdpConfig};
 
 use crate::failure::{Failure, OrFail};
+use crate::times::running_time;
 
 /// What Linux gives a TUN device at most (`MAX_TAP_QUEUES` in `drivers/net/tun.c`).
 const MOST_QUEUES: i64 = 256;
@@ -42,7 +44,13 @@ pub struct DeviceArgs {
     /// Octets of the largest packet; with IPv6 at least 1280
     #[arg(long, default_value_t = 1500, value_parser = clap::value_parser!(u16).range(68..))]
     pub mtu: u16,
-    /// Queues of the TUN device, each with a part of the connections and a thread of its own: for several processors
+    /// Make a plain device: packets one by one, none longer than the MTU, all checksums ours
+    #[arg(long, conflicts_with = "xdp")]
+    pub no_offload: bool,
+    /// How long to ask the device again and again before a thread sleeps, such as 50us: answers sooner, keeps a processor busy
+    #[arg(long, value_name = "DURATION", value_parser = running_time)]
+    pub busy_poll: Option<Duration>,
+    /// TUN only: queues of the device, each with a part of the connections and a thread of its own: for several processors
     #[arg(long, value_name = "N", default_value_t = 1, conflicts_with_all = ["tap", "xdp", "pcap"],
         value_parser = clap::value_parser!(u16).range(1..=MOST_QUEUES))]
     pub shards: u16,
@@ -112,6 +120,8 @@ pub struct Opened {
     pub ecn: EcnPolicy,
     /// What to remember of paths.
     pub remember: Remember,
+    /// How long threads ask the device before they sleep.
+    pub busy_poll: Duration,
 }
 
 impl DeviceArgs {
@@ -129,12 +139,13 @@ impl DeviceArgs {
             queues = captures.iter().map(|capture| Box::new(Arc::clone(capture)) as Box<dyn Device>).collect();
         }
         let remember = if self.no_metrics_cache { Remember::NOTHING } else { Remember::default() };
-        Ok(Opened { queues, captures, clock, name, kernels, cc: self.cc, ecn: self.ecn.into(), remember })
+        let busy_poll = self.busy_poll.unwrap_or_default();
+        Ok(Opened { queues, captures, clock, name, kernels, cc: self.cc, ecn: self.ecn.into(), remember, busy_poll })
     }
 
     /// The device's queues without capture, and its name.
     fn make(&self, addresses: Vec<Cidr>) -> Result<(Vec<Box<dyn Device>>, String), Failure> {
-        let (name, mtu) = (self.dev.clone().unwrap_or_default(), self.mtu);
+        let (name, mtu, offload) = (self.dev.clone().unwrap_or_default(), self.mtu, !self.no_offload);
         if let Some(interface) = self.xdp.clone() {
             let (own_addresses, gateways) = (self.addr.clone(), self.gateway.clone());
             let config = XdpConfig { interface: interface.clone(), own_addresses, gateways, ..XdpConfig::default() };
@@ -142,12 +153,12 @@ impl DeviceArgs {
             Ok((vec![Box::new(xdp)], interface))
         } else if self.tap {
             let own_addresses = self.addr.clone();
-            let config = TapConfig { name, addresses, own_addresses, mtu, ..TapConfig::default() };
+            let config = TapConfig { name, addresses, own_addresses, mtu, offload, ..TapConfig::default() };
             let tap = Tap::create(&config).or_fail("making the device")?;
             let name = tap.name().to_owned();
             Ok((vec![Box::new(tap)], name))
         } else {
-            let config = TunConfig { name, addresses, mtu, ..TunConfig::default() };
+            let config = TunConfig { name, addresses, mtu, offload, ..TunConfig::default() };
             let queues = Tun::create_queues(&config, self.shards.into()).or_fail("making the device")?;
             let name = queues.first().map(|queue| queue.name().to_owned()).unwrap_or_default();
             Ok((queues.into_iter().map(|queue| Box::new(queue) as Box<dyn Device>).collect(), name))
@@ -187,7 +198,7 @@ impl Opened {
     /// When the process has no descriptors or threads left.
     pub fn run(self, addresses: &[Cidr]) -> Result<Link, Failure> {
         let builder = Host::builder().queues(self.queues).clock(self.clock).remember(self.remember);
-        let builder = builder.congestion_control(self.cc).ecn(self.ecn);
+        let builder = builder.congestion_control(self.cc).ecn(self.ecn).busy_poll(self.busy_poll);
         let builder = addresses.iter().fold(builder, |builder, address| builder.address(*address));
         let host = builder.start().or_fail("starting the host")?;
         let ours = addresses.iter().map(|address| address.address()).collect();
@@ -235,7 +246,7 @@ impl fmt::Display for Link {
 mod tests {
     use std::io::{Read, Write};
 
-    use clap::{Arg, Command};
+    use clap::{Arg, Command, FromArgMatches};
     use sockeye::{TcpListener, TcpStream};
     use sockeye_device::memory;
 
@@ -256,6 +267,7 @@ mod tests {
             cc: Algorithm::default(),
             ecn: EcnPolicy::default(),
             remember: Remember::default(),
+            busy_poll: Duration::ZERO,
         };
         let link = opened.run(&["10.0.0.1/24".parse().expect("an address")]).expect("there are threads");
         let peer = Host::new(theirs, &[([10, 0, 0, 2].into(), 24)]).expect("there are threads");
@@ -284,6 +296,20 @@ mod tests {
             }
         }
         flags
+    }
+
+    #[test]
+    fn a_plain_device_and_asking_without_sleep_can_be_wanted() {
+        let given = |arguments: &[&str]| {
+            let command = DeviceArgs::augment_args(Command::new("serve"));
+            let matches = command.try_get_matches_from([&["serve"], arguments].concat()).ok()?;
+            DeviceArgs::from_arg_matches(&matches).ok().map(|args| (args.no_offload, args.busy_poll))
+        };
+        assert_eq!(given(&[]), Some((false, None)));
+        let asked = given(&["--no-offload", "--busy-poll", "50us"]);
+        assert_eq!(asked, Some((true, Some(Duration::from_micros(50)))));
+        assert_eq!(given(&["--busy-poll", "0s"]), None);
+        assert_eq!(given(&["--no-offload", "--xdp", "eth1"]), None, "there is none to be left out");
     }
 
     #[test]
