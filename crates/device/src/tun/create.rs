@@ -60,6 +60,10 @@ pub(crate) fn create(config: &TunConfig, layer: Layer, queues: usize) -> Result<
     let opened =
         open_queues(&config.name, layer, config.offload, queues).map_err(|error| refused(&config.name, error))?;
     configure(Link::by_name(&opened.name)?, config)?;
+    let kind = if layer == Layer::Ip { "TUN" } else { "TAP" };
+    let offload = if opened.offloads { "with offload" } else { "plain" };
+    let (name, count) = (&opened.name, 1 + opened.more.len());
+    log::debug!("{name}: {kind}, {offload}, MTU {}, txqueuelen {}, queues: {count}", config.mtu, config.tx_queue_len);
     Ok(opened)
 }
 

@@ -5,6 +5,7 @@ use std::ffi::c_int;
 use std::fmt;
 use std::os::fd::{FromRawFd, IntoRawFd, OwnedFd};
 
+use log::Level;
 use rustix::fs::{Mode as Permissions, OFlags, open};
 use rustix::io::{Errno, FdFlags, fcntl_setfd};
 use rustix::ioctl::{Getter, IntegerSetter, Opcode, Setter, Updater, ioctl, opcode};
@@ -147,9 +148,9 @@ fn negotiate(queue: &OwnedFd, name: &str) -> Result<(), Refused> {
     let mut refusal = Errno::INVAL;
     for (at, (wish, what)) in WISHES.into_iter().enumerate() {
         match set_offload(queue, wish) {
-            Ok(()) if at == 0 => return Ok(()),
             Ok(()) => {
-                log::info!("{name}: of what arrives, this kernel leaves to us: {what}");
+                let level = if at == 0 { Level::Debug } else { Level::Info };
+                log::log!(level, "{name}: of what arrives, this kernel leaves to us: {what}");
                 return Ok(());
             }
             Err(error) => refusal = error,

@@ -98,6 +98,9 @@ impl Xdp {
         let socket = Socket::bind(interface.index(), config.queue, mtu, program);
         let socket = socket.map_err(Error::io("opening an AF_XDP socket"))?;
         let zero_copy = socket.is_zero_copy();
+        let XdpConfig { interface, queue, .. } = config;
+        let copies = if zero_copy { "where they lie" } else { "as copies" };
+        log::debug!("{interface}: AF_XDP on queue {queue}, MTU {mtu}, {address}; the driver's frames {copies}");
         let link = Ethernet::new(socket, address, &config.own_addresses, &config.gateways)?;
         Ok(Self { link, zero_copy })
     }

@@ -42,12 +42,14 @@ impl Program {
         let program = load(map.as_raw_fd())?;
         let link = |flags| {
             let program = u32::try_from(program.as_raw_fd()).unwrap_or(u32::MAX);
-            bpf(LINK_CREATE, &mut LinkCreate { program, interface, kind: ATTACH_TYPE_XDP, flags })
+            let link = bpf(LINK_CREATE, &mut LinkCreate { program, interface, kind: ATTACH_TYPE_XDP, flags })?;
+            log::debug!("taking frames {}", if flags == DRIVER { "from the driver" } else { "behind the driver" });
+            Ok(link)
         };
         let link = match mode {
             XdpMode::Generic => link(GENERIC),
             XdpMode::Driver => link(DRIVER),
-            XdpMode::Best => link(DRIVER).or_else(|why| {
+            XdpMode::Best => link(DRIVER).or_else(|why: io::Error| {
                 if Errno::from_io_error(&why).is_some_and(is_taken) {
                     return Err(why);
                 }
