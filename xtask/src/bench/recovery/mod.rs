@@ -10,6 +10,7 @@ mod model;
 mod short;
 mod varied;
 
+use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 use std::panic::resume_unwind;
@@ -123,6 +124,9 @@ pub fn run(arguments: &Arguments) -> Outcome {
     Ok(())
 }
 
+/// Names that are told to whoever asked for one that there isn't.
+const TOLD: usize = 20;
+
 /// Those whose names contain `only`, of that congestion control if there is one: at least one.
 fn chosen(mut cases: Vec<Case>, only: &str, cc: Option<Algorithm>) -> Outcome<Vec<Case>> {
     cases.retain(|case| cc.is_none_or(|cc| case.cc == cc.name()));
@@ -130,10 +134,28 @@ fn chosen(mut cases: Vec<Case>, only: &str, cc: Option<Algorithm>) -> Outcome<Ve
     cases.retain(|case| case.name.contains(only));
     if cases.is_empty() {
         let of = cc.map_or_else(String::new, |cc| format!(" of {}", cc.name()));
-        let names: Vec<String> = names.into_iter().collect();
-        return Err(format!("no scenario{of} has {only:?} in its name; there are: {}", names.join("; ")).into());
+        return Err(format!("no scenario{of} has {only:?} in its name; there are:{}", nearest(names, only)).into());
     }
     Ok(cases)
+}
+
+/// A line for each of the names that have most in common with `only`, and how many more there are.
+fn nearest(names: BTreeSet<String>, only: &str) -> String {
+    let wanted = pairs(only);
+    let mut names: Vec<String> = names.into_iter().collect();
+    names.sort_by_cached_key(|name| Reverse(pairs(name).intersection(&wanted).count()));
+    let more = names.len().saturating_sub(TOLD);
+    names.truncate(TOLD);
+    if more > 0 {
+        names.push(format!("and {more} more"));
+    }
+    names.iter().flat_map(|name| ["\n  ", name]).collect()
+}
+
+/// The pairs of letters that follow each other in a name, all lower case.
+fn pairs(name: &str) -> BTreeSet<(char, char)> {
+    let name = name.to_lowercase();
+    name.chars().zip(name.chars().skip(1)).collect()
 }
 
 /// Runs the cases on all processors, and draws them if they are to be; the rows come in the cases' order.
@@ -210,6 +232,14 @@ mod tests {
         };
         assert_eq!(names("late", Some(Algorithm::CUBIC)), Ok(vec!["late comer".to_owned()]));
         let why = names("nosuch", Some(Algorithm::DCTCP)).unwrap_err();
-        assert_eq!(why, "no scenario of dctcp has \"nosuch\" in its name; there are: marks at 1ms");
+        assert_eq!(why, "no scenario of dctcp has \"nosuch\" in its name; there are:\n  marks at 1ms");
+    }
+
+    #[test]
+    fn of_many_names_those_are_told_that_come_nearest_a_line_each() {
+        let why = chosen(fixed::all(), "Queue 2BDP", None).map(|_| ()).unwrap_err().to_string();
+        let lines: Vec<&str> = why.lines().collect();
+        assert_eq!(lines[..2], ["no scenario has \"Queue 2BDP\" in its name; there are:", "  queue 2 BDP"], "{why}");
+        assert!(lines.len() == 22 && lines[21].starts_with("  and ") && lines[21].ends_with(" more"), "{why}");
     }
 }
