@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path as FilePath;
 use std::time::Duration;
 
-use sockeye::Algorithm;
+use sockeye::{Algorithm, LossPhase};
 use sockeye_lab::sim::{FlowSample, FlowSamples, HostSpec, Record, Report, Samples, Scenario, Simulation};
 
 use super::Row;
@@ -181,6 +181,16 @@ impl Ran {
         };
         let shown = end.at.since(sockeye_wire::Instant::ZERO) + end.info.srtt.unwrap_or_default() * 2;
         self.row_at(shown).map_or(0, |row| row.info.segments_lost)
+    }
+
+    /// Timeouts of flow 0 that came in fast recovery, as the row before each tells: rows are nearer to each other than an RTO is
+    /// long. One whose recovery began after that row counts as any other.
+    pub fn timeouts_amid_recovery(&self) -> u64 {
+        let amid = |(before, after): (&FlowSample, &FlowSample)| match before.info.phase {
+            LossPhase::Recovery => after.info.timeouts - before.info.timeouts,
+            _ => 0,
+        };
+        self.rows().zip(self.rows().skip(1)).map(amid).sum()
     }
 
     /// Octets of flow 0's window at `time`.
