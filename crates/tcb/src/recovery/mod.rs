@@ -354,12 +354,18 @@ impl Recovery {
     }
 
     /// Octets of sequence space left from `start` on, in segments of `size`, for the first time; but for the first octet if
-    /// it was `probed` with: an ACK may answer that, and tells no round-trip time then (Karn's algorithm).
+    /// it was `probed` with: an ACK may answer that, and of the segment that it is in tells no round-trip time then (Karn's
+    /// algorithm).
     //= rfc8985#6.1-1
     //= rfc8985#4-2
     pub(crate) fn on_sent(&mut self, now: Instant, start: SeqNumber, octets: u32, size: u32, mss: u32, probed: bool) {
+        let size = size.max(1);
+        if probed && octets > size {
+            self.on_sent(now, start, size, size, mss, true);
+            return self.on_sent(now, start + size, octets - size, size, mss, false);
+        }
         self.book(now, start, octets, mss, |outstanding, place, snapshot| {
-            outstanding.on_sent(now, place, octets, size.max(1), snapshot, probed);
+            outstanding.on_sent(now, place, octets, size, snapshot, probed);
         });
         if probed {
             self.history().repeats.on_sent(start + 1, 1);

@@ -5,10 +5,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use sockeye_tcb::{Buffer, ClosedBecause, Config, Event, Segment, State};
 use sockeye_wire::SeqNumber;
-use sockeye_wire::tcp::Flags;
+use sockeye_wire::tcp::{Flags, SackBlock, SackBlocks};
 
 use crate::open::segment;
-use crate::pair::{Fate, ISS_A, Pair, Side, config, text};
+use crate::pair::{Fate, ISS_A, ISS_B, Pair, Side, config, text};
 
 /// A pair whose `b` doesn't read and whose window has been filled.
 fn filled() -> Pair {
@@ -369,4 +369,39 @@ fn the_answer_to_a_window_probe_tells_no_round_trip_time() {
     let answer = ack(&pair, una + 1, 8_000);
     pair.inject(Side::A, answer).unwrap();
     assert!(pair.info().min_rtt.unwrap() >= least);
+}
+
+/// Of the segments that leave when a window opens only the first has the probe's octet: the others were never sent before, and
+/// that they overtake each other shows that the path reorders.
+//= rfc8985#6.2-5
+#[test]
+fn what_follows_the_octet_of_a_window_probe_was_never_sent_before() {
+    let mut pair = Pair::established_with(Config { timestamps: false, ..config() }, config());
+    pair.limit = 65_536;
+    pair.filter = Box::new(|_| Fate::Lost);
+    let una = ISS_A + 1;
+    let mss = u32::from(pair.info().snd_mss);
+    let ack = |window: u16, sacked: &[u32]| {
+        let mut sack = SackBlocks::NONE;
+        for &nth in sacked {
+            sack.push(SackBlock { left: una + nth * mss, right: una + (nth + 1) * mss });
+        }
+        let mut segment = Segment { window, ..segment(ISS_B + 1, una, Flags::ACK) };
+        segment.options.sack = sack;
+        segment
+    };
+    let closed = ack(0, &[]);
+    pair.inject(Side::A, closed).unwrap();
+    pair.send(Side::A, text(10_000));
+    assert!(pair.run_until(Duration::from_secs(5), |pair| pair.times_sent(Side::A, una) == 1));
+    let opened = ack(8_000, &[]);
+    pair.inject(Side::A, opened).unwrap();
+    assert_eq!(pair.times_sent(Side::A, una + 3 * mss), 1, "a burst");
+    pair.run_for(Duration::from_millis(1));
+    for sacked in [&[3][..], &[2, 3]] {
+        assert!(!pair.info().reordering_seen);
+        let answer = ack(8_000, sacked);
+        pair.inject(Side::A, answer).unwrap();
+    }
+    assert!(pair.info().reordering_seen);
 }
