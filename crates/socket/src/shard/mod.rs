@@ -375,12 +375,12 @@ impl Shard {
     }
 
     /// Waits until all that was closed has finished, and resets what has not by then; and until the last packets, be they
-    /// those of another thread, have left, or the device doesn't take them: whoever captures has seen them then.
-    fn finish_closing(&self, until: Instant) {
+    /// those of another thread, have left, or the device hasn't taken them for so long: whoever captures has seen them then.
+    fn finish_closing(&self, until: Instant, patience: Duration) {
         self.wait_until(until, Locked::is_finished);
         let at_latest = self.call(|locked, now| {
             locked.stack.abort_all(now);
-            now + LAST_WORDS
+            now + patience
         });
         self.wait_until(at_latest, Locked::has_left);
     }
@@ -462,7 +462,7 @@ impl Running {
     /// Closes all that is open, gives it the linger time to finish, and resets what has not.
     pub(crate) fn close(&self) {
         let until: Vec<_> = self.shards.iter().map(|shard| shard.begin_closing(self.linger)).collect();
-        self.shards.iter().zip(until).for_each(|(shard, until)| shard.finish_closing(until));
+        self.shards.iter().zip(until).for_each(|(shard, until)| shard.finish_closing(until, LAST_WORDS));
     }
 }
 

@@ -210,7 +210,7 @@ fn a_shard_is_closed_once_its_last_packet_has_left() {
         let (begins, begun) = mpsc::channel();
         let closing = scope.spawn(move || {
             begins.send(()).unwrap();
-            shard.finish_closing(shard.clock.now());
+            shard.finish_closing(shard.clock.now(), Duration::from_secs(3600));
             shard.lock().has_left()
         });
         begun.recv().unwrap();
