@@ -89,8 +89,9 @@ impl Files {
     }
 
     fn file_response(&self, path: &Path, meta: &Metadata, request: &Request) -> io::Result<Response> {
-        let modified = meta.modified().ok().map(whole_seconds).filter(|second| is_over(*second, SystemTime::now()));
-        match request.conditions.judge(meta.modified().ok().map(whole_seconds), modified) {
+        let written = meta.modified().ok().map(whole_seconds);
+        let modified = written.filter(|second| is_over(*second, SystemTime::now()));
+        match request.conditions.judge(written, modified) {
             Some(Status::NOT_MODIFIED) => return Ok(Response::empty(Status::NOT_MODIFIED)),
             Some(status) => return Ok(Response::error(status)),
             None => {}
