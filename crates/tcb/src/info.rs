@@ -69,7 +69,7 @@ pub struct TcpInfo {
     pub pacing_rate: Option<u64>,
     /// The last rate at which the path delivered, in octets a second; 0 before it was measured (`delivery_rate`).
     pub delivery_rate: u64,
-    /// The application, not the path, limits that rate now (`delivery_rate_app_limited`).
+    /// The application, or during a repair the peer's window, limits that rate now, not the path (`delivery_rate_app_limited`).
     pub app_limited: bool,
 
     /// The window that the peer offers, in octets (`snd_wnd`).

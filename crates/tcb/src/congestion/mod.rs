@@ -98,7 +98,7 @@ pub struct RateSample {
     pub interval: Duration,
     /// Octets in flight when the newest segment that the ACK tells of was sent, that segment included.
     pub tx_in_flight: u32,
-    /// True if the application didn't fill the path: the rate is a lower bound.
+    /// True if the application, or during a repair the peer's window, kept the path from being filled: the rate is a lower bound.
     pub app_limited: bool,
 }
 

@@ -285,13 +285,18 @@ impl Recovery {
         self.history.get_or_insert_default()
     }
 
-    /// There is nothing more to send at this instant; `starved` if that is because the application has no more, though
-    /// the window has room.
-    pub(crate) fn settle(&mut self, mss: u32, starved: bool) {
+    /// There is nothing more to send at this instant, though the congestion window has room: `starved` if that is because the
+    /// application has no more, `shut_out` if it doesn't fit into the peer's window.
+    ///
+    /// That window can't open while what it begins with is missing, and a peer makes it wider by what its application has read:
+    /// so until the repair is over, a rate that it bounds tells no more of the path than one that the application bounds.
+    /// Afterwards it does: of a window that is small for good, BBR is to learn that the path gives no more.
+    pub(crate) fn settle(&mut self, mss: u32, starved: bool, shut_out: bool) {
         self.starved = starved;
         if let Some(flight) = &mut self.flight {
             flight.settled = flight.outstanding.octets();
-            if starved && flight.outstanding.tally(Mark::Lost).octets == 0 {
+            let held_up = starved || (shut_out && flight.phase != Phase::Open);
+            if held_up && flight.outstanding.tally(Mark::Lost).octets == 0 {
                 let in_flight = flight.in_flight(mss);
                 flight.sampler.on_app_limited(in_flight);
             }

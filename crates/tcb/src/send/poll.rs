@@ -71,8 +71,9 @@ impl Tcb {
         self.set_retransmit();
         let (mss, unsent) = (u32::from(self.send.mss()), self.send.unsent());
         let has_room = self.recovery.room(mss, self.agreed.sack, self.congestion.as_ref()) >= mss;
-        self.recovery.settle(mss, unsent < mss && has_room);
-        let doing = if unsent > 0 && has_room && self.send.usable() < unsent.min(mss) {
+        let window_is_full = unsent > 0 && has_room && self.send.usable() < unsent.min(mss);
+        self.recovery.settle(mss, unsent < mss && has_room, window_is_full);
+        let doing = if window_is_full {
             Doing::WaitingForWindow
         } else if unsent < mss && has_room && self.writer_waits {
             Doing::WaitingForBuffer
