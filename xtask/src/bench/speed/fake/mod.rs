@@ -25,13 +25,17 @@ use crate::shell::Outcome;
 const MSS: u16 = 1460;
 /// The initial sequence number of every connection.
 const ISS: SeqNumber = SeqNumber::new(1_000_000);
-/// Scale of the window field, and the field: 4 MiB offered, always.
+/// Scale of the window field, and the most that the field offers: 4 MiB.
 const SHIFT: u8 = 7;
-const WINDOW: u16 = 32_768;
+const WIDEST: usize = 32_768;
+/// What all windows together offer at most. The device's queue takes 10,000 packets, of 30 to 40 KB where there are a thousand
+/// connections: beyond it the kernel's would be lost, and whoever acknowledges by the last segment alone, as the fake does, would
+/// have them counted as carried.
+const ALL_WINDOWS: usize = 192 << 20;
 
 /// Starts one in `room`.
 pub fn start(room: &Room, task: Task) -> Outcome<Server> {
-    let wire = Wire::new(room.tun()?);
+    let wire = Wire::new(room.tun()?, room.plan.connections);
     let spins = room.plan.spins;
     Server::spawn(room, move |stop| match task {
         Task::Sink { .. } => server::run(&wire, server::Answer::Ack, spins, stop),
@@ -56,12 +60,15 @@ struct Wire {
     tun: Tun,
     /// Octets of the offload header before each packet; 0 on a plain device.
     header: usize,
+    /// The window field of all segments.
+    window: u16,
 }
 
 impl Wire {
-    fn new(tun: Tun) -> Self {
+    fn new(tun: Tun, connections: usize) -> Self {
         let header = if tun.capabilities().segmentation > 0 { vnet_hdr::LEN } else { 0 };
-        Self { tun, header }
+        let window = WIDEST.min((ALL_WINDOWS / connections.max(1)) >> SHIFT);
+        Self { tun, header, window: u16::try_from(window).unwrap_or(u16::MAX) }
     }
 
     fn fd(&self) -> io::Result<BorrowedFd<'_>> {
@@ -118,7 +125,7 @@ impl Wire {
             seq: segment.seq,
             ack: segment.ack,
             flags: segment.flags,
-            window: WINDOW,
+            window: self.window,
             urgent: 0,
             options: segment.options,
         };
