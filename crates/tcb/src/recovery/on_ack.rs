@@ -75,7 +75,7 @@ impl Recovery {
     pub(super) fn take_any(&mut self, arrival: &Arrival<'_>, rtt: &mut Rtt, congestion: &mut dyn CongestionControl) {
         let reported = self.note_duplicate(arrival);
         let Some(mut flight) = self.flight.take() else {
-            self.undo_idle(arrival, reported, congestion);
+            self.undo_idle(arrival, reported, rtt, congestion);
             return;
         };
         let mut account = Account {

@@ -176,6 +176,7 @@ impl Recovery {
         &mut self,
         arrival: &Arrival<'_>,
         reported: Reported,
+        rtt: &mut Rtt,
         congestion: &mut dyn CongestionControl,
     ) {
         let Some(history) = &mut self.history else {
@@ -190,6 +191,9 @@ impl Recovery {
             history.note_undone(cause);
             congestion.undo(arrival.now);
             self.reduction = Some(Reduction::Undone);
+            if cause == Cause::Timeout {
+                rtt.on_spurious_timeout(arrival.granularity);
+            }
         }
     }
 
