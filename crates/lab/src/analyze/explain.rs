@@ -49,28 +49,17 @@ pub(super) struct Told {
     pub twice: bool,
 }
 
-const COPIED: &str = "copied on its way: it was not sent again";
-
 /// Why `me` sent it.
 pub(super) fn why(moment: &Moment<'_>, me: &Side, peer: &Side, told: &Told) -> String {
     let flags = moment.segment.flags;
-    if moment.class == Class::Copied {
-        return COPIED.into();
-    }
-    if flags.rst {
-        return "gives the connection up".into();
-    }
-    if flags.syn {
-        return match (me.syns > 1, flags.ack) {
-            (true, _) => "the SYN again: it wasn't answered in time".into(),
-            (false, true) => "answers the SYN".into(),
-            (false, false) => "opens the connection".into(),
-        };
-    }
     match moment.class {
+        Class::Copied => "copied on its way: it was not sent again".into(),
+        _ if flags.rst => "gives the connection up".into(),
+        _ if flags.syn && me.syns > 1 => "the SYN again: it wasn't answered in time".into(),
+        _ if flags.syn && flags.ack => "answers the SYN".into(),
+        _ if flags.syn => "opens the connection".into(),
         Class::KeepAlive => "asks whether anybody is there (keep-alive)".into(),
         Class::WindowProbe => "probes the closed window".into(),
-        Class::Copied => COPIED.into(),
         Class::OutOfOrder => "overtaken on its way".into(),
         Class::Bare => why_acknowledged(moment, me, peer, told),
         Class::New => why_new(moment, me),

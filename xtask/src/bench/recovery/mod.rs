@@ -30,6 +30,8 @@ use crate::shell::Outcome;
 use case::Case;
 
 /// Measure loss recovery and congestion control in virtual time.
+///
+/// A target that is missed is a row of the report, not a failure: the exit status is 0.
 #[derive(clap::Args)]
 pub struct Arguments {
     /// Print one JSON object on standard output.
@@ -38,7 +40,7 @@ pub struct Arguments {
     /// Only scenarios whose names contain this.
     #[arg(long, value_name = "TEXT")]
     only: Option<String>,
-    /// Only this congestion control: cubic, newreno, bbr, dctcp.
+    /// Only this congestion control: cubic, newreno (or reno), bbr, dctcp.
     #[arg(long, value_name = "NAME")]
     cc: Option<Algorithm>,
     /// Which scenarios; both grids if absent.
