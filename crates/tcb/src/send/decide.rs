@@ -32,6 +32,8 @@ pub(crate) struct Situation {
     pub(crate) in_flight: u32,
     /// The next ACK of what is in flight is expected at once.
     pub(crate) ack_is_near: bool,
+    /// The path is short, whatever waits on it, and no loss is being repaired, which measures out what leaves.
+    pub(crate) may_gather: bool,
 }
 
 /// What may leave.
@@ -70,6 +72,13 @@ impl Situation {
         let patient = self.ack_is_near && !self.nodelay && !self.closing && !self.overdue;
         patient && offered < self.limit && offered <= self.in_flight / 2
     }
+
+    /// True if `room`, all that congestion control has left for more than that, had better become more. A window that is full
+    /// lets out what each ACK frees, and so what left as half a super-segment comes again as half of one for ever. By the
+    /// same measure as above, and as `tcp_tso_should_defer`, which waits for a third of the window at most.
+    fn gathers(&self, room: u32) -> bool {
+        self.may_gather && room < self.limit && room <= self.in_flight / 2
+    }
 }
 
 /// How much new text may leave now; whole segments if it is more than one.
@@ -90,6 +99,7 @@ pub(crate) fn decide(situation: &Situation) -> Decision {
             0 => Decision::Hold(Hold::Congestion),
             _ if paced < mss => Decision::Hold(Hold::Pacing),
             _ if offered <= congestion && situation.batches(offered) => Decision::Hold(Hold::Batch),
+            room if congestion < offered && situation.gathers(room) => Decision::Hold(Hold::Congestion),
             whole => Decision::Send(whole.min(paced)),
         };
     }
@@ -142,6 +152,7 @@ mod tests {
         limit: 1000,
         in_flight: 0,
         ack_is_near: true,
+        may_gather: false,
     };
 
     #[test]
@@ -170,6 +181,29 @@ mod tests {
         assert_eq!(decide(&Situation { nodelay: true, ..rest }), Decision::Send(3000));
         assert_eq!(decide(&Situation { limit: 3000, ..rest }), Decision::Send(3000), "it is full");
         assert_eq!(decide(&Situation { congestion: 2000, ..rest }), Decision::Send(2000), "there is more");
+    }
+
+    #[test]
+    fn room_for_less_than_a_super_segment_waits_for_more_while_the_window_is_full() {
+        let full = Situation {
+            unsent: 90_000,
+            usable: 90_000,
+            congestion: 3000,
+            limit: 60_000,
+            in_flight: 6000,
+            idle: false,
+            may_gather: true,
+            ..OPEN
+        };
+        assert_eq!(decide(&full), Decision::Hold(Hold::Congestion));
+        assert_eq!(decide(&Situation { in_flight: 5999, ..full }), Decision::Send(3000), "little is in flight");
+        assert_eq!(decide(&Situation { limit: 3000, ..full }), Decision::Send(3000), "it is full");
+        assert_eq!(decide(&Situation { may_gather: false, ..full }), Decision::Send(3000));
+        assert_eq!(
+            decide(&Situation { nodelay: true, ..full }),
+            Decision::Hold(Hold::Congestion),
+            "there is more to send"
+        );
     }
 
     //= rfc9293#SHLD-7

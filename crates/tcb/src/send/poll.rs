@@ -18,7 +18,8 @@ use crate::{Header, State, Transmit};
 const CORKED: core::time::Duration = core::time::Duration::from_millis(200);
 
 /// An ACK that comes within this is worth waiting for.
-const NEAR: core::time::Duration = core::time::Duration::from_millis(1);
+const NEAR: core::time::Duration = core::time::Duration::from_nanos(NEAR_NANOS);
+const NEAR_NANOS: u64 = 1_000_000;
 
 /// What of the text, and of the FIN behind it, is to leave for the first time.
 enum New {
@@ -290,6 +291,7 @@ impl Tcb {
             limit: limit / mss * mss,
             in_flight: self.recovery.in_flight(mss),
             ack_is_near: self.rtt.srtt().is_some_and(|srtt| srtt <= NEAR),
+            may_gather: self.recovery.least_rtt() <= NEAR_NANOS && !self.recovery.is_recovering(),
         }
     }
 
