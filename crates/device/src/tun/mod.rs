@@ -3,6 +3,7 @@
 mod create;
 mod open;
 mod queue;
+mod ring;
 pub mod vnet_hdr;
 
 use std::collections::VecDeque;
@@ -12,7 +13,6 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 
 use sockeye_wire::Instant;
 
-use crate::device::send_each;
 use crate::ethernet::Carrier;
 use crate::{Capabilities, Counter, Counters, Device, Error, Outgoing, Packet};
 pub use create::TunConfig;
@@ -20,7 +20,8 @@ pub(crate) use create::{MIN_MTU_V6, create};
 pub(crate) use open::{Layer, Opened};
 pub(crate) use queue::Queue;
 
-/// A queue of a TUN device, one packet or super-segment a system call. The device is gone when the last of its queues is
+/// A queue of a TUN device: one packet or super-segment a system call, or without offload, where the kernel has `io_uring`, a
+/// batch of packets. The device is gone when the last of its queues is
 /// dropped.
 #[derive(Debug)]
 pub struct Tun {
@@ -76,7 +77,7 @@ impl Device for Tun {
     }
 
     fn transmit(&self, batch: &mut VecDeque<Outgoing>) -> io::Result<usize> {
-        send_each(batch, |packet| self.queue.send(&[], packet))
+        self.queue.transmit(batch)
     }
 
     fn as_fd(&self) -> Option<BorrowedFd<'_>> {

@@ -1,6 +1,7 @@
 //! A descriptor of a TUN or TAP device or of a packet socket: a frame a system call, behind an offload header where that was
 //! agreed on.
 
+use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,9 +13,10 @@ use smallvec::SmallVec;
 use sockeye_wire::Instant;
 use sockeye_wire::checksum::checksum;
 
+use super::ring::{self, Ring};
 use super::vnet_hdr::{self, Checksum, VnetHeader};
 use crate::counters::Tally;
-use crate::device::Sent;
+use crate::device::{Sent, send_each};
 use crate::ethernet::Carrier;
 use crate::segment;
 use crate::{Capabilities, Counter, Outgoing, Packet, Pool};
@@ -36,6 +38,7 @@ pub(crate) struct Queue {
     cuts: AtomicBool,
     mtu: u16,
     pool: Mutex<Pool>,
+    ring: Mutex<Ring>,
     tally: Tally,
 }
 
@@ -44,7 +47,39 @@ impl Queue {
     pub(crate) fn new(fd: OwnedFd, offloads: bool, mtu: u16, link_len: usize) -> Self {
         let frame = if offloads { vnet_hdr::LEN + LONGEST } else { link_len + usize::from(mtu) };
         let (cuts, pool) = (AtomicBool::new(false), Mutex::new(Pool::new(frame)));
-        Self { fd, offloads, cuts, mtu, pool, tally: Tally::default() }
+        let ring = Mutex::new(Ring::new(ring::ROOM));
+        Self { fd, offloads, cuts, mtu, pool, ring, tally: Tally::default() }
+    }
+
+    /// As [`Device::transmit`](crate::Device::transmit), for packets without a link header.
+    pub(crate) fn transmit(&self, batch: &mut VecDeque<Outgoing>) -> io::Result<usize> {
+        let gone = if self.offloads { 0 } else { self.transmit_by_ring(batch) };
+        Ok(gone + send_each(batch, |packet| self.send(&[], packet))?)
+    }
+
+    /// Sends what it can from the front of `batch`. Whatever is left is to be sent one by one: that also tells what
+    /// became of those that failed.
+    fn transmit_by_ring(&self, batch: &mut VecDeque<Outgoing>) -> usize {
+        let mut gone = 0;
+        let capabilities = self.capabilities();
+        let mut ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
+        while batch.len() >= ring::LEAST {
+            let packets = batch.iter().take_while(|packet| capabilities.carries(packet));
+            let written = ring.write(self.fd.as_fd(), packets);
+            let before = batch.len();
+            let mut failed = Vec::new();
+            for done in &written {
+                failed.extend(batch.pop_front().filter(|_| !done));
+            }
+            let complete = !written.is_empty() && failed.is_empty();
+            failed.into_iter().rev().for_each(|packet| batch.push_front(packet));
+            gone += before - batch.len();
+            if !complete {
+                break;
+            }
+        }
+        self.tally.add(Counter::Sent, gone);
+        gone
     }
 
     /// The packet behind its offload header; `None` if that lies, which is counted.
@@ -274,6 +309,167 @@ mod tests {
         });
         packet.segment_size = segment_size;
         packet
+    }
+
+    /// As many rings as there are: with room for all, for a few, and one that the kernel refuses (it gives none for 0).
+    const ROOMS: [u32; 3] = [ring::ROOM, 4, 0];
+
+    /// A plain queue, whose ring has room for so many packets.
+    fn plain(ours: OwnedFd, room: u32) -> Queue {
+        Queue { ring: Mutex::new(Ring::new(room)), ..Queue::new(ours, false, 1500, 0) }
+    }
+
+    fn plain_before_a_kernel(room: u32) -> (OwnedFd, Queue) {
+        let (kernel, queue) = before_a_kernel();
+        (kernel, plain(queue.fd, room))
+    }
+
+    /// Whether the queue has made a ring.
+    fn state(queue: &Queue) -> String {
+        format!("{:?}", queue.ring.lock().unwrap())
+    }
+
+    /// A packet of 1,400 octets that can be told from others, its text in two pieces.
+    fn numbered(number: usize) -> Outgoing {
+        let number = Bytes::copy_from_slice(&number.to_le_bytes());
+        let mut packet = super_segment(&number, 0);
+        packet.payload.push(Bytes::from_static(&[7; 1352]));
+        packet
+    }
+
+    fn batch(numbers: impl Iterator<Item = usize>) -> VecDeque<Outgoing> {
+        numbers.map(numbered).collect()
+    }
+
+    fn number(text: &[u8]) -> usize {
+        usize::from_le_bytes(*text.first_chunk().unwrap())
+    }
+
+    /// The numbers of packets that have come through.
+    fn heard(kernel: &OwnedFd) -> Vec<usize> {
+        let mut numbers = Vec::new();
+        let mut frame = [0; 2000];
+        while let Ok(length @ 1..) = rustix::io::read(kernel, &mut frame) {
+            numbers.push(number(&frame[40..length]));
+        }
+        numbers
+    }
+
+    #[test]
+    fn a_batch_leaves_in_order_by_a_ring_or_without() {
+        for room in ROOMS {
+            let (kernel, queue) = plain_before_a_kernel(room);
+            let mut packets = batch(0..30);
+            assert_eq!(queue.transmit(&mut packets).unwrap(), 30, "{room}");
+            assert!(packets.is_empty(), "{room}");
+            assert_eq!(heard(&kernel), (0..30).collect::<Vec<_>>(), "{room}");
+            assert_eq!(queue.tally.snapshot().to_string(), "sent=30", "{room}");
+            let expected = if io_uring::IoUring::new(room).is_ok() { "Open" } else { "Refused" };
+            assert_eq!(state(&queue), expected, "{room}");
+        }
+    }
+
+    #[test]
+    fn neither_a_few_packets_nor_a_device_that_offloads_want_a_ring() {
+        let (_kernel, queue) = plain_before_a_kernel(ring::ROOM);
+        assert_eq!(queue.transmit(&mut batch(0..7)).unwrap(), 7);
+        assert_eq!(state(&queue), "Untried");
+        let (kernel, queue) = before_a_kernel();
+        assert_eq!(queue.transmit(&mut batch(0..8)).unwrap(), 8);
+        assert_eq!(state(&queue), "Untried");
+        let mut frame = [0; 2000];
+        assert_eq!(rustix::io::read(&kernel, &mut frame).unwrap(), vnet_hdr::LEN + 1400);
+    }
+
+    #[test]
+    fn what_finds_no_room_stays_in_order_and_is_counted_once() {
+        for room in ROOMS {
+            let (kernel, queue) = plain_before_a_kernel(room);
+            let mut packets = batch(0..1000);
+            let sent = queue.transmit(&mut packets).unwrap();
+            assert!((1..1000).contains(&sent), "{room}: {sent}");
+            assert_eq!(queue.tally.snapshot().to_string(), format!("sent={sent} queue_full=1"), "{room}");
+            assert_eq!(heard(&kernel), (0..sent).collect::<Vec<_>>(), "{room}");
+            let left = packets.iter().map(|packet| number(&packet.payload[0])).collect::<Vec<_>>();
+            assert_eq!(left, (sent..1000).collect::<Vec<_>>(), "{room}");
+            assert_eq!(queue.transmit(&mut packets).unwrap(), sent, "{room}");
+        }
+    }
+
+    #[test]
+    fn a_packet_that_is_too_long_is_lost_alone() {
+        for room in ROOMS {
+            let (kernel, queue) = plain_before_a_kernel(room);
+            let mut packets = batch(0..30);
+            packets[12].payload.push(Bytes::from_static(&[7; 101]));
+            assert_eq!(queue.transmit(&mut packets).unwrap(), 29, "{room}");
+            assert_eq!(heard(&kernel), (0..12).chain(13..30).collect::<Vec<_>>(), "{room}");
+            assert_eq!(queue.tally.snapshot().to_string(), "sent=29 too_long=1", "{room}");
+        }
+    }
+
+    /// More pieces than the kernel takes.
+    #[test]
+    fn what_a_ring_can_not_write_follows_behind() {
+        let (kernel, queue) = plain_before_a_kernel(16);
+        let mut packets = batch(0..20);
+        packets[3].payload.truncate(1);
+        packets[3].payload.extend(vec![Bytes::from_static(&[7]); MOST_PIECES]);
+        assert_eq!(queue.transmit(&mut packets).unwrap(), 20);
+        let mut heard = heard(&kernel);
+        heard.sort_unstable();
+        assert_eq!(heard, (0..20).collect::<Vec<_>>());
+        assert_eq!(queue.tally.snapshot().to_string(), "sent=20");
+    }
+
+    #[test]
+    fn what_is_refused_is_lost_and_counted_once() {
+        for room in ROOMS {
+            let (kernel, queue) = plain_before_a_kernel(room);
+            drop(kernel);
+            let mut packets = batch(0..30);
+            assert_eq!(queue.transmit(&mut packets).unwrap(), 0, "{room}");
+            assert!(packets.is_empty(), "{room}");
+            assert_eq!(queue.tally.snapshot().to_string(), "refused=30", "{room}");
+        }
+    }
+
+    #[test]
+    fn a_device_that_is_gone_is_an_error_and_its_batch_stays() {
+        for room in ROOMS {
+            // Not open for writing.
+            let (ours, _writer) = rustix::pipe::pipe().unwrap();
+            let queue = plain(ours, room);
+            let mut packets = batch(0..30);
+            assert_eq!(queue.transmit(&mut packets).unwrap_err().raw_os_error(), Some(libc::EBADF), "{room}");
+            assert_eq!(packets.len(), 30, "{room}");
+        }
+    }
+
+    #[test]
+    fn a_ring_that_fails_is_given_up_and_nothing_is_lost() {
+        let Ok(stuck) = Ring::stuck() else {
+            return; // no io_uring here
+        };
+        let (kernel, ours) = before_a_kernel();
+        let queue = Queue { ring: Mutex::new(stuck), ..plain(ours.fd, ring::ROOM) };
+        assert_eq!(queue.transmit(&mut batch(0..30)).unwrap(), 30);
+        assert_eq!(heard(&kernel), (0..30).collect::<Vec<_>>());
+        assert_eq!(state(&queue), "Refused");
+    }
+
+    /// As a TUN device is before Linux 6.4.
+    #[test]
+    fn a_file_that_may_block_a_ring_is_written_without() {
+        let file = rustix::fs::memfd_create("device", rustix::fs::MemfdFlags::CLOEXEC).unwrap();
+        let octet = [IoSlice::new(&[0])];
+        if rustix::io::pwritev2(&file, &octet, 0, rustix::io::ReadWriteFlags::NOWAIT) != Err(Errno::OPNOTSUPP) {
+            return; // a kernel after 6.18 may have no such files of this kind
+        }
+        let queue = plain(file, ring::ROOM);
+        assert_eq!(queue.transmit(&mut batch(0..30)).unwrap(), 30);
+        assert_eq!(state(&queue), "Refused");
+        assert_eq!(rustix::fs::fstat(&queue.fd).unwrap().st_size, 30 * 1400);
     }
 
     /// FIELD D38: as a kernel that says EINVAL.
