@@ -3,6 +3,16 @@
 mod create;
 mod open;
 mod queue;
+#[cfg_attr(
+    not(any(
+        target_arch = "x86_64",
+        target_arch = "aarch64",
+        target_arch = "riscv64",
+        target_arch = "loongarch64",
+        target_arch = "powerpc64"
+    )),
+    path = "no_ring.rs"
+)]
 mod ring;
 pub mod vnet_hdr;
 
