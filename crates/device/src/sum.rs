@@ -7,7 +7,7 @@ use sockeye_wire::checksum::Sum;
 use sockeye_wire::tcp::sum_pseudo_header;
 
 /// Octets from which wider vectors are worth a call.
-#[cfg(target_arch = "x86_64")]
+#[cfg(any(target_arch = "x86_64", test))]
 const WORTHWHILE: usize = 128;
 
 /// Adds a piece of a packet, as [`Sum::add`] does: where there is AVX2, on which a program for every processor may not rely,

@@ -3,6 +3,7 @@
 mod create;
 mod open;
 mod queue;
+// The processors that `io-uring` is there for, by Cargo.toml.
 #[cfg_attr(
     not(any(
         target_arch = "x86_64",
@@ -31,8 +32,7 @@ pub(crate) use open::{Layer, Opened};
 pub(crate) use queue::Queue;
 
 /// A queue of a TUN device: one packet or super-segment a system call, or without offload, where the kernel has `io_uring`, a
-/// batch of packets. The device is gone when the last of its queues is
-/// dropped.
+/// batch of packets. The device is gone when the last of its queues is dropped.
 #[derive(Debug)]
 pub struct Tun {
     name: String,

@@ -16,11 +16,19 @@ pub(super) type Written = SmallVec<[bool; 0]>;
 
 /// No ring.
 #[derive(Debug)]
-pub(super) struct Ring;
+pub(super) enum Ring {
+    /// There is none.
+    Refused,
+}
 
 impl Ring {
     pub(super) const fn new(_room: u32) -> Self {
-        Self
+        Self::Refused
+    }
+
+    #[cfg(test)]
+    pub(super) fn stuck() -> std::io::Result<Self> {
+        Err(std::io::ErrorKind::Unsupported.into())
     }
 
     #[expect(clippy::unused_self, reason = "as where there is a ring")]

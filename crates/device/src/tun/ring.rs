@@ -16,7 +16,7 @@ use smallvec::SmallVec;
 
 use crate::Outgoing;
 
-/// Packets that a batch has at least, to be worth a ring.
+/// Packets that a batch has at least, to be worth a ring: by the two figures above, which are of 64 packets and of one, somewhere between.
 pub(super) const LEAST: usize = 8;
 /// Packets that one call writes at most.
 pub(super) const ROOM: u32 = 128;
@@ -53,7 +53,7 @@ impl Ring {
         let (written, outcome) = write(ring, fd, packets);
         if let Err(error) = outcome {
             log::debug!("io_uring fails, packets go one a system call from now on: {error}");
-            // With it goes what the kernel has not taken of it.
+            // With it goes what the kernel has not taken of it. It isn't tried again, passing as the reason may be: nothing is lost.
             self.0 = State::Refused;
         }
         written
@@ -122,7 +122,8 @@ fn write<'a>(
         #[expect(unsafe_code, reason = "the kernel reads what the entry points to")]
         // SAFETY: an `IoSlice` is an `iovec`. Those of `pieces`, the packets that they point to, and the descriptor are
         // borrowed until this function returns, which it does after `finish`, and nothing between here and there panics.
-        // Then the kernel either is done with the entry or has not taken it, and never will: its caller closes the ring.
+        // Then the kernel either is done with the entry or has not taken it, and never will: it takes entries only when it is
+        // asked to (there is no thread of its own that polls the ring), and the caller closes the ring.
         let pushed = unsafe { queue.push(&entry) };
         if pushed.is_err() {
             break; // cannot be: there are no more than it has room for

@@ -123,7 +123,7 @@ pub struct LostSegment {
     pub lost_since_sent: u32,
     /// `delivered` of [`AckSample`] when it was sent.
     pub prior_delivered: u64,
-    /// The application didn't fill the path then.
+    /// The application, or during a repair the peer's window, kept the path from being filled then.
     pub app_limited: bool,
 }
 

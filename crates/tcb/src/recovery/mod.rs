@@ -285,8 +285,8 @@ impl Recovery {
         self.history.get_or_insert_default()
     }
 
-    /// There is nothing more to send at this instant, though the congestion window has room: `starved` if that is because the
-    /// application has no more, `shut_out` if it doesn't fit into the peer's window.
+    /// There is nothing more to send at this instant: `starved` if the congestion window has room and the application has no
+    /// more, `shut_out` if it has room and what there is doesn't fit into the peer's window.
     ///
     /// That window can't open while what it begins with is missing, and a peer makes it wider by what its application has read:
     /// so until the repair is over, a rate that it bounds tells no more of the path than one that the application bounds.
@@ -543,7 +543,7 @@ impl Recovery {
         (delivered, self.delivery_rate)
     }
 
-    /// The application doesn't fill the path.
+    /// The application, or during a repair the peer's window, keeps the path from being filled.
     pub(crate) fn is_app_limited(&self) -> bool {
         self.flight.as_ref().map_or(self.starved, |flight| flight.sampler.is_app_limited())
     }

@@ -171,7 +171,10 @@ impl Recovery {
         Reported { any: true, believed: !history.repeats.by_network, probe }
     }
 
-    /// Everything is acknowledged, and yet a report may show that the last recovery was needless.
+    /// Everything is acknowledged, and yet a report may show that the last recovery was needless. Once a round trip was
+    /// measured behind it, the timeout isn't doubled any more, and there is no estimate of before to mend.
+    //= rfc4015#3.1-1
+    //= rfc3708#3-6
     pub(super) fn undo_idle(
         &mut self,
         arrival: &Arrival<'_>,
@@ -191,7 +194,7 @@ impl Recovery {
             history.note_undone(cause);
             congestion.undo(arrival.now);
             self.reduction = Some(Reduction::Undone);
-            if cause == Cause::Timeout {
+            if cause == Cause::Timeout && rtt.backoff() > 0 {
                 rtt.on_spurious_timeout(arrival.granularity);
             }
         }

@@ -32,7 +32,7 @@ pub(crate) struct Situation {
     pub(crate) in_flight: u32,
     /// The next ACK of what is in flight is expected at once.
     pub(crate) ack_is_near: bool,
-    /// The path is short, whatever waits on it, and no loss is being repaired, which measures out what leaves.
+    /// The path is short, whatever waits on it, and nothing is missing: then each ACK lets out what it is to.
     pub(crate) may_gather: bool,
 }
 
@@ -75,7 +75,8 @@ impl Situation {
 
     /// True if `room`, all that congestion control has left for more than that, had better become more. A window that is full
     /// lets out what each ACK frees, and so what left as half a super-segment comes again as half of one for ever. By the
-    /// same measure as above, and as `tcp_tso_should_defer`, which waits for a third of the window at most.
+    /// same measure as above, which is a third of the window at most, as in `tcp_tso_should_defer`; without its limits in time:
+    /// if the peer is slow to acknowledge, so much of the window waits for it.
     fn gathers(&self, room: u32) -> bool {
         self.may_gather && room < self.limit && room <= self.in_flight / 2
     }

@@ -12,14 +12,13 @@ use crate::recv::Owed;
 use crate::segment_arrives::half_open;
 use crate::tcb::Tcb;
 use crate::timeouts::Timer;
-use crate::{Header, State, Transmit};
+use crate::{Header, LossPhase, State, Transmit};
 
 /// How long a cork holds text back, as Linux.
 const CORKED: core::time::Duration = core::time::Duration::from_millis(200);
 
-/// An ACK that comes within this is worth waiting for.
-const NEAR: core::time::Duration = core::time::Duration::from_nanos(NEAR_NANOS);
-const NEAR_NANOS: u64 = 1_000_000;
+/// An ACK that comes within this, in nanoseconds, is worth waiting for.
+const NEAR: u64 = 1_000_000;
 
 /// What of the text, and of the FIN behind it, is to leave for the first time.
 enum New {
@@ -290,8 +289,8 @@ impl Tcb {
             overdue: self.pending.overdue,
             limit: limit / mss * mss,
             in_flight: self.recovery.in_flight(mss),
-            ack_is_near: self.rtt.srtt().is_some_and(|srtt| srtt <= NEAR),
-            may_gather: self.recovery.least_rtt() <= NEAR_NANOS && !self.recovery.is_recovering(),
+            ack_is_near: (1..=NEAR).contains(&self.rtt.srtt_nanos()),
+            may_gather: self.recovery.least_rtt() <= NEAR && self.recovery.phase() == LossPhase::Open,
         }
     }
 

@@ -10,12 +10,12 @@ use crate::pair::{Pair, Side, config, text};
 
 /// One of our own: always the same window and rate.
 #[derive(Debug)]
-struct Steady {
-    window: u32,
-    rate: Option<u64>,
-    quantum: Option<u32>,
+pub struct Steady {
+    pub window: u32,
+    pub rate: Option<u64>,
+    pub quantum: Option<u32>,
     /// The last ACK said that nothing is paced.
-    unpaced: bool,
+    pub unpaced: bool,
 }
 
 const WINDOW: u32 = 4000;
@@ -25,7 +25,7 @@ const RATE: u64 = 1_000_000;
 const PACED: Algorithm = Algorithm::new("paced", |_initial| Box::new(Steady { rate: Some(RATE), ..WIDE }));
 const IN_FIVES: Algorithm =
     Algorithm::new("paced", |_initial| Box::new(Steady { rate: Some(RATE), quantum: Some(5 * 988), ..WIDE }));
-const WIDE: Steady = Steady { window: 100_000, rate: None, quantum: None, unpaced: false };
+pub const WIDE: Steady = Steady { window: 100_000, rate: None, quantum: None, unpaced: false };
 
 impl CongestionControl for Steady {
     fn name(&self) -> &'static str {

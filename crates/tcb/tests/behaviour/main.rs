@@ -16,6 +16,7 @@ mod path_mtu;
 mod rack;
 mod recovery;
 mod status;
+mod super_segments;
 mod timers;
 mod tlp;
 mod transfer;
