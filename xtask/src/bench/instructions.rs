@@ -170,7 +170,7 @@ pub fn runner() -> Outcome<PathBuf> {
     let tools = root().join("target/tools").join(&version);
     let runner = tools.join("bin").join(RUNNER);
     if !runner.is_file() {
-        eprintln!("setup: installing {RUNNER} {version}");
+        eprintln!("setup: installing {RUNNER} {version}, once; it is compiled, which takes minutes");
         let mut install = cargo();
         install.args(["install", "--quiet", "--locked", RUNNER, "--version", &version, "--root"]).arg(&tools);
         crate::shell::run(&mut install)?;

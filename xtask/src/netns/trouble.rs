@@ -104,7 +104,7 @@ pub fn a_vanished_device_ends_every_call(bench: &Bench) -> Outcome {
     ];
     for (what, outcome) in outcomes.into_iter().chain(later) {
         let why = outcome.err().map(|error| error.to_string()).unwrap_or_default();
-        expect(&format!("{what} fails by the device: {why:?}"), why.contains("the device has failed"), true)?;
+        expect(&format!("{what} fails by the device: {why:?}"), why.contains("the device is gone"), true)?;
     }
     Ok(())
 }

@@ -71,9 +71,6 @@ pub enum Pairing {
 }
 
 impl Pairing {
-    /// The one that the others are measured by.
-    pub const OURS: Self = Self::SockeyeToLinux(CUBIC);
-
     /// Whom it is to be as good as: the kernel's own sender with the same congestion control.
     pub const fn rival(self) -> Option<Self> {
         match self {

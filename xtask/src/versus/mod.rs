@@ -51,7 +51,8 @@ pub struct Arguments {
     /// What the links' chance begins from.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Print one JSON object on standard output.
+    /// Print one JSON object on standard output: `ratios` has each sender's goodput by the kernel's with the same congestion
+    /// control, `ratio_linux` and `ratio_smoltcp` Sockeye's with the first of `--cc`.
     #[arg(long)]
     json: bool,
     /// Draw the ratios into this file.

@@ -18,7 +18,7 @@ pub struct Measured {
 #[derive(Serialize)]
 pub struct Report {
     pub cells: Vec<Row>,
-    /// Of Sockeye's goodput to that of the kernel, both cubic, in the middle cell.
+    /// Of Sockeye's goodput to that of the kernel, both with the first congestion control that was asked for, in the middle cell.
     median_ratio_linux: Option<f64>,
     /// The same in the worst cell.
     worst_ratio_linux: Option<f64>,
@@ -41,9 +41,9 @@ pub struct Row {
     pub link: String,
     /// In bits per second: by who sends.
     pub goodput: BTreeMap<String, Goodput>,
-    /// Of Sockeye's cubic to the kernel's.
+    /// Of Sockeye to the kernel, both with the first congestion control that was asked for.
     pub ratio_linux: Option<f64>,
-    /// Of Sockeye's cubic to smoltcp's.
+    /// Of the same to smoltcp, which has cubic.
     ratio_smoltcp: Option<f64>,
     /// Of each pairing with a rival to that: the median of the rounds' own ratios, and the least and greatest of them.
     pub ratios: BTreeMap<String, Goodput>,
@@ -101,12 +101,13 @@ impl Row {
             let rival = pairing.rival()?;
             named(pairing, measured.ratios(*pairing, rival))
         });
-        let ours = Pairing::OURS;
+        let ours = ours(&measured.pairings);
+        let beside = |rival| ours.and_then(|ours| median(measured.ratios(ours, rival)));
         Self {
             link: measured.cell.name(),
             goodput: goodput.collect(),
-            ratio_linux: ours.rival().and_then(|rival| median(measured.ratios(ours, rival))),
-            ratio_smoltcp: median(measured.ratios(ours, Pairing::SmoltcpToLinux)),
+            ratio_linux: ours.and_then(Pairing::rival).and_then(beside),
+            ratio_smoltcp: beside(Pairing::SmoltcpToLinux),
             ratios: ratios.collect(),
             has_loss: measured.cell.there.loss != sockeye_device::impair::Loss::None,
             pairings: measured.pairings.clone(),
@@ -140,6 +141,11 @@ impl Measured {
     }
 }
 
+/// Sockeye with the first congestion control that was asked for.
+fn ours(pairings: &[Pairing]) -> Option<Pairing> {
+    pairings.iter().copied().find(|pairing| matches!(pairing, Pairing::SockeyeToLinux(_)))
+}
+
 /// The middle one, or the mean of the two in the middle.
 fn median(mut values: Vec<f64>) -> Option<f64> {
     values.sort_by(f64::total_cmp);
@@ -163,7 +169,8 @@ pub fn table(report: &Report) -> String {
     };
     lines.extend(report.ratios.iter().map(summary));
     let smoltcp = part(report.median_ratio_smoltcp_with_loss);
-    lines.push(format!("sockeye cubic / smoltcp, with loss: median {smoltcp}"));
+    let first = report.cells.iter().find_map(|row| ours(&row.pairings)?.control()).map_or("", Control::name);
+    lines.push(format!("sockeye {first} / smoltcp, with loss: median {smoltcp}"));
     lines.join("\n")
 }
 
@@ -227,7 +234,7 @@ mod tests {
     fn ratios_are_taken_within_a_round_and_told_by_their_median() {
         let cubic = Control::named("cubic").expect("known");
         let linux = [Pairing::LinuxToLinux(cubic), Pairing::LinuxToSockeye(cubic)];
-        let pairings = [&[Pairing::OURS][..], &linux, &[Pairing::SmoltcpToLinux]].concat();
+        let pairings = [&[Pairing::SockeyeToLinux(cubic)][..], &linux, &[Pairing::SmoltcpToLinux]].concat();
         let cell = Cell::described("rate 10mbit loss 1%").expect("a link");
         let rounds = [[8.0, 8.0, 4.0, 2.0], [6.0, 4.0, 1.0, 3.0], [9.0, 10.0, 5.0, 9.0]];
         let rounds = rounds.iter().map(|round| round.map(Some).to_vec()).collect();
@@ -240,6 +247,16 @@ mod tests {
         assert_eq!(cell["ratios"]["linux_cubic_to_sockeye"], json!({ "median": 0.5, "min": 0.25, "max": 0.5 }));
         assert_eq!(json["ratios"]["sockeye_cubic"], json!({ "median": 1.0, "worst": 1.0 }));
         assert!(table(&report).contains("sockeye cubic / smoltcp, with loss: median 2.00"), "{}", table(&report));
+    }
+
+    #[test]
+    fn the_first_congestion_control_is_the_one_that_is_compared() {
+        let bbr = Control::named("bbr").expect("known");
+        let pairings = vec![Pairing::SockeyeToLinux(bbr), Pairing::LinuxToLinux(bbr), Pairing::SmoltcpToLinux];
+        let cell = Cell::described("rate 10mbit loss 1%").expect("a link");
+        let report = Report::new(&[Measured { cell, pairings, rounds: vec![vec![Some(9.0), Some(10.0), Some(3.0)]] }]);
+        assert_eq!((report.cells[0].ratio_linux, report.median_ratio_smoltcp_with_loss), (Some(0.9), Some(3.0)));
+        assert!(table(&report).contains("sockeye bbr / smoltcp, with loss: median 3.00"), "{}", table(&report));
     }
 
     #[test]
@@ -265,7 +282,7 @@ mod tests {
     #[test]
     fn a_transfer_that_failed_counts_for_nobody() {
         let cubic = Control::named("cubic").expect("known");
-        let pairings = vec![Pairing::OURS, Pairing::LinuxToLinux(cubic)];
+        let pairings = vec![Pairing::SockeyeToLinux(cubic), Pairing::LinuxToLinux(cubic)];
         let cell = Cell::described("rate 10mbit").expect("a link");
         let rounds = vec![vec![Some(8.0), None], vec![None, Some(9.0)]];
         let report = Report::new(&[Measured { cell, pairings, rounds }]);

@@ -7,6 +7,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
 
 use crossbeam_channel::Sender;
+use rustix::io::Errno;
 use smallvec::SmallVec;
 use sockeye_device::Packet;
 use sockeye_wire::Instant;
@@ -155,8 +156,10 @@ impl Locked {
     /// Nothing works any more: everybody is to hear of it, the driver too.
     pub(super) fn die(&mut self, error: &io::Error, chores: &mut Chores) {
         if self.death.is_none() {
-            log::error!("the device has failed, and all connections with it: {error}");
-            self.death = Some(Death { kind: error.kind(), text: format!("the device has failed: {error}") });
+            let what =
+                if is_gone(error) { "the device is gone, somebody has removed it" } else { "the device has failed" };
+            log::error!("{what}, and all connections with it: {error}");
+            self.death = Some(Death { kind: error.kind(), text: format!("{what}: {error}") });
             self.doors.clear();
             chores.wake_ups.extend(self.waiters.wake_all());
         }
@@ -224,6 +227,11 @@ pub(super) struct Chores {
     news: bool,
     wake_ups: SmallVec<[WakeUp; 4]>,
     tickets: SmallVec<[(Sender<Ticket>, Ticket); 4]>,
+}
+
+/// True if there is no device any more, as a TUN's descriptor says, or a socket on an interface.
+fn is_gone(error: &io::Error) -> bool {
+    matches!(Errno::from_io_error(error), Some(Errno::BADFD | Errno::NODEV | Errno::NXIO))
 }
 
 impl Chores {
