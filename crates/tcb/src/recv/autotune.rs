@@ -1,7 +1,8 @@
 //! How large the receive buffer is to be: dynamic right-sizing, as Linux does it (`tcp_rcv_space_adjust`).
 //!
 //! What the application reads in a round trip is what the path brings and the application takes; a window of twice that is
-//! never what the peer waits for. A round trip is over, as far as a receiver can tell, when text arrives that answers an
+//! never what the peer waits for. What it reads at once, when a hole before it is filled or when it has slept, the path has brought in
+//! more than one: so what has arrived in this one, in order or not, is the most that counts. A round trip is over, as far as a receiver can tell, when text arrives that answers an
 //! ACK of ours sent since it began: by its timestamp, or, where the two sides have none, because it lies beyond what the
 //! window let the peer send by then. That takes several round trips if the window is wider than the path; the buffer then
 //! becomes larger than it need be.
@@ -27,6 +28,8 @@ pub(super) struct Autotune {
     began: Instant,
     /// Up to where the application had read by then.
     read_to: SeqNumber,
+    /// The octets that had arrived by then, in order or not, modulo 2^32.
+    arrived: u32,
     /// What showed then: our timestamp clock, or the right edge of the window.
     mark: u32,
     /// The most octets that the application ever read in one.
@@ -37,8 +40,8 @@ pub(super) struct Autotune {
 
 impl Autotune {
     /// Nothing was read yet.
-    pub(super) const fn new(now: Instant, rcv_nxt: SeqNumber, mark: u32) -> Self {
-        Self { began: now, read_to: rcv_nxt, mark, most: FIRST, rtt: 0 }
+    pub(super) const fn new(now: Instant, rcv_nxt: SeqNumber, arrived: u32, mark: u32) -> Self {
+        Self { began: now, read_to: rcv_nxt, arrived, mark, most: FIRST, rtt: 0 }
     }
 
     /// True if text that arrives `now` answers what was sent after the round began; `shows` is its echo of our clock, or
@@ -47,16 +50,22 @@ impl Autotune {
         !Timestamps::is_older(shows, self.mark) && now >= self.began + SHORTEST
     }
 
-    /// A round is over, of which one round trip took `sample`; the application has read up to `read_to`. What the
-    /// buffer should be by this, if it was the best round so far.
-    fn next_round(&mut self, now: Instant, read_to: SeqNumber, mark: u32, sample: Duration) -> Option<u32> {
+    /// A round is over, of which one round trip took `sample`; the application has read up to `read_to`, and `arrived` octets
+    /// have come. What the buffer should be by this, if it was the best round so far.
+    fn next_round(
+        &mut self,
+        now: Instant,
+        (read_to, arrived): (SeqNumber, u32),
+        mark: u32,
+        sample: Duration,
+    ) -> Option<u32> {
         let sample = u32::try_from(sample.as_micros()).unwrap_or(u32::MAX).max(1);
         // A pause of the peer makes a sample too long, nothing makes one too short.
         let rises = self.rtt > 0 && sample > self.rtt;
         self.rtt = if rises { self.rtt + (sample - self.rtt) / 8 } else { sample };
-        let octets = read_to.since(self.read_to);
+        let octets = read_to.since(self.read_to).min(arrived.wrapping_sub(self.arrived));
         let last = self.most;
-        *self = Self { began: now, read_to, mark, most: octets.max(last), rtt: self.rtt };
+        *self = Self { began: now, read_to, arrived, mark, most: octets.max(last), rtt: self.rtt };
         (octets > last).then(|| wanted(octets, last))
     }
 }
@@ -77,7 +86,7 @@ pub(crate) struct Returned {
 }
 
 impl RecvSide {
-    /// Text has arrived in order; `returned` is the timestamp that it echoes, if the two sides use them. The buffer may
+    /// Text has arrived, in order or not; `returned` is the timestamp that it echoes, if the two sides use them. The buffer may
     /// grow up to `limit` octets.
     pub(crate) fn measure(&mut self, now: Instant, returned: Option<Returned>, limit: u32) {
         let shows = returned.map_or(self.rcv_nxt.value(), |returned| returned.value);
@@ -95,13 +104,15 @@ impl RecvSide {
             ((self.rcv_nxt + self.rcv_wnd()).value(), now.since(began))
         };
         let read_to = self.rcv_nxt - self.queue.len();
+        let waiting = self.reassembly.as_ref().map_or(0, |reassembly| reassembly.octets());
+        #[expect(clippy::cast_possible_truncation, reason = "modulo 2^32")]
+        let arrived = (self.queue.end() as u32).wrapping_add(waiting);
         let Some(autotune) = &mut self.autotune else {
-            self.autotune = Some(Box::new(Autotune::new(now, read_to, mark)));
+            self.autotune = Some(Box::new(Autotune::new(now, read_to, arrived, mark)));
             return;
         };
-        if let Some(wanted) = autotune.next_round(now, read_to, mark, sample) {
+        if let Some(wanted) = autotune.next_round(now, (read_to, arrived), mark, sample) {
             // What waits for what is missing takes room that the peer needs meanwhile.
-            let waiting = self.reassembly.as_ref().map_or(0, |reassembly| reassembly.octets());
             let wanted = wanted.saturating_add(waiting).min(limit);
             if wanted > self.buffer {
                 self.set_buffer(wanted);
@@ -154,14 +165,27 @@ mod tests {
 
     /// An application that reads this much in each round trip: what the buffer should be after each.
     fn wishes(octets: &[u32]) -> alloc::vec::Vec<Option<u32>> {
-        let mut autotune = Autotune::new(Instant::ZERO, SeqNumber::default(), 0);
-        let (mut now, mut read_to) = (Instant::ZERO, SeqNumber::default());
-        let next = |octets: &u32| {
+        rounds(&octets.iter().map(|octets| (*octets, *octets)).collect::<alloc::vec::Vec<_>>())
+    }
+
+    /// The same if so much of what it reads in each arrives in it.
+    fn rounds(octets: &[(u32, u32)]) -> alloc::vec::Vec<Option<u32>> {
+        let mut autotune = Autotune::new(Instant::ZERO, SeqNumber::default(), 0, 0);
+        let (mut now, mut read_to, mut arrived) = (Instant::ZERO, SeqNumber::default(), 0_u32);
+        let next = |(read, came): &(u32, u32)| {
             now += RTT;
-            read_to += *octets;
-            autotune.next_round(now, read_to, 0, RTT)
+            read_to += *read;
+            arrived = arrived.wrapping_add(*came);
+            autotune.next_round(now, (read_to, arrived), 0, RTT)
         };
         octets.iter().map(next).collect()
+    }
+
+    #[test]
+    fn what_is_read_at_once_behind_a_hole_came_in_more_than_one_round_trip() {
+        let arriving = 2 * FIRST;
+        let behind_a_hole = rounds(&[(arriving, arriving), (0, arriving), (0, arriving), (3 * arriving, arriving)]);
+        assert_eq!(behind_a_hole, [Some(2 * 2 * FIRST * 3), None, None, None]);
     }
 
     #[test]
@@ -174,9 +198,9 @@ mod tests {
 
     #[test]
     fn a_round_is_over_when_an_answer_to_what_was_sent_in_it_arrives() {
-        let mut autotune = Autotune::new(Instant::ZERO, SeqNumber::default(), 0);
+        let mut autotune = Autotune::new(Instant::ZERO, SeqNumber::default(), 0, 0);
         let start = Instant::ZERO + RTT;
-        autotune.next_round(start, SeqNumber::default(), u32::MAX, RTT);
+        autotune.next_round(start, (SeqNumber::default(), 0), u32::MAX, RTT);
         assert!(!autotune.is_over(start + RTT, u32::MAX - 1), "it answers an older one");
         assert!(autotune.is_over(start + RTT, u32::MAX));
         assert!(autotune.is_over(start + RTT, 3), "the clock has wrapped");

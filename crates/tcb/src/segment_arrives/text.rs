@@ -48,8 +48,8 @@ impl Tcb {
         let taken = self.recv.take_text(segment.seq, first, more, whole, size, segment.flags.psh);
         let taken = taken.map_err(|_too_many| Stop::TooManyHoles)?;
         self.copied = self.copied.saturating_add(taken.copied);
+        self.measure_reading(now, segment);
         if taken.advanced {
-            self.measure_reading(now, segment);
             self.notices.readable = true;
             self.schedule_ack(now);
         } else {

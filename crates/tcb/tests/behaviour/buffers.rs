@@ -7,12 +7,16 @@ use sockeye_tcb::congestion::Algorithm;
 use sockeye_tcb::{Buffer, CallError, Config, Event};
 use sockeye_wire::SeqNumber;
 
-use crate::pair::{Fate, Pair, Side, config, text};
+use crate::congestion::WIDE;
+use crate::pair::{Fate, ISS_A, Pair, Side, config, text};
 
 const KIB: u32 = 1 << 10;
 const MIB: u32 = 1 << 20;
 /// Small limits, so that tests are quick.
 const AUTO: Buffer = Buffer::Auto { initial: 64 * KIB, limit: 4 * MIB };
+
+/// 101 segments of 988 octets, always.
+const WIDE_WINDOW: Algorithm = Algorithm::new("wide", |_initial| Box::new(WIDE));
 
 fn automatic() -> Config {
     Config { receive_buffer: AUTO, send_buffer: AUTO, ..config() }
@@ -46,6 +50,29 @@ fn the_receive_buffer_grows_to_what_is_read_in_a_round_trip_and_the_sender_never
             assert!((Duration::from_millis(15)..Duration::from_millis(25)).contains(&rtt), "{rtt:?}");
         }
     }
+}
+
+/// A segment is lost three times, so that what some round trips have brought is read at once.
+#[test]
+fn what_waited_behind_a_hole_and_is_read_at_once_makes_the_buffer_no_larger() {
+    let grown = |mut losses: u32| {
+        let with = Config { send_buffer: Buffer::Fixed(8 * MIB), congestion: WIDE_WINDOW, ..automatic() };
+        let mut pair = Pair::established_with(with.clone(), with);
+        let hole = ISS_A + 1 + 500 * 988;
+        pair.filter = Box::new(move |sent| {
+            let lost = sent.from == Side::A && sent.segment.seq == hole && losses > 0;
+            losses -= u32::from(lost);
+            if lost { Fate::Lost } else { Fate::Arrives }
+        });
+        pair.send(Side::A, text(2 << 20));
+        assert!(pair.run_until(Duration::from_secs(10), |pair| pair.b.received.len() == 2 << 20));
+        pair.b.tcb.info(pair.now)
+    };
+    let (whole, holed) = (grown(0), grown(3));
+    assert!(holed.out_of_order > 200, "two windows waited: {holed:?}");
+    let read = [whole.read_in_rtt, holed.read_in_rtt];
+    assert!(read[1] <= read[0] + read[0] / 4, "{read:?}");
+    assert!(holed.receive_buffer < 4 * MIB, "{holed:?}");
 }
 
 #[test]
