@@ -120,10 +120,9 @@ fn write<'a>(
         // Without the flag, O_NONBLOCK or not, the entry of a full device would wait for room.
         let entry = entry.rw_flags(libc::RWF_NOWAIT).build().user_data(index);
         #[expect(unsafe_code, reason = "the kernel reads what the entry points to")]
-        // SAFETY: an `IoSlice` is an `iovec`. Those of `pieces`, the packets that they point to, and the descriptor are
-        // borrowed until this function returns, which it does after `finish`, and nothing between here and there panics.
-        // Then the kernel either is done with the entry or has not taken it, and never will: it takes entries only when it is
-        // asked to (there is no thread of its own that polls the ring), and the caller closes the ring.
+        // SAFETY: an `IoSlice` is an `iovec`; `pieces`, their packets and the descriptor are borrowed until this function returns, after
+        // `finish`, without a panic between. Then the kernel is done with the entry or hasn't taken it, and won't: it takes entries only
+        // in a call of ours (no thread of its own polls the ring), and the caller closes the ring.
         let pushed = unsafe { queue.push(&entry) };
         if pushed.is_err() {
             break; // cannot be: there are no more than it has room for
