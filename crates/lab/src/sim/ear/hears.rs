@@ -86,8 +86,12 @@ impl Ear {
         self.dup_acks = if same_window { self.dup_acks } else { 0 } + u32::from(repeats && counts);
         if ack.at_or_after(self.snd_una) {
             let is_old = self.window.is_some_and(|(seq, _)| segment.seq().before(seq));
-            let new = counts.then(|| (segment.seq(), segment.window()));
-            self.window = if is_old { self.window } else { new };
+            // Of an ACK that is too old to name a window, and yet the last that came, the next may be the duplicate or not.
+            self.window = match is_old {
+                true if same_window => self.window,
+                true => None,
+                false => counts.then(|| (segment.seq(), segment.window())),
+            };
         }
         let advances = ack.after(self.snd_una) && ack.at_or_before(self.snd_nxt);
         if advances {

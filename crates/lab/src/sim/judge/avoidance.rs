@@ -103,7 +103,7 @@ impl Avoidance {
         let undone = info.undone > last.undone;
         let restored = if undone { self.undo(now, last, info, reduced) } else { 0 };
         if reduced {
-            self.reduce(now, last, info, restored);
+            self.reduce(now, last, info, restored, resized);
         } else if info.fast_recoveries > last.fast_recoveries {
             self.may_reduce(last, info);
         }
@@ -123,9 +123,9 @@ impl Avoidance {
         Ok(())
     }
 
-    /// A reduction. Timeouts in a row are one.
+    /// A reduction. Timeouts in a row are one. Where segments become shorter it may be none: the plateau is scaled with them.
     #[cold]
-    fn reduce(&mut self, now: Instant, last: &Vitals, info: &Vitals, restored: u32) {
+    fn reduce(&mut self, now: Instant, last: &Vitals, info: &Vitals, restored: u32, resized: bool) {
         // The ACK that shows the loss may have let the window grow before: it ends a repair, or tells what a probe repaired.
         let cwnd = last.cwnd.max(restored).saturating_add(delivered_since(last, info));
         let epoch = self.epoch.take();
@@ -133,7 +133,7 @@ impl Avoidance {
         if last.phase != LossPhase::Loss || self.before.is_none() {
             self.before = Some(Before { at: now, epoch, plateau: self.plateau, cwnd });
         }
-        self.plateau = cwnd;
+        self.plateau = if resized { self.plateau.max(cwnd) } else { cwnd };
     }
 
     /// A recovery that reduces nothing, or begins with the least window that there is, as it was before: then CUBIC's curve begins
