@@ -79,19 +79,20 @@ impl Ear {
         if counts {
             self.silence.ends(now, limits);
         }
-        let same_window = self.window.is_some_and(|(_, window)| window == segment.window());
+        let same_window = !self.renamed && self.window.is_some_and(|(_, window)| window == segment.window());
         // What repeats an ACK in a segment that need not count may be what moves SND.UNA.
         let is_known = ack == self.snd_una && ack == self.surely_acked;
         let repeats = is_known && is_empty && same_window && self.outstanding() > 0;
         self.dup_acks = if same_window { self.dup_acks } else { 0 } + u32::from(repeats && counts);
         if ack.at_or_after(self.snd_una) {
             let is_old = self.window.is_some_and(|(seq, _)| segment.seq().before(seq));
-            // Of an ACK that is too old to name a window, and yet the last that came, the next may be the duplicate or not.
-            self.window = match is_old {
-                true if same_window => self.window,
-                true => None,
-                false => counts.then(|| (segment.seq(), segment.window())),
-            };
+            if is_old {
+                // It names no window, and yet it is the last ACK that came: the next may be its duplicate or not.
+                self.renamed |= !same_window;
+            } else {
+                self.window = counts.then(|| (segment.seq(), segment.window()));
+                self.renamed = false;
+            }
         }
         let advances = ack.after(self.snd_una) && ack.at_or_before(self.snd_nxt);
         if advances {

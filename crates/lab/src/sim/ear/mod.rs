@@ -82,6 +82,8 @@ pub(super) struct Ear {
     /// which no other names one (RFC 9293 section 3.10.7.4); `None` if that ACK may not have counted.
     dup_acks: u32,
     window: Option<(SeqNumber, u16)>,
+    /// An ACK too old for that has named another window since.
+    renamed: bool,
     /// Segments longer than others that have left, to see whether the path takes them: their loss is no sign of congestion, and
     /// begins no recovery (RFC 4821 section 7.6.2). Where the last of them ends, and how long it is.
     path_probes: u64,
